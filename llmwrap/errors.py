@@ -1,0 +1,184 @@
+"""The errors of llmwrap: one tree, one exit status each. Floor F0.
+
+Lower floors raise these `from` the foreign error they met; only `cli/main.py` turns
+them into an exit status. A message says what failed first, in lower case, without a
+full stop, its subject in single quotes; a hint says what to do about it.
+
+    LLMWrapError            1  internal        a bug of ours
+    ├── UsageError          2  usage           bad option or argument
+    ├── ConfigError         3  config          configuration, template, input unusable
+    ├── UnreachableError    4  unreachable     no connection, or lost before the headers
+    ├── RefusedError        5  refused         HTTP 4xx, unknown model, a redirect
+    ├── BackendFailedError  6  backend_failed  HTTP 5xx, 408, 429, an error in the stream
+    ├── ProtocolError       7  protocol        the reply is not what the protocol says
+    ├── IncompleteError     8  incomplete      the answer broke off
+    ├── LimitError          9  limit           a size limit was hit
+    ├── SomeFailedError    10  some_failed     at least one item failed
+    ├── CacheError         11  cache           cache or state unusable where it is needed
+    ├── OutputError        12  output          the output cannot be written
+    ├── TargetMissedError  13  target_missed   a performance target is broken
+    ├── DeadlineError     124  timeout         a deadline passed
+    └── CancelledError    130  interrupted     cancelled from another thread
+
+    Interrupted (a KeyboardInterrupt)  128 + signal  interrupted  SIGINT, SIGTERM, SIGHUP
+
+`Interrupted` stands outside the tree because no code but the program's own end may
+catch it, and it can be raised between any two instructions of the main thread.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+UNLIMITED = 1 << 30
+"""A `retries_allowed` that leaves the number to the user's `--retries`."""
+
+
+class LLMWrapError(Exception):
+    """Report that something failed; the root of the tree.
+
+    `retries_allowed` says how often the same request may be sent again before any
+    piece of the answer came: 0 never, 1 once, `UNLIMITED` as often as configured.
+    `retry_after_s` is what the server asked for, None when it did not.
+    """
+
+    exit_status: ClassVar[int] = 1
+    kind: ClassVar[str] = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retries_allowed: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retries_allowed = retries_allowed
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UsageError(LLMWrapError):
+    """Report a bad option or argument."""
+
+    exit_status = 2
+    kind = "usage"
+
+
+class ConfigError(LLMWrapError):
+    """Report a configuration, template, variable or input file that is unusable."""
+
+    exit_status = 3
+    kind = "config"
+
+
+class UnreachableError(LLMWrapError):
+    """Report a backend that cannot be reached, or was lost before its headers."""
+
+    exit_status = 4
+    kind = "unreachable"
+
+
+class RefusedError(LLMWrapError):
+    """Report that the backend refused the request."""
+
+    exit_status = 5
+    kind = "refused"
+
+
+class BackendFailedError(LLMWrapError):
+    """Report that the backend took the request and failed.
+
+    `is_loading` is True for llama.cpp's `503 Loading model`, which is waited out
+    instead of being counted as an attempt.
+    """
+
+    exit_status = 6
+    kind = "backend_failed"
+    is_loading = False
+
+
+class ProtocolError(LLMWrapError):
+    """Report a reply that is not what the protocol says."""
+
+    exit_status = 7
+    kind = "protocol"
+
+
+class IncompleteError(LLMWrapError):
+    """Report an answer that broke off, or was cut by a limit nobody set."""
+
+    exit_status = 8
+    kind = "incomplete"
+
+
+class LimitError(LLMWrapError):
+    """Report that a size limit of ours was hit."""
+
+    exit_status = 9
+    kind = "limit"
+
+
+class SomeFailedError(LLMWrapError):
+    """Report that a run of many items finished and at least one failed."""
+
+    exit_status = 10
+    kind = "some_failed"
+
+
+class CacheError(LLMWrapError):
+    """Report that the cache or another kept state cannot be used where it must be."""
+
+    exit_status = 11
+    kind = "cache"
+
+
+class OutputError(LLMWrapError):
+    """Report that the output cannot be written."""
+
+    exit_status = 12
+    kind = "output"
+
+
+class TargetMissedError(LLMWrapError):
+    """Report that a performance target or a baseline is broken."""
+
+    exit_status = 13
+    kind = "target_missed"
+
+
+class DeadlineError(LLMWrapError):
+    """Report that one of the time-outs passed."""
+
+    exit_status = 124
+    kind = "timeout"
+
+
+class CancelledError(LLMWrapError):
+    """Report that an answer was cancelled from another thread."""
+
+    exit_status = 130
+    kind = "interrupted"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Report that a signal asked the program to end.
+
+    `signum` is the signal; `exit_status` is 128 + `signum`, as shells count it.
+    """
+
+    kind = "interrupted"
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted by signal {signum}")
+        self.signum = signum
+
+    @property
+    def exit_status(self) -> int:
+        """Return the status a shell reports for a process that died of the signal."""
+        return 128 + self.signum

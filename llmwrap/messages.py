@@ -1,0 +1,140 @@
+"""The values that walk through the house: requests, chunks, completions. Floor F0.
+
+They are the field's terms (prompt tokens, completion tokens, finish reason, chunk).
+A backend translates them to and from its server's names; nothing above it sees those.
+Nothing here does anything: no I/O, no clock.
+
+NamedTuple and not frozen dataclasses: a class costs 0.12 ms to create instead of
+0.89, and `dataclasses` itself 6 ms to import, on the way of every short run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+"""What a JSON document can hold."""
+
+NO_OPTIONS: Mapping[str, Json] = MappingProxyType({})
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+FinishReason: TypeAlias = str
+"""Why an answer ended: `stop`, `length`, `content_filter`, `tool_calls`, or what the
+server said; only `length` has a meaning for llmwrap."""
+
+
+class Image(NamedTuple):
+    """An image that goes with a message: its bytes as they are in the file."""
+
+    data: bytes
+    media_type: str
+
+
+class Message(NamedTuple):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+    images: tuple[Image, ...] = ()
+
+
+class Sampling(NamedTuple):
+    """How the answer is drawn; None leaves a setting to the server.
+
+    `options` are passed on under the server's own names (`num_ctx`, `top_k`) and win
+    over the named settings.
+    """
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    options: Mapping[str, Json] = NO_OPTIONS
+
+
+class Request(NamedTuple):
+    """What is asked of a backend.
+
+    `think` asks for (True or a level such as `high`) or forbids (False) reasoning.
+    `is_streamed` False asks the server for the whole answer in one piece.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    think: bool | str | None = None
+    is_streamed: bool = True
+
+
+class Usage(NamedTuple):
+    """Token counts by the server; None when it did not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class ServerTimings(NamedTuple):
+    """Durations by the server's own clock, in seconds; None when it did not say."""
+
+    load_s: float | None = None
+    prompt_s: float | None = None
+    generation_s: float | None = None
+    total_s: float | None = None
+
+
+class Chunk(NamedTuple):
+    """A piece of an answer: what one read of the socket brought.
+
+    Several deltas of the server may share one chunk; `deltas` counts those that held
+    text or reasoning. Exactly one chunk of a complete answer has a `finish_reason`;
+    `usage` and `server` may come with it or in a later one.
+    """
+
+    text: str = ""
+    thinking: str = ""
+    deltas: int = 1
+    model: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    server: ServerTimings | None = None
+
+    @property
+    def content(self) -> str:
+        """Return the text (the specification's name for it)."""
+        return self.text
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether this chunk carries the end marker of the answer."""
+        return self.finish_reason is not None
+
+
+class Timing(NamedTuple):
+    """How long one answer took, in seconds; metrics/timing.py defines each figure."""
+
+    ttft_s: float | None = None
+    e2e_s: float | None = None
+    tpot_s: float | None = None
+    queued_s: float | None = None
+
+
+class Completion(NamedTuple):
+    """A whole answer, folded from its chunks.
+
+    `attempts` counts the requests sent for it (0 for a cache hit).
+    """
+
+    text: str
+    thinking: str
+    model: str
+    backend: str
+    finish_reason: FinishReason | None
+    usage: Usage
+    timing: Timing
+    server: ServerTimings | None = None
+    attempts: int = 1
+    is_cached: bool = False
