@@ -1,0 +1,143 @@
+"""What the program says beside its answers: notes, warnings, log lines. Floor F1.
+
+One `Log` is made at the top and handed down. It hands each record to its sinks: lines
+for people on stderr (`llmwrap: note: ...`), and the log proper as text or as JSON with
+OpenTelemetry's attribute names. Not the standard library's logging: its import costs
+13 ms, and every short run would pay.
+
+Keys never reach a record; prompts and answers only at level debug.
+
+See: OpenTelemetry semantic conventions, generative AI spans; logs data model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+LEVELS: Mapping[str, int] = {
+    "debug": 10,
+    "info": 20,
+    "note": 25,
+    "warning": 30,
+    "error": 40,
+}
+_SEVERITY = {10: 5, 20: 9, 25: 11, 30: 13, 40: 17}  # OpenTelemetry's numbers
+
+Attribute = None | bool | int | float | str | list[str]
+
+
+class Record(NamedTuple):
+    """One thing said; `attributes` carry OpenTelemetry's dotted names."""
+
+    level: str
+    message: str
+    attributes: Mapping[str, Attribute]
+
+
+Sink = Callable[[Record], None]
+
+
+class Log:
+    """Say things at five levels.
+
+    Any thread may call it; a sink writes each record in one write.
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def debug(self, message: str, **attributes: Attribute) -> None:
+        """Say what only somebody who looks for a fault wants to know."""
+        self.record("debug", message, attributes)
+
+    def info(self, message: str, **attributes: Attribute) -> None:
+        """Say what happened."""
+        self.record("info", message, attributes)
+
+    def note(self, message: str, **attributes: Attribute) -> None:
+        """Say what was decided for the user."""
+        self.record("note", message, attributes)
+
+    def warning(self, message: str, **attributes: Attribute) -> None:
+        """Say what is wrong though the run goes on."""
+        self.record("warning", message, attributes)
+
+    def error(self, message: str, **attributes: Attribute) -> None:
+        """Say what ended the run."""
+        self.record("error", message, attributes)
+
+    def record(
+        self, level: str, message: str, attributes: Mapping[str, Attribute]
+    ) -> None:
+        """Hand a record to every sink; underscores in names stand for dots."""
+        dotted = {name.replace("__", "."): attributes[name] for name in attributes}
+        record = Record(level, message, dotted)
+        for sink in self._sinks:
+            sink(record)
+
+
+SILENT = Log()
+"""A log that says nothing, for the library and for tests."""
+
+
+def people_sink(write: Callable[[str], None], threshold: int) -> Sink:
+    """Return a sink of lines for people: `llmwrap: warning: MESSAGE`.
+
+    Errors are left out: the program's end writes their line, exactly one.
+    """
+
+    def sink(record: Record) -> None:
+        if threshold <= LEVELS[record.level] < LEVELS["error"]:
+            write(f"llmwrap: {record.level}: {record.message}\n")
+
+    return sink
+
+
+def text_sink(write: Callable[[str], None], threshold: int) -> Sink:
+    """Return a sink of log lines: time, level, message, attributes as `name=value`."""
+
+    def sink(record: Record) -> None:
+        if LEVELS[record.level] >= threshold:
+            pairs = "".join(f" {name}={value}" for name, value in _known(record))
+            write(f"{_now()} {record.level} {record.message}{pairs}\n")
+
+    return sink
+
+
+def json_sink(
+    write: Callable[[str], None], threshold: int, *, has_errors: bool = True
+) -> Sink:
+    """Return a sink of JSON lines in OpenTelemetry's terms.
+
+    `has_errors` False leaves errors out, where their line for people goes to the same
+    place.
+    """
+
+    def sink(record: Record) -> None:
+        number = LEVELS[record.level]
+        if number < threshold or (record.level == "error" and not has_errors):
+            return
+        import json
+
+        line = {
+            "timestamp": _now(),
+            "severity_text": record.level.upper(),
+            "severity_number": _SEVERITY[number],
+            "body": record.message,
+            "attributes": dict(_known(record)),
+        }
+        write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    return sink
+
+
+def _known(record: Record) -> list[tuple[str, Attribute]]:
+    return [(k, v) for k, v in record.attributes.items() if v is not None]
+
+
+def _now() -> str:
+    now = time.time()
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    return f"{whole}.{int(now % 1 * 1000):03d}Z"
