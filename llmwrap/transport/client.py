@@ -1,0 +1,405 @@
+"""One server's HTTP client: pooled connections, the errors of one attempt. Floor F2.
+
+The only module that sends a request. It knows no protocol above HTTP, makes no second
+attempt (but replaces a pooled connection that died while idle) and keeps no clock but
+the socket's: first-token, idle and total time-outs belong to the engine, which sees
+when a piece of the answer came; the socket's silence time-out is a net below them.
+
+Requests go through the adapter directly, not through a Session: no cookies, no
+.netrc (which would replace the Authorization header), no proxy from the environment
+(which would take loopback too), no redirect ever followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import requests
+import urllib3.exceptions
+
+from .. import __version__
+from ..errors import (
+    UNLIMITED,
+    ConfigError,
+    DeadlineError,
+    IncompleteError,
+    LimitError,
+    LLMWrapError,
+    ProtocolError,
+    UnreachableError,
+)
+from ..units import format_duration, format_size
+from .cancel import CancelToken
+from .connections import CancellableAdapter, Exchange, exchange_of
+from .framing import Dechunker
+
+_READ_BYTES = 64 * 1024
+_DRAIN_S = 0.01
+
+
+class Endpoint(NamedTuple):
+    """Where and how to reach one server; `name` is the backend's, for messages.
+
+    `silence_s` is the longest silence of the socket. `body_limit_bytes` bounds a body
+    that is no stream. `pool_size` is how many connections are kept; `is_reused` False
+    says that no second request will follow, so nothing is done to keep one alive.
+    """
+
+    name: str
+    base_url: str
+    api_key: str | None = None
+    connect_timeout_s: float = 5.0
+    silence_s: float = 300.0
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    body_limit_bytes: int = 64 << 20
+    pool_size: int = 10
+    is_reused: bool = True
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r}, {self.base_url!r})"
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.base_url}"
+
+
+class HttpClient:
+    """Send requests to one server.
+
+    Any thread may send; each reply belongs to the thread that asked for it.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        size = max(1, endpoint.pool_size)
+        self._adapter = CancellableAdapter(pool_connections=1, pool_maxsize=size)
+
+    def headers(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of a request, the key among them."""
+        headers = {
+            "User-Agent": f"llmwrap/{__version__}",
+            # A proxy that compresses would hold tokens back.
+            "Accept-Encoding": "identity",
+            **extra,
+        }
+        if self.endpoint.api_key:
+            headers["Authorization"] = f"Bearer {self.endpoint.api_key}"
+        return headers
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        cancel: CancelToken | None = None,
+        accept: str = "application/json",
+    ) -> ByteStream:
+        """Send a request and return the reply once its headers are there.
+
+        Any HTTP status is a reply. Raises: UnreachableError, DeadlineError,
+        ProtocolError, CancelledError, ConfigError.
+        """
+        extra = {"Accept": accept}
+        if body is not None:
+            extra["Content-Type"] = "application/json"
+        request = requests.Request(
+            method, self.endpoint.base_url + path, headers=self.headers(extra)
+        )
+        prepared = request.prepare()
+        prepared.prepare_body(body, None)
+        token = cancel or CancelToken()
+        token.check()
+        with exchange_of(token) as exchange:
+            try:
+                response = self._send(prepared, exchange)
+            except UnreachableError:
+                # A kept connection may have died while idle, which says nothing of
+                # the server; this is the one replacement that is no retry.
+                if not exchange.was_reused or exchange.is_answered:
+                    raise
+                token.check()
+                response = self._send(prepared, exchange)
+        return ByteStream(response, self.endpoint, token)
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        self._adapter.close()
+
+    def _send(
+        self, prepared: requests.PreparedRequest, exchange: Exchange
+    ) -> requests.Response:
+        endpoint = self.endpoint
+        proxies = {}
+        if endpoint.proxy:
+            proxies = {"http": endpoint.proxy, "https": endpoint.proxy}
+        try:
+            return self._adapter.send(
+                prepared,
+                stream=True,
+                timeout=(endpoint.connect_timeout_s, endpoint.silence_s),
+                verify=endpoint.ca_bundle or True,
+                proxies=proxies,
+            )
+        except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
+            # requests' own exceptions are OSErrors.
+            exchange.cancel.check()
+            raise _connect_error(endpoint, error) from error
+
+
+class ByteStream:
+    """The body of a reply, piece by piece as it arrives.
+
+    Belongs to the thread that opened it; only the token's `cancel` may come from
+    another one.
+    """
+
+    def __init__(
+        self, response: requests.Response, endpoint: Endpoint, cancel: CancelToken
+    ) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._raw: urllib3.BaseHTTPResponse = response.raw
+        self._endpoint = endpoint
+        self._cancel = cancel
+        self._dechunker: Dechunker | None = None
+        self._buffered = _chunked_reader(self._raw)
+        if self._buffered:
+            self._dechunker = Dechunker()
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type of the body, lower case, without parameters."""
+        return self.headers.get("Content-Type", "").split(";")[0].strip().lower()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it arrives, and end with it.
+
+        Raises: IncompleteError when the connection broke, DeadlineError after too
+        long a silence, ProtocolError for broken framing or compression,
+        CancelledError.
+        """
+        while piece := self._read():
+            yield piece
+
+    def read_all(self, *, timeout_s: float | None = None) -> bytes:
+        """Return the whole body of a reply that is no stream.
+
+        `timeout_s` bounds the reading as a whole. Raises: as `pieces`, and LimitError
+        for a body over the limit.
+        """
+        limit = self._endpoint.body_limit_bytes
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        parts: list[bytes] = []
+        size = 0
+        for piece in self.pieces():
+            parts.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise LimitError(
+                    f"the reply of {self._endpoint} is longer than"
+                    f" {format_size(limit)}",
+                    hint="limits.body sets the bound",
+                )
+            if until is not None and time.monotonic() > until:
+                raise DeadlineError(f"{self._endpoint} took too long to answer")
+        return b"".join(parts)
+
+    def read_some(self, most_bytes: int) -> bytes:
+        """Return the beginning of the body, for a message; never raises."""
+        parts: list[bytes] = []
+        try:
+            for piece in self.pieces():
+                parts.append(piece)
+                most_bytes -= len(piece)
+                if most_bytes <= 0:
+                    break
+        except LLMWrapError:
+            pass  # The status alone must do then.
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Give the connection back when the body was read, else end the request."""
+        self._cancel.detach()
+        if self._is_drained():
+            self._raw.release_conn()
+        else:
+            self._raw.close()
+
+    def _is_drained(self) -> bool:
+        if self._dechunker is None or self._buffered is None:
+            return self._raw.closed
+        if self._endpoint.is_reused and not self._dechunker.is_done:
+            self._drain()
+        if not self._dechunker.is_done or self._dechunker.has_leftover:
+            return False
+        # http.client lets a connection send again only when its response is closed.
+        self._buffered.close()
+        return True
+
+    def _drain(self) -> None:
+        # The end marker of the answer came; the end of the body is a moment behind.
+        try:
+            connection = getattr(self._raw, "connection", None)
+            connection.sock.settimeout(_DRAIN_S)  # type: ignore[union-attr]
+            self._read()
+        except (LLMWrapError, AttributeError, OSError):
+            pass
+
+    def _read(self) -> bytes:
+        with self._mapped_errors():
+            if self._dechunker is None or self._buffered is None:
+                return self._raw.read1(_READ_BYTES, decode_content=True)
+            while not self._dechunker.is_done:
+                read = self._buffered.fp.read1(_READ_BYTES)
+                if not read:
+                    raise IncompleteError(
+                        f"{self._endpoint} closed the connection in the middle of"
+                        " its reply"
+                    )
+                if body := self._dechunker.feed(read):
+                    return body
+        return b""
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except LLMWrapError:
+            self._cancel.check()
+            raise
+        except (
+            urllib3.exceptions.HTTPError,
+            http.client.HTTPException,
+            OSError,
+            ValueError,
+        ) as error:
+            self._cancel.check()
+            raise _read_error(self._endpoint, error) from error
+        if self._cancel.is_cancelled:
+            self._cancel.check()
+
+
+def _chunked_reader(raw: urllib3.BaseHTTPResponse) -> http.client.HTTPResponse | None:
+    """Return what is under urllib3's response, if its chunks may be read by hand.
+
+    Only for a plain chunked reply that looks just as CPython's http.client makes it;
+    otherwise None, and urllib3 reads.
+    """
+    below = getattr(raw, "_fp", None)
+    if (
+        isinstance(below, http.client.HTTPResponse)
+        and isinstance(getattr(below, "fp", None), io.BufferedReader)
+        and getattr(raw, "chunked", False) is True
+        and not raw.headers.get("Content-Encoding")
+    ):
+        return below
+    return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the innermost error: the one that says what happened."""
+    seen = {id(error)}
+    while True:
+        inner = error.__cause__ or error.__context__
+        for argument in (getattr(error, "reason", None), *error.args):
+            if isinstance(argument, BaseException):
+                inner = argument
+        if inner is None or id(inner) in seen:
+            return error
+        seen.add(id(inner))
+        error = inner
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found = [error]
+    for parent in found:
+        inner = [parent.__cause__, parent.__context__, *parent.args]
+        inner.append(getattr(parent, "reason", None))
+        found += [e for e in inner if isinstance(e, BaseException) and e not in found]
+    return found
+
+
+def _connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
+    """Return our error for a request that got no response headers."""
+    causes = _causes(error)
+
+    def is_any(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    within = format_duration(endpoint.connect_timeout_s)
+    # urllib3 2.8 derives NewConnectionError from ConnectTimeoutError.
+    is_new = is_any(urllib3.exceptions.NewConnectionError)
+    if is_any(urllib3.exceptions.ConnectTimeoutError) and not is_new:
+        return DeadlineError(
+            f"cannot connect to {endpoint} within {within}",
+            hint="is the address right? --connect-timeout waits longer",
+        )
+    if is_any(urllib3.exceptions.ReadTimeoutError, TimeoutError):
+        return DeadlineError(
+            f"{endpoint} sent nothing for {format_duration(endpoint.silence_s)}"
+        )
+    if is_any(urllib3.exceptions.NameResolutionError):
+        return UnreachableError(
+            f"cannot reach {endpoint}: the host name is not known",
+            hint="check the address",
+        )
+    if is_any(urllib3.exceptions.ProxyError):
+        return UnreachableError(
+            f"cannot reach {endpoint}: the proxy {endpoint.proxy} does not work",
+            retries_allowed=UNLIMITED,
+        )
+    if is_any(urllib3.exceptions.SSLError):
+        return UnreachableError(
+            f"cannot reach {endpoint}: TLS: {_cause(error)}",
+            hint="ca_bundle names the certificates to trust",
+        )
+    if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        return ConfigError(f"'{endpoint.base_url}' is no usable address")
+    return _lost_error(endpoint, error, causes)
+
+
+def _lost_error(
+    endpoint: Endpoint, error: Exception, causes: list[BaseException]
+) -> LLMWrapError:
+    for cause in causes:
+        if isinstance(cause, ConnectionRefusedError):
+            return UnreachableError(
+                f"cannot reach {endpoint}: connection refused",
+                hint="is the server running? 'llmwrap doctor' looks closer",
+                retries_allowed=UNLIMITED,
+            )
+        if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
+            return UnreachableError(
+                f"{endpoint} closed the connection before it answered",
+                retries_allowed=UNLIMITED,
+            )
+    for cause in causes:
+        if isinstance(cause, http.client.HTTPException):
+            return ProtocolError(f"{endpoint} did not answer in HTTP: {cause!r:.100}")
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return UnreachableError(f"cannot reach {endpoint}: {cause.strerror}")
+    if isinstance(error, ValueError):
+        return ConfigError(f"'{endpoint.base_url}' is no usable address: {error}")
+    return UnreachableError(f"cannot reach {endpoint}: {_cause(error)}")
+
+
+def _read_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
+    """Return our error for a body that could not be read to its end."""
+    causes = _causes(error)
+    if any(
+        isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError)
+        for cause in causes
+    ):
+        return DeadlineError(f"{endpoint} fell silent in the middle of its reply")
+    if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
+        return ProtocolError(f"the compression of {endpoint}'s reply is broken")
+    return IncompleteError(
+        f"{endpoint} closed the connection in the middle of its reply"
+    )

@@ -1,0 +1,291 @@
+r"""Bytes to lines, lines to events, events to JSON; no I/O. Floor F2.
+
+Decoders are fed whatever a read brought and give what is complete; where the bytes
+were cut never matters. Lines end with LF, CR LF or CR and nothing else: requests'
+`iter_lines` and `str.splitlines` also split at U+2028, U+2029 and U+0085, which
+servers write raw inside JSON strings.
+
+NDJSON (Ollama), one document a line::
+
+    {"model":"m","message":{"role":"assistant","content":"Hi"},"done":false}\n
+    {"model":"m","message":{"role":"assistant","content":""},"done":true,...}\n
+
+Server-sent events (everything else), a blank line ends an event, `:` is a comment::
+
+    : ping\n
+    \n
+    data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":null}]}\n
+    \n
+    data: [DONE]\n
+    \n
+
+Chunked transfer coding (HTTP/1.1), hexadecimal size first::
+
+    5\r\nhello\r\n0\r\n\r\n
+
+See: RFC 9112 section 7.1; WHATWG HTML, server-sent events 9.2.6; ndjson.org.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, NoReturn
+
+from ..errors import LimitError, ProtocolError
+from ..messages import Json
+from ..units import format_size
+
+_LONGEST_CHUNK_HEADER = 16 * 1024
+_CHUNK_HEADER = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
+_SHOWN_CHARACTERS = 80
+
+
+class Dechunker:
+    """Take the chunked transfer coding off a body.
+
+    By hand, because urllib3 hands out one chunk (one token) at a time at 2 µs each,
+    which alone would halve the throughput. `is_done` is True after the last chunk
+    and its trailers; `has_leftover` when bytes followed them, which makes the
+    connection unfit for another request.
+    """
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._buffer = b""
+        self._left = 0  # bytes of the current chunk not seen yet, its CR LF included
+        self._in_trailers = False
+
+    @property
+    def has_leftover(self) -> bool:
+        """Tell whether bytes came after the end of the body."""
+        return bool(self._buffer)
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return the body bytes in `piece`.
+
+        Raises: ProtocolError for what is no chunked coding.
+        """
+        data = self._buffer + piece if self._buffer else piece
+        parts: list[bytes] = []
+        at, size = 0, len(data)
+        while at < size and not self.is_done:
+            if not (self._left or self._in_trailers):
+                at = self._take_whole_chunks(data, at, parts)
+            if self._left > 2:
+                end = min(size, at + self._left - 2)
+                parts.append(data[at:end])
+                self._left -= end - at
+                at = end
+            elif self._left and at < size:
+                at = self._skip_line_end(data, at)
+            else:
+                end = data.find(b"\n", at)
+                if end < 0:
+                    break
+                self._read_line(data[at:end])
+                at = end + 1
+        self._buffer = data[at:]
+        if not self.is_done and len(self._buffer) > _LONGEST_CHUNK_HEADER:
+            raise ProtocolError("the reply's chunked coding is broken")
+        return b"".join(parts)
+
+    @staticmethod
+    def _take_whole_chunks(data: bytes, at: int, parts: list[bytes]) -> int:
+        # The usual case in a tight loop: a read holds hundreds of small chunks.
+        while header := _CHUNK_HEADER.match(data, at):
+            start = header.end()
+            end = start + int(header[1], 16)
+            if start == end or data[end : end + 2] != b"\r\n":
+                break
+            parts.append(data[start:end])
+            at = end + 2
+        return at
+
+    def _skip_line_end(self, data: bytes, at: int) -> int:
+        if data[at] != b"\r\n"[2 - self._left]:
+            raise ProtocolError("the reply's chunked coding is broken")
+        self._left -= 1
+        return at + 1
+
+    def _read_line(self, line: bytes) -> None:
+        if self._in_trailers:
+            self.is_done = line in (b"", b"\r")
+            return
+        digits = line.split(b";", 1)[0].strip()
+        # int() alone would take "+5", "0x5" and "5_0" too.
+        if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+            raise ProtocolError("the reply's chunked coding is broken")
+        length = int(digits, 16)
+        self._in_trailers = length == 0
+        self._left = length + 2 if length else 0
+
+
+class LineDecoder:
+    """Cut bytes into lines, without their ends.
+
+    `limit_bytes` bounds a line; a longer one is a LimitError, so memory stays bounded
+    whatever a server sends.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._tail: list[bytes] = []
+        self._tail_bytes = 0
+        self._skip_lf = False
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the lines that `piece` completes. Raises: LimitError."""
+        if self._skip_lf and piece:
+            # The CR that ended the last line may have been half of a CR LF.
+            self._skip_lf = False
+            if piece[:1] == b"\n":
+                piece = piece[1:]
+        if b"\r" in piece:
+            self._skip_lf = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, tail = piece.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._tail, lines[0]])
+            self._tail, self._tail_bytes = [], 0
+        if tail:
+            self._tail.append(tail)
+            self._tail_bytes += len(tail)
+        # The tail is a list, joined once: a line that comes byte by byte costs its
+        # length, not the square of it.
+        if self._tail_bytes > self._limit_bytes:
+            self._refuse()
+        if lines and max(map(len, lines)) > self._limit_bytes:
+            self._refuse()
+        return lines
+
+    def flush(self) -> list[bytes]:
+        """Return what came after the last line end, if anything."""
+        tail = b"".join(self._tail)
+        self._tail, self._tail_bytes = [], 0
+        return [tail] if tail else []
+
+    def _refuse(self) -> NoReturn:
+        raise LimitError(
+            f"a line of the reply is longer than {format_size(self._limit_bytes)}",
+            hint="limits.line sets the bound",
+        )
+
+
+class Event(NamedTuple):
+    """A server-sent event: its name, `""` when it had none, and its data."""
+
+    name: str
+    data: bytes
+
+
+class EventDecoder:
+    """Put lines together to server-sent events.
+
+    Lenient where servers are known to be sloppy: an event at the end of the reply
+    needs no blank line, a field `error` is an event of that name (llama.cpp before
+    PR #16109), a bare JSON document is an event without a name. `limit_bytes` bounds
+    the data of one event.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._lines = LineDecoder(limit_bytes)
+        self._limit_bytes = limit_bytes
+        self._name = ""
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._is_first = True
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Return the events that `piece` completes. Raises: LimitError."""
+        return self._events(self._lines.feed(piece))
+
+    def flush(self) -> list[Event]:
+        """Return the event that was pending when the reply ended, if any."""
+        return self._events([*self._lines.flush(), b""])
+
+    def _events(self, lines: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        if self._is_first and lines:
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+            self._is_first = False
+        for line in lines:
+            if line[:6] == b"data: ":
+                self._add(line[6:])
+            elif line:
+                self._read_field(line)
+            elif self._data:
+                data = self._data
+                whole = data[0] if len(data) == 1 else b"\n".join(data)
+                events.append(Event(self._name, whole))
+                self._name, self._data, self._data_bytes = "", [], 0
+            else:
+                self._name = ""
+        return events
+
+    def _read_field(self, line: bytes) -> None:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._add(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif field == b"error":
+            self._name = "error"
+            self._add(value)
+        elif field[:1] == b"{":
+            self._add(line)
+
+    def _add(self, value: bytes) -> None:
+        self._data.append(value)
+        self._data_bytes += len(value)
+        if self._data_bytes > self._limit_bytes:
+            raise LimitError(
+                f"an event of the reply is longer than {format_size(self._limit_bytes)}",
+                hint="limits.line sets the bound",
+            )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+# NaN and Infinity are no JSON, though Python's parser takes them by default.
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def parse_json(document: bytes) -> Json:
+    """Return the value of a JSON document in UTF-8; bad bytes become U+FFFD.
+
+    Raises: ProtocolError for what is no JSON, nests too deeply, or holds a number
+    that Python refuses to read.
+    """
+    text = document.decode("utf-8", "replace")
+    try:
+        value: Json = _decode(text)
+    except (ValueError, RecursionError) as error:
+        shown = text[:_SHOWN_CHARACTERS]
+        raise ProtocolError(f"the reply holds broken JSON: {shown!r}") from error
+    return value
+
+
+def parse_documents(documents: Sequence[bytes]) -> Iterator[Json]:
+    """Yield the value of each JSON document, in order.
+
+    Many are parsed in one go: one call for a joined read is 3 times as fast as one a
+    line. Only when the parts are unmistakably one object each is the result taken;
+    otherwise each is parsed by itself, so that those before a broken one still come.
+    Raises: ProtocolError at the first that is no JSON.
+    """
+    if len(documents) > 1:
+        joined = b",".join(documents).decode("utf-8", "replace")
+        try:
+            values = _decode(f"[{joined}]")
+        except (ValueError, RecursionError):
+            values = []
+        if len(values) == len(documents):
+            yield from values
+            return
+    for document in documents:
+        yield parse_json(document)
