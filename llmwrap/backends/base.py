@@ -1,0 +1,153 @@
+"""What the engine needs of a backend, and the values they exchange. Floor F3.
+
+A backend translates: `Request` to its server's words, the server's words to `Chunk`.
+It never retries, keeps no clock and writes to nobody. Packages outside add backends
+by the entry-point group `llmwrap.backends`: the name is the `backend_type` of the
+configuration, the value is called with `BackendSettings` and returns a `Backend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from ..errors import UsageError
+from ..messages import Chunk, Json, Request
+from ..transport.cancel import CancelToken
+
+ENTRY_POINT_GROUP = "llmwrap.backends"
+
+
+class BackendSettings(NamedTuple):
+    """How to reach one backend: configuration, options and defaults put together.
+
+    `name` is the user's name for it, `kind` what speaks to it. `silence_s` is the
+    longest silence of the socket, a net below the engine's own time-outs.
+    `is_reused` False says that only one question will be asked. `environ` is for
+    backends that keep files of their own.
+    """
+
+    name: str
+    kind: str
+    base_url: str
+    environ: Mapping[str, str]
+    api_key: str | None = None
+    connect_timeout_s: float = 5.0
+    silence_s: float = 300.0
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    line_limit_bytes: int = 16 << 20
+    body_limit_bytes: int = 64 << 20
+    pool_size: int = 10
+    is_reused: bool = True
+
+    def __repr__(self) -> str:
+        # Never the key: a repr ends up in logs and tracebacks.
+        return f"BackendSettings({self.name!r}, {self.kind!r}, {self.base_url!r})"
+
+
+class WireRequest(NamedTuple):
+    """A request as it goes out, for `--dry-run`; secrets in it are masked."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Json
+
+
+class Model(NamedTuple):
+    """A model that a backend offers; None and empty where the server does not say.
+
+    `context_tokens` is the context length in force when loaded, else the trained one.
+    """
+
+    name: str
+    is_loaded: bool | None = None
+    size_bytes: int | None = None
+    modified: str | None = None
+    digest: str | None = None
+    family: str | None = None
+    parameters: str | None = None
+    quantization: str | None = None
+    context_tokens: int | None = None
+    capabilities: tuple[str, ...] = ()
+
+
+class Progress(NamedTuple):
+    """How far a download is; `total_bytes` is None while unknown."""
+
+    label: str
+    done_bytes: int = 0
+    total_bytes: int | None = None
+
+
+class Backend(Protocol):
+    """A server, or a thing like one, that answers chats.
+
+    Derive from it: `chat` and `models` must be written, the rest has defaults. Any
+    thread may call any method.
+    """
+
+    name: str
+    kind: str
+    address: str
+    """Where it answers, for messages and for the cache key."""
+    may_cut_prompt: bool = False
+    """Whether the server may cut a prompt that is too long without saying so."""
+
+    def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
+        """Yield the answer as it comes; the chunk with a finish reason ends it.
+
+        Raises: the errors of errors.py, with what came before already yielded.
+        """
+        ...
+
+    def models(self, *, timeout_s: float) -> list[Model]:
+        """Return what the backend offers, its own order kept."""
+        ...
+
+    def default_model(self, *, timeout_s: float) -> str | None:
+        """Return the model to take when none is named, None when there is none."""
+        models = self.models(timeout_s=timeout_s)
+        loaded = [model for model in models if model.is_loaded]
+        return (loaded or models)[0].name if models else None
+
+    def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
+        """Return all that the backend tells of one model, under its own names.
+
+        Raises: RefusedError when it does not know the model.
+        """
+        from ..errors import RefusedError
+
+        for model in self.models(timeout_s=timeout_s):
+            if model.name == name:
+                return dict(model._asdict())
+        raise RefusedError(
+            f"model '{name}' not found on {self.name}", hint="run 'llmwrap models'"
+        )
+
+    def version(self, *, timeout_s: float) -> str | None:
+        """Return the server's version; also the cheapest sign that it is up."""
+        self.models(timeout_s=timeout_s)
+        return None
+
+    def wire_request(self, request: Request) -> WireRequest:
+        """Return the request that `chat` would send."""
+        raise UsageError(f"--dry-run is not offered by the {self.kind} backend")
+
+    def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
+        """Fetch a model, yielding how far it is."""
+        raise UsageError(
+            f"the {self.kind} backend cannot pull models",
+            hint="Ollama can: llmwrap models pull -b ollama MODEL",
+        )
+
+    def warm(self, name: str, cancel: CancelToken) -> None:
+        """Load a model, so that the next question need not wait for it."""
+        raise UsageError(f"the {self.kind} backend cannot load models ahead")
+
+    def close(self) -> None:
+        """Close what is open; the backend is not used again."""
+
+
+BackendFactory = Callable[[BackendSettings], Backend]

@@ -1,0 +1,276 @@
+"""Ollama's native API: /api/chat and what stands around it. Floor F3.
+
+Native and not /v1, because only here num_ctx, keep_alive, think and the server's own
+durations exist, and only here a prompt that is too long can be refused: both
+`truncate` and `shift` are sent as false, so nothing is ever cut in silence.
+
+See: github.com/ollama/ollama docs/api.md.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+
+from ..errors import IncompleteError, LLMWrapError, ProtocolError
+from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
+from ..transport.cancel import CancelToken
+from ..transport.client import ByteStream
+from ..transport.framing import LineDecoder, parse_documents, parse_json
+from .base import Model, Progress
+from .deltas import DeltaMerger, count_at, number_at, string_at
+from .http import HttpBackend, JsonObject, object_at, objects_at
+from .replies import server_error
+
+_NS = 1e-9
+# Settings of the request itself; all other options belong into `options`.
+_TOP_LEVEL = frozenset({"keep_alive", "format", "logprobs", "top_logprobs"})
+
+
+class OllamaBackend(HttpBackend):
+    """Talk to an Ollama server."""
+
+    chat_path = "/api/chat"
+    context_option = "num_ctx"
+    stream_type = "application/x-ndjson"
+
+    def chat_body(self, request: Request) -> JsonObject:
+        """Return the body of /api/chat."""
+        body: JsonObject = {
+            "model": request.model,
+            "messages": [_message(message) for message in request.messages],
+            "stream": request.is_streamed,
+            "truncate": False,
+            "shift": False,
+        }
+        if request.think is not None:
+            body["think"] = request.think
+        options = _options(request)
+        for name in _TOP_LEVEL & options.keys():
+            body[name] = options.pop(name)
+        if isinstance(lifetime := body.get("keep_alive"), str):
+            body["keep_alive"] = _keep_alive(lifetime)
+        if options:
+            body["options"] = options
+        return body
+
+    def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
+        """Yield the answer; the chunk of the line with `done: true` ends it."""
+        body = self.chat_body(request)
+        with self._opened(
+            "POST", self.chat_path, body, cancel=cancel, model=request.model
+        ) as reply:
+            is_first = True
+            for documents in self._batches(reply):
+                for chunk in self._chunks(documents, request.model, is_first):
+                    yield chunk
+                    is_first = False
+                    if chunk.is_complete:
+                        return
+        raise IncompleteError(f"{self._endpoint} ended its answer without 'done'")
+
+    def models(self, *, timeout_s: float) -> list[Model]:
+        """Return the models of /api/tags, those of /api/ps marked as loaded."""
+        tags = self._call("GET", "/api/tags", timeout_s=timeout_s)
+        loaded = {
+            string_at(entry, "name"): entry
+            for entry in objects_at(
+                self._call("GET", "/api/ps", timeout_s=timeout_s), "models"
+            )
+        }
+        return [
+            _model(entry, loaded.get(string_at(entry, "name")))
+            for entry in objects_at(tags, "models")
+        ]
+
+    def default_model(self, *, timeout_s: float) -> str | None:
+        """Return the first loaded model, else the newest."""
+        running = self._call("GET", "/api/ps", timeout_s=timeout_s)
+        for entry in objects_at(running, "models"):
+            return string_at(entry, "name")
+        tags = self._call("GET", "/api/tags", timeout_s=timeout_s)
+        entries = [
+            entry
+            for entry in objects_at(tags, "models")
+            if entry.get("capabilities") != ["embedding"]
+        ]
+        if not entries:
+            return None
+        newest = max(entries, key=lambda entry: string_at(entry, "modified_at"))
+        return string_at(newest, "name")
+
+    def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
+        """Return what /api/show tells of a model."""
+        return self._call(
+            "POST", "/api/show", {"model": name}, timeout_s=timeout_s, model=name
+        )
+
+    def version(self, *, timeout_s: float) -> str | None:
+        """Return the server's version. Raises: ProtocolError for another server."""
+        document = self._call("GET", "/api/version", timeout_s=timeout_s)
+        version = document.get("version")
+        if not isinstance(version, str):
+            raise ProtocolError(f"what answers at {self.address} is no Ollama server")
+        return version
+
+    def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
+        """Fetch a model through the server, yielding the sum over its layers."""
+        layers: dict[str, tuple[int, int]] = {}
+        body: JsonObject = {"model": name, "stream": True}
+        with self._opened("POST", "/api/pull", body, cancel=cancel) as reply:
+            for documents in self._batches(reply):
+                for document in documents:
+                    status = self._pull_status(document, name, layers)
+                    total = sum(size for _, size in layers.values())
+                    done = sum(came for came, _ in layers.values())
+                    if not status.startswith("pulling "):
+                        done = total  # Small layers are never counted to their end.
+                    yield Progress(status, done, total or None)
+                    if status == "success":
+                        return
+        raise IncompleteError(f"{self._endpoint} ended the pull without 'success'")
+
+    def warm(self, name: str, cancel: CancelToken) -> None:
+        """Load a model by a chat without messages."""
+        body: JsonObject = {"model": name, "messages": [], "stream": False}
+        with self._opened(
+            "POST", self.chat_path, body, cancel=cancel, model=name
+        ) as reply:
+            document = parse_json(reply.read_all())
+        if error := server_error(document):
+            raise self._errors.reported_error(error, name, is_first=True)
+
+    def _batches(self, reply: ByteStream) -> Iterator[Iterable[Json]]:
+        """Yield the documents that each read brought."""
+        lines = LineDecoder(self._settings.line_limit_bytes)
+        for piece in reply.pieces():
+            if found := [line for line in lines.feed(piece) if line.strip()]:
+                yield parse_documents(found)
+        if tail := [line for line in lines.flush() if line.strip()]:
+            try:
+                yield [parse_json(tail[0])]
+            except ProtocolError as error:
+                raise IncompleteError(
+                    f"{self._endpoint} broke off in the middle of a line"
+                ) from error
+
+    def _chunks(
+        self, documents: Iterable[Json], model: str, is_first: bool
+    ) -> Iterator[Chunk]:
+        """Yield the chunks of one read, with what came before an error first."""
+        merger = DeltaMerger()
+        try:
+            for document in documents:
+                if not isinstance(document, dict):
+                    raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
+                if document.get("error"):
+                    is_first = is_first and merger.is_empty
+                    self._raise_reported(document, model, is_first)
+                message = object_at(document, "message")
+                if thinking := string_at(message, "thinking"):
+                    yield from merger.add_thinking(thinking)
+                if text := string_at(message, "content"):
+                    merger.add_text(text)
+                if document.get("done") is True:
+                    yield from merger.take()
+                    yield _final_chunk(document)
+                    return
+        except LLMWrapError:
+            yield from merger.take()
+            raise
+        yield from merger.take()
+
+    def _raise_reported(self, document: Json, model: str, is_first: bool) -> None:
+        if error := server_error(document):
+            raise self._errors.reported_error(error, model, is_first=is_first)
+
+    def _pull_status(
+        self, document: Json, name: str, layers: dict[str, tuple[int, int]]
+    ) -> str:
+        if not isinstance(document, dict):
+            raise ProtocolError(f"the reply has {document!r:.40} for a status")
+        if document.get("error"):
+            self._raise_reported(document, name, is_first=True)
+        if digest := string_at(document, "digest"):
+            total = count_at(document, "total") or 0
+            layers[digest] = (count_at(document, "completed") or 0, total)
+        return string_at(document, "status")
+
+
+def _message(message: Message) -> JsonObject:
+    body: JsonObject = {"role": message.role, "content": message.content}
+    if message.images:
+        body["images"] = [
+            base64.b64encode(image.data).decode() for image in message.images
+        ]
+    return body
+
+
+def _options(request: Request) -> JsonObject:
+    sampling = request.sampling
+    named: dict[str, Json] = {
+        "temperature": sampling.temperature,
+        "num_predict": sampling.max_tokens,
+        "seed": sampling.seed,
+        "top_p": sampling.top_p,
+        "stop": list(sampling.stop) or None,
+    }
+    options: JsonObject = {k: value for k, value in named.items() if value is not None}
+    options.update(sampling.options)
+    return options
+
+
+def _keep_alive(text: str) -> Json:
+    # The server refuses "300" and "-1" as strings: they lack a unit.
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _final_chunk(document: JsonObject) -> Chunk:
+    reason = string_at(document, "done_reason") or "stop"
+    if reason in ("load", "unload"):
+        raise ProtocolError(f"the server answered '{reason}' where an answer belongs")
+    return Chunk(
+        deltas=0,
+        model=string_at(document, "model") or None,
+        finish_reason=reason,
+        usage=Usage(
+            prompt_tokens=count_at(document, "prompt_eval_count"),
+            completion_tokens=count_at(document, "eval_count"),
+        ),
+        server=ServerTimings(
+            load_s=_seconds(document, "load_duration"),
+            prompt_s=_seconds(document, "prompt_eval_duration"),
+            generation_s=_seconds(document, "eval_duration"),
+            total_s=_seconds(document, "total_duration"),
+        ),
+    )
+
+
+def _seconds(document: JsonObject, key: str) -> float | None:
+    nanoseconds = number_at(document, key)
+    return None if nanoseconds is None else nanoseconds * _NS
+
+
+def _model(entry: JsonObject, running: JsonObject | None) -> Model:
+    details = object_at(entry, "details")
+    capabilities = entry.get("capabilities")
+    context = count_at(running or {}, "context_length")
+    return Model(
+        name=string_at(entry, "name"),
+        is_loaded=running is not None,
+        size_bytes=count_at(entry, "size"),
+        modified=string_at(entry, "modified_at") or None,
+        digest=string_at(entry, "digest") or None,
+        family=string_at(details, "family") or None,
+        parameters=string_at(details, "parameter_size") or None,
+        quantization=string_at(details, "quantization_level") or None,
+        context_tokens=context or count_at(details, "context_length"),
+        capabilities=tuple(
+            item
+            for item in (capabilities if isinstance(capabilities, list) else ())
+            if isinstance(item, str)
+        ),
+    )
