@@ -1,0 +1,7 @@
+"""The wrapper around everything: one call asks one question. Floor F5."""
+
+from .answer import Answer
+from .choice import Choice
+from .engine import Engine, Target
+
+__all__ = ["Answer", "Choice", "Engine", "Target"]

@@ -1,0 +1,270 @@
+"""One answer under way: attempts and time-outs. Floor F5.
+
+The only loop over attempts. Its clocks run where the answer is read: a piece that
+never comes is noticed whatever keeps it (a name that does not resolve, a server that
+drips keep-alives), and a reader that is slow itself is not mistaken for a silent
+server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+from ..backends.base import Backend
+from ..errors import (
+    BackendFailedError,
+    DeadlineError,
+    IncompleteError,
+    LLMWrapError,
+)
+from ..log import Log
+from ..messages import Chunk, Completion, Request
+from ..metrics.timing import Stopwatch
+from ..streams import Stream, StreamEnded, StreamPool
+from ..transport.cancel import CancelToken
+from ..units import format_duration
+from .choice import Patience
+from .folding import Folder, cut_error, has_own_limit, suspected_cut
+
+_AFTER_END_S = 1.0  # for usage and [DONE], once a finish reason came
+_LOADING_POLL_S = 0.5
+_LONGEST_DELAY_S = 60.0
+
+
+class Asking(NamedTuple):
+    """All that one answer needs to come about."""
+
+    backend: Backend
+    request: Request
+    pool: StreamPool
+    patience: Patience
+    answer_limit_bytes: int
+    log: Log
+    called_at: float
+
+
+class Answer:
+    """An answer under way: iterate it for chunks, then read `completion`.
+
+    A context manager; leaving it early cancels the request on the wire. Belongs to
+    the thread that reads it; only `cancel` may be called from any thread, and raises
+    CancelledError in the reader. `str()` is the whole text.
+    """
+
+    is_cached = False
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._token = CancelToken()
+        self._stopwatch = Stopwatch(asking.called_at)
+        self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
+        self._completion: Completion | None = None
+        self._attempts = 0
+        self._chunks = self._run()
+
+    @property
+    def backend(self) -> str:
+        """Return the name of the backend that answers."""
+        return self._asking.backend.name
+
+    @property
+    def model(self) -> str:
+        """Return the model: as asked, and once the reply named it, as it did."""
+        return self._folder.model
+
+    @property
+    def partial(self) -> Completion:
+        """Return the answer as far as it came."""
+        return self._folder.completion(self.backend, self._stopwatch, self._attempts)
+
+    @property
+    def completion(self) -> Completion:
+        """Return the whole answer, reading what is still to come.
+
+        Raises: as reading does; IncompleteError when the answer was left early.
+        """
+        for _ in self:
+            pass
+        if self._completion is None:
+            raise IncompleteError("the answer was left before its end")
+        return self._completion
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self._chunks
+
+    def __next__(self) -> Chunk:
+        return next(self._chunks)
+
+    def __str__(self) -> str:
+        return self.completion.text
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def cancel(self) -> None:
+        """End the request on the wire, from any thread."""
+        self._token.cancel()
+
+    def close(self) -> None:
+        """Leave the answer; ends the request unless it is complete."""
+        self._chunks.close()
+
+    def _run(self) -> Generator[Chunk, None, None]:
+        retries = 0
+        loading_until: float | None = None
+        while True:
+            self._attempts += 1
+            first_until = time.monotonic() + self._asking.patience.first_token_s
+            try:
+                yield from self._attempt(loading_until or first_until)
+                break
+            except LLMWrapError as error:
+                if isinstance(error, BackendFailedError) and error.is_loading:
+                    self._attempts -= 1
+                    loading_until = loading_until or first_until
+                    self._pause(_LOADING_POLL_S, error, loading_until)
+                else:
+                    self._pause(self._retry_delay_s(error, retries), error)
+                    retries += 1
+                    loading_until = None
+        self._complete()
+
+    def _attempt(self, first_until: float) -> Iterator[Chunk]:
+        asking = self._asking
+        stream = asking.pool.start(
+            lambda: asking.backend.chat(asking.request, self._token), self._token
+        )
+        try:
+            if asking.request.is_streamed:
+                yield from self._read(stream, first_until)
+            else:
+                # Nothing of a broken answer may be shown, so it is read to its end.
+                yield from list(self._read(stream, first_until, is_whole=True))
+        finally:
+            if not stream.has_ended:
+                stream.cancel()
+                stream.join()
+
+    def _read(
+        self, stream: Stream, first_until: float, *, is_whole: bool = False
+    ) -> Iterator[Chunk]:
+        folder = self._folder
+        waiting_since = time.monotonic()
+        while True:
+            limit = first_until
+            if folder.finish_reason is not None:
+                limit = waiting_since + _AFTER_END_S
+            elif not (folder.is_empty or is_whole):
+                limit = waiting_since + self._asking.patience.idle_s
+            chunk = self._next_chunk(stream, limit)
+            if chunk is None:
+                return
+            self._note_time(chunk, stream.arrived_at)
+            folder.add(chunk)
+            yield chunk
+            if chunk.deltas or chunk.is_complete:
+                waiting_since = time.monotonic()
+
+    def _next_chunk(self, stream: Stream, limit: float) -> Chunk | None:
+        """Return the next chunk, None at the end; what follows the end is forgiven."""
+        until = self._asking.patience.until
+        earliest = limit if until is None else min(limit, until)
+        try:
+            return stream.next_chunk(max(0.0, earliest - time.monotonic()))
+        except StreamEnded:
+            return None
+        except TimeoutError:
+            if self._folder.finish_reason is not None:
+                return None
+            raise self._deadline_error(is_total=earliest != limit) from None
+        except LLMWrapError:
+            if self._folder.finish_reason is not None and not self._token.is_cancelled:
+                return None
+            raise
+
+    def _deadline_error(self, *, is_total: bool) -> DeadlineError:
+        patience, backend = self._asking.patience, self._asking.backend
+        where = f"{backend.name} at {backend.address}" if backend.address else "it"
+        if is_total:
+            return DeadlineError(
+                f"{where} did not finish before the deadline",
+                hint="--timeout sets it",
+            )
+        if self._folder.is_empty:
+            return DeadlineError(
+                f"{where} sent no token within"
+                f" {format_duration(patience.first_token_s)}",
+                hint="--first-token-timeout waits longer, for a model that loads",
+            )
+        return DeadlineError(
+            f"{where} fell silent for {format_duration(patience.idle_s)} in the middle"
+            " of its answer",
+            hint="--idle-timeout waits longer",
+        )
+
+    def _retry_delay_s(self, error: LLMWrapError, retries: int) -> float:
+        """Return how long to wait before the next attempt, or raise `error`."""
+        patience = self._asking.patience
+        allowed = min(error.retries_allowed, patience.retries)
+        if retries >= allowed or not self._folder.is_empty:
+            raise error
+        from random import uniform
+
+        backoff_s = min(patience.retry_delay_s * 2.0**retries, _LONGEST_DELAY_S)
+        delay_s: float = max(uniform(0.5, 1.0) * backoff_s, error.retry_after_s or 0.0)
+        self._asking.log.info(
+            f"retrying in {format_duration(delay_s)} ({retries + 1} of {allowed}):"
+            f" {error.message}",
+            error__type=error.kind,
+        )
+        return delay_s
+
+    def _pause(
+        self, delay_s: float, error: LLMWrapError, limit: float | None = None
+    ) -> None:
+        """Wait, unless that would last beyond the deadline: then raise at once."""
+        now = time.monotonic()
+        if limit is not None and now + delay_s > limit:
+            raise self._deadline_error(is_total=False) from error
+        until = self._asking.patience.until
+        if until is not None and now + delay_s > until:
+            if limit is not None:
+                raise self._deadline_error(is_total=True) from error
+            raise error
+        self._token.wait(delay_s)
+
+    def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
+        watch = self._stopwatch
+        if chunk.deltas and watch.first_at is None:
+            watch.first_at = arrived_at
+            watch.sent_at = self._token.sent_at
+        if chunk.deltas or chunk.is_complete:
+            watch.last_at = arrived_at
+            watch.sent_at = watch.sent_at or self._token.sent_at
+
+    def _complete(self) -> None:
+        asking, folder = self._asking, self._folder
+        if folder.finish_reason is None:
+            raise IncompleteError(f"{asking.backend.name} ended without an end marker")
+        completion = self.partial
+        if asking.backend.may_cut_prompt:
+            warning = suspected_cut(asking.request, completion.usage)
+            if warning:
+                asking.log.warning(warning)
+        if folder.finish_reason == "length":
+            if not has_own_limit(asking.request):
+                asking.log.warning("the answer is cut: its finish reason is 'length'")
+                raise cut_error(completion)
+            asking.log.note("the answer ends at the length limit you set")
+        self._completion = completion

@@ -1,0 +1,35 @@
+"""What the user asked for on top of the configuration. Floor F5."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Choice(NamedTuple):
+    """The options of one run that say whom to ask and how long to wait.
+
+    None leaves a value to the configuration.
+    """
+
+    backend: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    connect_timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    total_timeout_s: float | None = None
+    retries: int | None = None
+    retry_delay_s: float | None = None
+
+
+class Patience(NamedTuple):
+    """How long to wait for one answer, and how often to try.
+
+    `until` is the deadline of the whole command on the monotonic clock.
+    """
+
+    first_token_s: float
+    idle_s: float
+    until: float | None
+    retries: int
+    retry_delay_s: float

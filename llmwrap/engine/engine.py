@@ -1,0 +1,190 @@
+"""The engine: the only place where the floors meet. Floor F5."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ..backends import create_backend
+from ..backends.base import Backend, BackendSettings, WireRequest
+from ..config import BackendConfig, Config
+from ..errors import LimitError, RefusedError
+from ..log import SILENT, Log
+from ..messages import Request
+from ..streams import StreamPool
+from ..units import format_size
+from .answer import Answer, Asking
+from .choice import Choice
+from .discovery import embedded_is_ready, first_that_answers, nothing_found
+from .folding import prompt_bytes
+from .selection import Selection, Selector, backend_settings, patience
+from .state import Discovered, keep_discovered, read_discovered
+
+_LOOKUP_S = 10.0
+
+
+class Target(NamedTuple):
+    """Whom a request goes to: the backend, its configuration, and the model."""
+
+    backend: Backend
+    config: BackendConfig
+    model: str
+
+
+class Engine:
+    """Ask backends, by one configuration and one set of options.
+
+    Any thread may ask; each answer belongs to the thread that reads it. `until` is
+    the deadline of the whole command on the monotonic clock; without one each answer
+    has its own. `is_one_shot` says that the process ends after one answer, so nothing
+    is kept alive for another.
+    Close it, or use it as a context manager, to end what is under way.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        choice: Choice = Choice(),
+        log: Log = SILENT,
+        until: float | None = None,
+        is_one_shot: bool = False,
+    ) -> None:
+        self.config = config
+        self._environ = environ
+        self._choice = choice
+        self._log = log
+        self._until = until
+        self._is_one_shot = is_one_shot
+        self._backends: dict[tuple[str, str | None], Backend] = {}
+        streaming = config.streaming
+        self._pool = StreamPool(
+            streaming.max_concurrent_streams, streaming.buffer_chunks
+        )
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what is under way and close every connection."""
+        self._pool.close()
+        for backend in self._backends.values():
+            backend.close()
+
+    def ask(self, request: Request) -> Answer:
+        """Return the answer to a request, under way as soon as it is read.
+
+        A request without a model gets the one the rules choose. Raises: LimitError
+        for a prompt that is too long, and what selecting a backend raises; what goes
+        wrong later is raised where the answer is read.
+        """
+        called_at = time.monotonic()
+        limit = self.config.limits.prompt_bytes
+        if prompt_bytes(request) > limit:
+            raise LimitError(
+                f"the prompt is longer than {format_size(limit)}",
+                hint="limits.prompt sets the bound",
+            )
+        target = self.target(request.model or None)
+        waiting = patience(target.config, self.config, self._choice, called_at)
+        if self._until is not None:
+            waiting = waiting._replace(until=self._until)
+        return Answer(
+            Asking(
+                backend=target.backend,
+                request=request._replace(model=target.model),
+                pool=self._pool,
+                patience=waiting,
+                answer_limit_bytes=self.config.limits.answer_bytes,
+                log=self._log,
+                called_at=called_at,
+            )
+        )
+
+    def wire_request(self, request: Request) -> WireRequest:
+        """Return the request that `ask` would send; it may look up the model."""
+        target = self.target(request.model or None)
+        return target.backend.wire_request(request._replace(model=target.model))
+
+    def target(self, model: str | None = None) -> Target:
+        """Return whom to ask, with the model chosen when none is named.
+
+        Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
+        there is no model.
+        """
+        choice = self._choice if model is None else self._choice._replace(model=model)
+        selection = self.selector(choice).selection()
+        config = selection.backend or self._discover(choice)
+        backend = self.backend(config)
+        return Target(
+            backend, config, selection.model or self._default_model(backend)
+        )
+
+    def selector(self, choice: Choice | None = None) -> Selector:
+        """Return the rules that choose a backend."""
+        return Selector(self.config, choice or self._choice, self._environ)
+
+    def backend(self, config: BackendConfig, *, is_first_choice: bool = True) -> Backend:
+        """Return the backend of a configuration, made once. Raises: ConfigError."""
+        key = (config.name, config.base_url)
+        if key not in self._backends:
+            settings = self._settings(config, is_first_choice=is_first_choice)
+            self._backends[key] = create_backend(settings)
+        return self._backends[key]
+
+    def _settings(
+        self, config: BackendConfig, *, is_first_choice: bool
+    ) -> BackendSettings:
+        settings, warnings = backend_settings(
+            config,
+            self.config,
+            self._choice,
+            self._environ,
+            is_first_choice=is_first_choice,
+            is_reused=not self._is_one_shot,
+        )
+        for warning in warnings:
+            self._log.warning(warning)
+        return settings
+
+    def _discover(self, choice: Choice) -> BackendConfig:
+        candidates = self.selector(choice).candidates()
+        settings = [self._settings(c, is_first_choice=False) for c in candidates]
+        found = first_that_answers(settings)
+        discovered = read_discovered(self._environ)
+        if found is not None:
+            config = candidates[settings.index(found)]
+            self._log.note(f"using {found.name} at {found.base_url}")
+            if (discovered.kind, discovered.address) != (found.kind, found.base_url):
+                keep_discovered(
+                    discovered._replace(kind=found.kind, address=found.base_url),
+                    self._environ,
+                )
+            return config
+        has_model = embedded_is_ready(self._environ)
+        if has_model and discovered.kind is None:
+            self._log.note("no model server answers: using the embedded model")
+            return self.selector(choice).backend("embedded")
+        raise nothing_found(settings, discovered, has_model)
+
+    def _default_model(self, backend: Backend) -> str:
+        name = backend.default_model(timeout_s=_LOOKUP_S)
+        if name is None:
+            raise RefusedError(
+                f"{backend.name} at {backend.address} has no model",
+                hint="pull one, for example 'llmwrap models pull llama3.2'",
+            )
+        self._log.note(f"using model '{name}'")
+        discovered: Discovered = read_discovered(self._environ)
+        if discovered.models.get(backend.address) != name:
+            models = {**discovered.models, backend.address: name}
+            keep_discovered(discovered._replace(models=models), self._environ)
+        return name
+
+
+__all__ = ["Engine", "Selection", "Target"]

@@ -1,0 +1,109 @@
+"""Chunks to a completion, and what its end means. Floor F5."""
+
+from __future__ import annotations
+
+from ..errors import IncompleteError, LimitError
+from ..messages import Chunk, Completion, Request, ServerTimings, Usage
+from ..metrics.timing import Stopwatch
+from ..units import format_size
+
+_LIMIT_OPTIONS = ("num_predict", "max_tokens", "max_completion_tokens", "n_predict")
+_SUSPICIOUS_BYTES_PER_TOKEN = 16
+
+
+class Folder:
+    """Put the chunks of one answer together; belongs to the thread that reads it.
+
+    `limit_bytes` bounds text and reasoning together.
+    """
+
+    def __init__(self, model: str, limit_bytes: int) -> None:
+        self.model = model
+        self.finish_reason: str | None = None
+        self.usage = Usage()
+        self._server: ServerTimings | None = None
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._limit_bytes = limit_bytes
+        self._size_bytes = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing of the answer, text or reasoning, has come."""
+        return not self._size_bytes
+
+    @property
+    def text(self) -> str:
+        """Return the text that has come."""
+        return "".join(self._texts)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk. Raises: LimitError when the answer grows over its limit."""
+        size_bytes = len(chunk.text.encode()) + len(chunk.thinking.encode())
+        if self._size_bytes + size_bytes > self._limit_bytes:
+            raise LimitError(
+                f"the answer is longer than {format_size(self._limit_bytes)}",
+                hint="limits.answer sets the bound",
+            )
+        self._size_bytes += size_bytes
+        if chunk.text:
+            self._texts.append(chunk.text)
+        if chunk.thinking:
+            self._thoughts.append(chunk.thinking)
+        self.model = chunk.model or self.model
+        self.finish_reason = self.finish_reason or chunk.finish_reason
+        self.usage = chunk.usage or self.usage
+        self._server = chunk.server or self._server
+
+    def completion(
+        self, backend: str, stopwatch: Stopwatch, attempts: int
+    ) -> Completion:
+        """Return the answer as far as it came."""
+        return Completion(
+            text=self.text,
+            thinking="".join(self._thoughts),
+            model=self.model,
+            backend=backend,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            timing=stopwatch.timing(self.usage.completion_tokens),
+            server=self._server,
+            attempts=attempts,
+        )
+
+
+def has_own_limit(request: Request) -> bool:
+    """Tell whether the user himself bounded the length of the answer."""
+    options = request.sampling.options
+    limits = [request.sampling.max_tokens, *map(options.get, _LIMIT_OPTIONS)]
+    return any(isinstance(limit, int | float) and limit > 0 for limit in limits)
+
+
+def cut_error(completion: Completion) -> IncompleteError:
+    """Return the error for an answer that ended by a limit nobody set."""
+    return IncompleteError(
+        f"the answer of '{completion.model}' was cut at the length limit of"
+        f" {completion.backend}",
+        hint="set --max-tokens to accept a limit, or a longer context",
+    )
+
+
+def suspected_cut(request: Request, usage: Usage) -> str | None:
+    """Return a warning when the server seems to have cut the prompt in silence.
+
+    It counted fewer tokens than any text of that length has: over 16 bytes a token.
+    """
+    if not usage.prompt_tokens or any(m.images for m in request.messages):
+        return None
+    size_bytes = prompt_bytes(request)
+    if size_bytes <= usage.prompt_tokens * _SUSPICIOUS_BYTES_PER_TOKEN:
+        return None
+    return (
+        f"the server counted {usage.prompt_tokens} tokens in a prompt of"
+        f" {format_size(size_bytes)}: it may have cut the prompt"
+    )
+
+
+def prompt_bytes(request: Request) -> int:
+    """Return the size of all messages, images not counted."""
+    return sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)

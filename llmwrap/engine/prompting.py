@@ -1,0 +1,81 @@
+"""What is asked, put together from operands, files, images and stdin. Floor F5.
+
+Pure but for reading the files that are named. The constant part comes first, so that
+a server's prefix cache can help when only the input changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ConfigError, LimitError
+from ..messages import Image
+from ..units import format_size
+
+_BEGINNINGS: tuple[tuple[bytes, int, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
+    (b"\xff\xd8\xff", 0, "image/jpeg"),
+    (b"GIF87a", 0, "image/gif"),
+    (b"GIF89a", 0, "image/gif"),
+    (b"WEBP", 8, "image/webp"),
+)
+
+
+def joined_prompt(
+    words: Sequence[str], files: Sequence[tuple[str, str]], piped: str
+) -> str:
+    """Return the prompt: words joined by blanks, then files, then what was piped.
+
+    `files` are pairs of name and text. The parts are parted by a blank line; one
+    final newline of `piped` is dropped.
+    """
+    parts = [" ".join(words)] if words else []
+    parts += [_named(name, text) for name, text in files]
+    if piped := piped.removesuffix("\n").removesuffix("\r"):
+        parts.append(piped)
+    return "\n\n".join(parts)
+
+
+def _named(name: str, text: str) -> str:
+    # A fence that no line of the file can end.
+    longest = max(
+        (len(line) - len(line.lstrip("`")) for line in text.splitlines()), default=0
+    )
+    fence = "`" * max(3, longest + 1)
+    return f"{name}:\n{fence}\n{text.removesuffix(chr(10))}\n{fence}"
+
+
+def decoded(data: bytes) -> tuple[str, bool]:
+    """Return text from UTF-8, and whether bad bytes became U+FFFD."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return data.decode(), False
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace"), True
+
+
+def read_input(path: str, limit_bytes: int) -> bytes:
+    """Return the bytes of a file the user named.
+
+    Raises: ConfigError when it cannot be read, LimitError when it is too large.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(limit_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"cannot read '{path}': {reason}") from error
+    if len(data) > limit_bytes:
+        raise LimitError(f"'{path}' is longer than {format_size(limit_bytes)}")
+    return data
+
+
+def checked_image(data: bytes, name: str) -> Image:
+    """Return an image for a vision model. Raises: ConfigError for what is none."""
+    for beginning, offset, media_type in _BEGINNINGS:
+        if data[offset : offset + len(beginning)] == beginning:
+            return Image(data, media_type)
+    raise ConfigError(
+        f"'{name}' is no image that models take",
+        hint="PNG, JPEG, GIF and WebP are",
+    )

@@ -1,0 +1,239 @@
+"""Run any iterator of chunks on a pool thread, behind a bounded queue. Floor F4.
+
+Knows no backend. Threads and not concurrent.futures: its import costs 13 ms, and its
+exit waits for workers that are blocked in a read. Workers are daemon threads; whoever
+leaves cancels its streams and waits half a second at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from .errors import LLMWrapError
+from .messages import Chunk
+from .transport.cancel import CancelToken
+
+JOIN_S = 0.5
+_QUEUED_CHARACTERS = 1 << 20
+
+T = TypeVar("T")
+Source = Callable[[], Iterator[Chunk]]
+
+
+class StreamEnded(Exception):
+    """Say that a stream has no further chunk."""
+
+
+class Stream:
+    """One running iterator, read by one thread.
+
+    `next_chunk` is for that thread alone; `cancel` and `join` may come from any. What
+    the worker raised is raised where the stream is read, after every chunk before it.
+    """
+
+    def __init__(self, source: Source, cancel: CancelToken, buffer_size: int) -> None:
+        self._source = source
+        self._cancel = cancel
+        self._buffer_size = buffer_size
+        self._changed = threading.Condition()
+        self._chunks: deque[tuple[float, Chunk]] = deque()
+        self.arrived_at = 0.0
+        """When the worker had the chunk that was read last (monotonic clock)."""
+        self._deltas = 0
+        self._characters = 0
+        self._error: BaseException | None = None
+        self._has_ended = False
+        self._is_abandoned = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the worker has left the iterator."""
+        return self._has_ended
+
+    def next_chunk(self, timeout_s: float | None = None) -> Chunk:
+        """Return the next chunk, waiting for it if need be.
+
+        Raises: StreamEnded at the end, TimeoutError after `timeout_s`, and what the
+        worker raised.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._changed:
+            while not self._chunks:
+                if self._has_ended:
+                    if self._error:
+                        raise self._error
+                    raise StreamEnded
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError
+                self._changed.wait(left)
+            self.arrived_at, chunk = self._chunks.popleft()
+            self._deltas -= chunk.deltas
+            self._characters -= len(chunk.text) + len(chunk.thinking)
+            self._changed.notify_all()
+        return chunk
+
+    def cancel(self) -> None:
+        """End the stream on the wire and drop what is queued."""
+        self._cancel.cancel()
+        with self._changed:
+            self._is_abandoned = True
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float = JOIN_S) -> None:
+        """Wait until the worker has left the iterator, at most `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._has_ended:
+                left = until - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(left)
+
+    def run(self) -> None:
+        """Drive the iterator to its end; called once, by a worker."""
+        error: BaseException | None = None
+        try:
+            if not self._is_abandoned:
+                for chunk in self._source():
+                    if not self._put(chunk):
+                        break
+        except Exception as raised:  # handed on to the reader, whatever it is
+            error = raised
+        with self._changed:
+            self._error = error
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _put(self, chunk: Chunk) -> bool:
+        size = len(chunk.text) + len(chunk.thinking)
+        arrived_at = time.monotonic()
+        with self._changed:
+            while not self._is_abandoned and self._is_full(size):
+                self._changed.wait()
+            self._chunks.append((arrived_at, chunk))
+            self._deltas += chunk.deltas
+            self._characters += size
+            self._changed.notify_all()
+            return not self._is_abandoned
+
+    def _is_full(self, size: int) -> bool:
+        # Counted in deltas, as the specification does, and in characters: 8192
+        # chunks of one read each would be half a gigabyte.
+        return bool(self._chunks) and (
+            self._deltas >= self._buffer_size
+            or self._characters + size > _QUEUED_CHARACTERS
+        )
+
+
+class StreamPool:
+    """Threads that drive streams, `max_streams` of them at once at most.
+
+    Any thread may start a stream; those over the limit wait for a free worker in the
+    order they came.
+    """
+
+    def __init__(self, max_streams: int, buffer_size: int) -> None:
+        self._max_streams = max_streams
+        self._buffer_size = buffer_size
+        self._changed = threading.Condition()
+        self._waiting: deque[Stream] = deque()
+        self._running: set[Stream] = set()
+        self._workers = 0
+        self._idle = 0
+        self._is_closed = False
+
+    def start(self, source: Source, cancel: CancelToken) -> Stream:
+        """Return a stream over what `source()` yields, run by a worker.
+
+        `cancel` is the token that the source's request listens to.
+        """
+        stream = Stream(source, cancel, self._buffer_size)
+        with self._changed:
+            if self._is_closed:
+                raise LLMWrapError("the stream pool is closed")
+            self._waiting.append(stream)
+            if self._idle >= len(self._waiting):
+                self._changed.notify()
+            elif self._workers < self._max_streams:
+                self._workers += 1
+                threading.Thread(
+                    target=self._work,
+                    name=f"llmwrap-stream-{self._workers}",
+                    daemon=True,
+                ).start()
+        return stream
+
+    def close(self) -> None:
+        """Cancel every stream and let the workers go."""
+        with self._changed:
+            self._is_closed = True
+            streams = [*self._running, *self._waiting]
+            self._waiting.clear()
+            self._changed.notify_all()
+        for stream in streams:
+            stream.cancel()
+
+    def _work(self) -> None:
+        while stream := self._take():
+            try:
+                stream.run()
+            finally:
+                with self._changed:
+                    self._running.discard(stream)
+
+    def _take(self) -> Stream | None:
+        with self._changed:
+            self._idle += 1
+            while not self._waiting and not self._is_closed:
+                self._changed.wait()
+            self._idle -= 1
+            if self._is_closed:
+                self._workers -= 1
+                return None
+            stream = self._waiting.popleft()
+            self._running.add(stream)
+            return stream
+
+
+class Outcome(Generic[T]):
+    """What a call on a thread of its own will have brought."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._ended = threading.Event()
+        self._result: T | None = None
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Make the call; called once, by its thread."""
+        try:
+            self._result = self._call()
+        except Exception as error:  # handed on to whoever asks for the result
+            self._error = error
+        self._ended.set()
+
+    def result(self, timeout_s: float) -> T:
+        """Return what the call returned, or raise what it raised.
+
+        Raises: TimeoutError when it has not ended after `timeout_s`.
+        """
+        if not self._ended.wait(max(0.0, timeout_s)):
+            raise TimeoutError
+        if self._error:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # set, or there was an error
+
+
+def start_together(calls: Sequence[Callable[[], T]]) -> list[Outcome[T]]:
+    """Start every call at once, each on a daemon thread, and return their outcomes."""
+    outcomes = [Outcome(call) for call in calls]
+    for number, outcome in enumerate(outcomes, 1):
+        threading.Thread(
+            target=outcome.run, name=f"llmwrap-call-{number}", daemon=True
+        ).start()
+    return outcomes
