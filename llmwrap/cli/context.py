@@ -1,0 +1,229 @@
+"""The world a command runs in: descriptors, environment, clock, in one object. F7.
+
+Tests make one of their own. Nothing else in the program touches sys.stdin, sys.stdout,
+sys.stderr, os.environ or signals.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from ..errors import DeadlineError, Interrupted, LimitError, OutputError
+from ..log import SILENT, Log
+from ..units import format_size
+
+_READ_BYTES = 64 * 1024
+# A pipe that select calls writable takes this much without blocking (POSIX PIPE_BUF),
+# so a deadline holds even when the reader has stopped.
+_WRITE_BYTES = select.PIPE_BUF
+_ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Descriptor:
+    """One of the three standard descriptors, unbuffered.
+
+    `is_open` False means that the program was started without it (`>&-`).
+    """
+
+    def __init__(self, number: int, *, is_open: bool = True) -> None:
+        self.number = number
+        self.is_open = is_open
+        self.is_tty = is_open and os.isatty(number)
+        self.until: float | None = None
+        """When reading and writing give up, on the monotonic clock."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` at once.
+
+        Raises: OutputError; Interrupted by SIGPIPE when the reader has gone;
+        DeadlineError.
+        """
+        if not self.is_open:
+            raise OutputError("stdout is closed")
+        view = memoryview(data)
+        try:
+            while view:
+                self._wait(writing=True)
+                view = view[os.write(self.number, view[:_WRITE_BYTES]) :]
+        except BrokenPipeError:
+            raise Interrupted(signal.SIGPIPE) from None
+        except OSError as error:
+            raise OutputError(f"cannot write the output: {error.strerror}") from error
+
+    def write_text(self, text: str) -> None:
+        """Write text as UTF-8. Raises: as `write`."""
+        self.write(text.encode("utf-8", "replace"))
+
+    def read_all(self, limit_bytes: int, what: str) -> bytes:
+        """Return everything up to the end. Raises: LimitError, DeadlineError."""
+        parts: list[bytes] = []
+        size = 0
+        while self.is_open:
+            self._wait(writing=False)
+            try:
+                part = os.read(self.number, _READ_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError:
+                break  # A terminal that hung up, a directory: there is nothing to read.
+            if not part:
+                break
+            parts.append(part)
+            size += len(part)
+            if size > limit_bytes:
+                raise LimitError(
+                    f"{what} is longer than {format_size(limit_bytes)}",
+                    hint="limits.prompt sets the bound",
+                )
+        return b"".join(parts)
+
+    def _wait(self, *, writing: bool) -> None:
+        """Wait until the descriptor is ready, or raise DeadlineError."""
+        left_s = None
+        if self.until is not None:
+            left_s = max(0.0, self.until - time.monotonic())
+        me = [self.number]
+        ready = select.select([] if writing else me, me if writing else [], [], left_s)
+        if not any(ready):
+            doing = "stdout took nothing" if writing else "stdin did not end"
+            raise DeadlineError(
+                f"{doing} before the deadline", hint="--timeout sets it"
+            )
+
+
+class Context:
+    """Standard descriptors, environment and signals of one run."""
+
+    def __init__(
+        self,
+        stdin: Descriptor,
+        stdout: Descriptor,
+        stderr: Descriptor,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.environ = environ
+        self.started_at = time.monotonic()
+        self.log: Log = SILENT
+        """The log of the command, once its configuration is read."""
+
+    @classmethod
+    def of_process(cls) -> Context:
+        """Return the context of this process.
+
+        Descriptors that are closed are opened on /dev/null, so that no file opened
+        later becomes the program's stdout by accident.
+        """
+        descriptors = []
+        for number in (0, 1, 2):
+            try:
+                os.fstat(number)
+                descriptors.append(Descriptor(number))
+            except OSError:
+                _fill(number)
+                descriptors.append(Descriptor(number, is_open=False))
+        stdin, stdout, stderr = descriptors
+        return cls(stdin, stdout, stderr, os.environ)
+
+    def set_deadline(self, until: float | None) -> None:
+        """Let reading stdin and writing stdout give up at `until`."""
+        self.stdin.until = until
+        self.stdout.until = until
+
+    @property
+    def is_smart_terminal(self) -> bool:
+        """Tell whether the terminal can move its cursor."""
+        return self.environ.get("TERM", "") not in ("", "dumb")
+
+    def is_stdout_lost(self, error: BaseException) -> bool:
+        """Tell whether an error means that stdout takes nothing any more."""
+        if isinstance(error, Interrupted):
+            return error.signum == signal.SIGPIPE
+        return isinstance(error, OutputError)
+
+    def say(self, text: str) -> None:
+        """Write text for people to stderr; what cannot be written is lost."""
+        try:
+            self.stderr.write(text.encode("utf-8", "replace"))
+        except (OutputError, Interrupted, DeadlineError):
+            pass  # There is nobody left to tell.
+
+    def size(self) -> tuple[int, int]:
+        """Return columns and rows of the terminal."""
+        for descriptor in (self.stdout, self.stderr, self.stdin):
+            try:
+                columns, rows = os.get_terminal_size(descriptor.number)
+            except OSError:
+                continue
+            if columns and rows:
+                return columns, rows
+        return 80, 24
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Turn the ending signals into Interrupted while there is something to end.
+
+        One that came ignored (nohup, `&`) stays ignored. The first one counts: those
+        behind it are ignored, as the program is ending already, within half a second.
+        """
+        numbers = [getattr(signal, name) for name in _ENDING_SIGNALS]
+        numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
+
+        def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
+            raise Interrupted(signum)
+
+        before = {number: signal.signal(number, interrupt) for number in numbers}
+        try:
+            yield
+        except Interrupted:
+            raise  # and leave further signals ignored: the end is near
+        except BaseException:
+            _restore(before)
+            raise
+        else:
+            _restore(before)
+
+    def die(self, signum: int) -> int:
+        """End by the signal itself, so that shell and parent process agree."""
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+        return 128 + signum  # Only where the signal is blocked.
+
+
+_Handlers = Mapping[
+    int, Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+]
+
+
+def _restore(handlers: _Handlers) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _fill(number: int) -> None:
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
+def is_debugging(environ: Mapping[str, str]) -> bool:
+    """Tell whether a bug shall show its traceback."""
+    return environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
+
+
+def arguments() -> list[str]:
+    """Return the words of the command line as text; bad bytes become U+FFFD."""
+    return [os.fsencode(word).decode("utf-8", "replace") for word in sys.argv[1:]]

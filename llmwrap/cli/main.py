@@ -1,0 +1,120 @@
+"""The program: a command line in, an exit status out. Floor F7.
+
+The one place where errors become exit statuses and lines on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+from .. import __version__
+from ..errors import Interrupted, LLMWrapError, UsageError
+from ..terminal.sanitize import visible
+from .context import Context, arguments, is_debugging
+from .parser import Command, Parser, new_parser
+from .words import BUILT, PLANNED, Words, take_apart
+
+_MODULES = {name: name.replace("-", "_") for name in BUILT}
+_MODULES["config"] = "config_command"
+
+
+class CommandModule(Protocol):
+    """What a command's module offers."""
+
+    COMMAND: Command
+
+    def add_arguments(self, parser: Parser) -> None:
+        """Add the command's options."""
+
+    def run(self, args: argparse.Namespace, context: Context) -> int:
+        """Run the command and return its exit status.
+
+        `args.operands` has the words behind the command word.
+        """
+
+
+def main(argv: Sequence[str] | None = None, context: Context | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    Without arguments: those of the process.
+    """
+    context = context or Context.of_process()
+    words = take_apart(arguments() if argv is None else argv)
+    is_verbose = "-vv" in words.options or "--debug" in words.options
+    try:
+        return _run(words, context)
+    except Interrupted as interrupted:
+        return context.die(interrupted.signum)
+    except LLMWrapError as error:
+        report(error, context)
+        return error.exit_status
+    except Exception as error:
+        report(LLMWrapError(f"a bug in llmwrap: {error!r}", hint=_BUG_HINT), context)
+        if is_verbose or is_debugging(context.environ):
+            import traceback
+
+            context.say(visible(traceback.format_exc()))
+        return LLMWrapError.exit_status
+
+
+_BUG_HINT = "run it with LLMWRAP_DEBUG=1 and report what it prints"
+
+
+def report(error: LLMWrapError, context: Context) -> None:
+    """Write the one line that says what failed."""
+    if isinstance(error, UsageError) and error.hint.startswith("usage: "):
+        context.say(f"{error.hint}\n")
+        error = UsageError(error.message, hint="'llmwrap --help' tells more")
+    line = visible(" ".join(str(error).split()), keep="")
+    context.say(f"llmwrap: error: {line}\n")
+    context.log.error(line, error__type=error.kind, exit_status=error.exit_status)
+
+
+def load_command(name: str) -> CommandModule:
+    """Return the module of a command that is built."""
+    module = import_module(f".{_MODULES[name]}", __package__)
+    return cast(CommandModule, module)
+
+
+def parser_of(module: CommandModule) -> Parser:
+    """Return the parser of a command."""
+    parser = new_parser(module.COMMAND)
+    module.add_arguments(parser)
+    return parser
+
+
+def _run(words: Words, context: Context) -> int:
+    if words.command in PLANNED:
+        raise UsageError(
+            f"'{words.command}' is not built yet",
+            hint=f"to ask about the word: llmwrap ask {words.command}",
+        )
+    if words.typo:
+        context.say(
+            f"llmwrap: note: asking about '{words.operands[0]}'; the command is"
+            f" '{words.typo}'\n"
+        )
+    module = load_command(words.command)
+    parser = parser_of(module)
+    # Operands are taken off already: argparse cannot mix them with options.
+    args = parser.parse_args(words.options)
+    args.operands = words.operands
+    if args.help:
+        context.stdout.write(_help(words, parser).encode())
+        return 0
+    if args.version:
+        context.stdout.write(f"llmwrap {__version__}\n".encode())
+        return 0
+    return module.run(args, context)
+
+
+def _help(words: Words, parser: Parser) -> str:
+    text = parser.format_help()
+    if words.is_named:
+        return text
+    from .overview import overview
+
+    return f"{overview()}\n{text}"

@@ -1,0 +1,200 @@
+"""What every command needs once its options are parsed. Floor F7.
+
+Configuration, log, engine, and the one reading of stdin: two options that both want
+it are a usage error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+
+from ..config import Config
+from ..engine import Choice, Engine
+from ..engine.prompting import decoded, read_input
+from ..errors import OutputError, UsageError
+from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
+from ..terminal.sanitize import visible
+from ..terminal.style import wants_color
+from .context import Context, Descriptor
+
+_STDIN_NAMES = ("-", "/dev/stdin")
+
+
+class Session:
+    """One run of one command; belongs to the main thread."""
+
+    def __init__(
+        self, args: argparse.Namespace, context: Context, config: Config, log: Log
+    ) -> None:
+        self.context = context
+        self.config = config
+        self.log = log
+        self._args = args
+        self._stdin_taken = False
+        total_s = getattr(args, "timeout", None)
+        if total_s is None and hasattr(args, "timeout"):
+            total_s = config.streaming.total_timeout_s
+        if total_s is not None:
+            context.set_deadline(context.started_at + total_s)
+
+    @classmethod
+    def of(
+        cls, args: argparse.Namespace, context: Context, *, stdout_is_data: bool = True
+    ) -> Session:
+        """Return the session of a command line. Raises: ConfigError."""
+        config = Config.load(args.config, context.environ)
+        log = make_log(args, context, config, stdout_is_data=stdout_is_data)
+        context.log = log
+        for warning in config.warnings:
+            log.warning(warning)
+        return cls(args, context, config, log)
+
+    def choice(self) -> Choice:
+        """Return what the options say about backend, model and patience."""
+        given = vars(self._args)
+        return Choice(
+            backend=given.get("backend"),
+            model=given.get("model"),
+            base_url=given.get("base_url"),
+            connect_timeout_s=given.get("connect_timeout"),
+            first_token_timeout_s=given.get("first_token_timeout"),
+            idle_timeout_s=given.get("idle_timeout"),
+            total_timeout_s=given.get("timeout"),
+            retries=given.get("retries"),
+            retry_delay_s=given.get("retry_delay"),
+        )
+
+    def engine(self, *, is_one_shot: bool) -> Engine:
+        """Return an engine for this command line."""
+        return Engine(
+            self.config,
+            environ=self.context.environ,
+            choice=self.choice(),
+            log=self.log,
+            until=self.context.stdin.until,
+            is_one_shot=is_one_shot,
+        )
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Tell whether something may be piped in that nobody has read yet."""
+        stdin = self.context.stdin
+        return stdin.is_open and not stdin.is_tty and not self._stdin_taken
+
+    def bytes_of(self, name: str, *, is_text: bool = True) -> bytes:
+        """Return what a file or stdin (`-`) holds.
+
+        Raises: UsageError when stdin is wanted twice, ConfigError, LimitError.
+        """
+        limits = self.config.limits
+        limit = limits.prompt_bytes if is_text else limits.body_bytes
+        if name not in _STDIN_NAMES:
+            return read_input(name, limit)
+        if self._stdin_taken:
+            raise UsageError("stdin is wanted twice", hint="it can be read only once")
+        self._stdin_taken = True
+        return self.context.stdin.read_all(limit, "stdin")
+
+    def text_of(self, data: bytes, name: str) -> str:
+        """Return text from UTF-8, with a note when bytes had to be replaced."""
+        text, is_replaced = decoded(data)
+        if is_replaced:
+            self.log.note(f"'{name}' is not all UTF-8: bad bytes became U+FFFD")
+        return text
+
+    def has_color(self, descriptor: Descriptor) -> bool:
+        """Tell whether a descriptor gets colour."""
+        return wants_color(self._args.color, descriptor.is_tty, self.context.environ)
+
+    def reasoning(self, *, is_asked: bool, is_hidden: bool) -> Reasoning:
+        """Return what shows a model's reasoning, or does not."""
+        is_shown = is_asked or self.context.stderr.is_tty
+        return Reasoning(
+            self.context, is_shown=is_shown and not is_hidden and not self._args.quiet
+        )
+
+
+class Reasoning:
+    """Show a model's reasoning on stderr, apart from the answer."""
+
+    def __init__(self, context: Context, *, is_shown: bool) -> None:
+        self._context = context
+        self._is_shown = is_shown
+        self._last = ""
+
+    def show(self, text: str) -> None:
+        """Show a piece."""
+        if self._is_shown:
+            self._context.say(visible(text))
+            self._last = text[-1]
+
+    def end(self) -> None:
+        """End the last line before the answer, or an error, begins."""
+        if self._last not in ("", "\n"):
+            self._context.say("\n")
+        self._last = ""
+
+
+def make_log(
+    args: argparse.Namespace,
+    context: Context,
+    config: Config,
+    *,
+    stdout_is_data: bool,
+) -> Log:
+    """Return the log that options and configuration ask for. Raises: OutputError."""
+    logging = config.logging
+    wanted = people_threshold(args)
+    configured = LEVELS[logging.level]
+    output = logging.output
+    if output == "stdout" and stdout_is_data:
+        output = "stderr"
+
+    def to_stderr(line: str) -> None:
+        context.say(visible(line))
+
+    if output == "stderr":
+        # The configured level may show more than the options ask for, never less.
+        threshold = wanted if args.quiet else min(wanted, configured)
+        if logging.format == "json":
+            return Log(json_sink(to_stderr, threshold, has_errors=False))
+        return Log(people_sink(to_stderr, threshold))
+    people = people_sink(to_stderr, wanted)
+    if output == "stdout":
+        write = context.stdout.write_text
+        return Log(people, _formatted(write, logging.format, configured))
+    return Log(people, _file_sink(output, logging.format, configured))
+
+
+def people_threshold(args: argparse.Namespace) -> int:
+    """Return the lowest level that stderr shows."""
+    if args.quiet:
+        return LEVELS["error"]
+    return LEVELS[("note", "info", "debug")[min(args.verbose, 2)]]
+
+
+def _formatted(write: Callable[[str], None], kind: str, threshold: int) -> Sink:
+    make = json_sink if kind == "json" else text_sink
+    return make(write, threshold)
+
+
+def _file_sink(path: str, kind: str, threshold: int) -> Sink:
+    def write(line: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            # One write a line, opened each time: many runs share the file, and
+            # logrotate may move it away at any moment.
+            number = os.open(path, flags, 0o600)
+            try:
+                os.write(number, visible(line).encode("utf-8", "replace"))
+            finally:
+                os.close(number)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write the log '{path}': {error.strerror}",
+                hint="logging.output names it",
+            ) from error
+
+    return _formatted(write, kind, threshold)

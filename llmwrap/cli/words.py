@@ -1,0 +1,150 @@
+"""Which command a command line means, and where its operands are. Floor F7.
+
+Options and operands may be mixed and a command word may stand behind options, so
+something must know which options take a value before any parser is built. That is
+the table below; a test holds it against every parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+BUILT = frozenset({"ask", "backends", "completion", "config", "doctor", "models"})
+"""The commands that exist."""
+
+PLANNED = frozenset(
+    {
+        "batch",
+        "cache",
+        "chat",
+        "chat-template",
+        "compare",
+        "history",
+        "interactive",
+        "loadtest",
+        "stats",
+        "template",
+    }
+)
+"""Command words that mean a command already, so that no script comes to rely on them
+being prompts; using one is an error until it is built."""
+
+VALUE_OPTIONS = frozenset(
+    {
+        "--backend",
+        "--base-url",
+        "--color",
+        "--config",
+        "--connect-timeout",
+        "--file",
+        "--first-token-timeout",
+        "--format",
+        "--idle-timeout",
+        "--image",
+        "--max-tokens",
+        "--model",
+        "--option",
+        "--output",
+        "--retries",
+        "--retry-delay",
+        "--sanitize",
+        "--seed",
+        "--sha256",
+        "--stop",
+        "--system",
+        "--temperature",
+        "--timeout",
+        "--top-p",
+        "-O",
+        "-b",
+        "-f",
+        "-i",
+        "-m",
+        "-o",
+        "-s",
+    }
+)
+
+
+class Words(NamedTuple):
+    """A command line taken apart.
+
+    `options` have their values behind them. `typo` is the command that a lone word
+    resembles. `is_named` tells whether the command word was given.
+    """
+
+    command: str
+    options: list[str]
+    operands: list[str]
+    typo: str | None = None
+    is_named: bool = True
+
+
+def take_apart(argv: Sequence[str]) -> Words:
+    """Return the command that `argv` means, its options and its operands.
+
+    The first operand is the command when it is a command word and no `--` stands
+    before it; otherwise the command is `ask`. `enhanced`, the specification's word,
+    means nothing in front of another word.
+    """
+    options, operands, literal = _split(argv)
+    if operands and operands[0] == "enhanced":
+        operands = operands[1:]
+    if operands and operands[0] in BUILT | PLANNED:
+        return Words(operands[0], options, [*operands[1:], *literal])
+    words = [*operands, *literal]
+    typo = None
+    if len(operands) == 1 and not literal:
+        typo = _near_command(operands[0])
+    return Words("ask", options, words, typo, is_named=False)
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return options with their values, operands, and what follows `--`."""
+    options: list[str] = []
+    operands: list[str] = []
+    waiting = iter(argv)
+    for word in waiting:
+        if word == "--":
+            return options, operands, list(waiting)
+        if word == "-" or not word.startswith("-"):
+            operands.append(word)
+            continue
+        options.append(word)
+        if _wants_value(word):
+            options.extend(value for value in [next(waiting, None)] if value is not None)
+    return options, operands, []
+
+
+def _wants_value(option: str) -> bool:
+    """Tell whether the next word is the value of `option`."""
+    if option.startswith("--"):
+        return option in VALUE_OPTIONS
+    for index, letter in enumerate(option[1:], 1):
+        if f"-{letter}" in VALUE_OPTIONS:
+            return index == len(option) - 1  # else the value is the rest: -mNAME
+    return False
+
+
+def _near_command(word: str) -> str | None:
+    for command in sorted(BUILT | PLANNED):
+        if word != command and _is_one_edit_away(word, command):
+            return command
+    return None
+
+
+def _is_one_edit_away(word: str, other: str) -> bool:
+    if abs(len(word) - len(other)) > 1:
+        return False
+    at = 0
+    while at < min(len(word), len(other)) and word[at] == other[at]:
+        at += 1
+    left, right = word[at:], other[at:]
+    return (
+        left[1:] == right[1:]
+        or left[1:] == right
+        or left == right[1:]
+        # two neighbours changed places: modles
+        or (left[:2] == right[1::-1] and len(left) > 1 and left[2:] == right[2:])
+    )
