@@ -15,6 +15,11 @@ from .errors import ConfigError
 PROGRAM = "llmwrap"
 
 
+def process_environ() -> Mapping[str, str]:
+    """Return the environment of the process."""
+    return os.environ
+
+
 def _base(environ: Mapping[str, str], variable: str, *fallback: str) -> str:
     # The specification: a relative path in such a variable is invalid, ignore it.
     configured = environ.get(variable, "")

@@ -98,10 +98,10 @@ class Stream:
         """Drive the iterator to its end; called once, by a worker."""
         error: BaseException | None = None
         try:
-            if not self._is_abandoned:
-                for chunk in self._source():
-                    if not self._put(chunk):
-                        break
+            self._cancel.check()
+            for chunk in self._source():
+                if not self._put(chunk):
+                    break
         except Exception as raised:  # handed on to the reader, whatever it is
             error = raised
         with self._changed:
@@ -172,11 +172,14 @@ class StreamPool:
         """Cancel every stream and let the workers go."""
         with self._changed:
             self._is_closed = True
-            streams = [*self._running, *self._waiting]
+            running, waiting = [*self._running], [*self._waiting]
             self._waiting.clear()
             self._changed.notify_all()
-        for stream in streams:
+        for stream in running:
             stream.cancel()
+        for stream in waiting:
+            stream.cancel()
+            stream.run()  # which ends it: nobody else will
 
     def _work(self) -> None:
         while stream := self._take():

@@ -49,8 +49,9 @@ class Asking(NamedTuple):
 class Answer:
     """An answer under way: iterate it for chunks, then read `completion`.
 
-    A context manager; leaving it early cancels the request on the wire. Belongs to
-    the thread that reads it; only `cancel` may be called from any thread, and raises
+    The request goes out at once, so many answers can be under way together. A context
+    manager; leaving it early cancels the request on the wire. Belongs to the thread
+    that reads it; only `cancel` may be called from any thread, and raises
     CancelledError in the reader. `str()` is the whole text.
     """
 
@@ -62,8 +63,9 @@ class Answer:
         self._stopwatch = Stopwatch(asking.called_at)
         self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
         self._completion: Completion | None = None
-        self._attempts = 0
-        self._chunks = self._run()
+        self._attempts = 1
+        self._stream = self._start()
+        self._chunks: Generator[Chunk, None, None] = self._run()
 
     @property
     def backend(self) -> str:
@@ -119,47 +121,65 @@ class Answer:
     def close(self) -> None:
         """Leave the answer; ends the request unless it is complete."""
         self._chunks.close()
+        self._leave()
+
+    def read(self) -> Completion:
+        """Read the whole answer; iterating afterwards gives its chunks again.
+
+        Raises: as reading does.
+        """
+        chunks = list(self)
+        self._chunks = (chunk for chunk in chunks)
+        return self.completion
+
+    def __del__(self) -> None:
+        # An answer that was never read must not keep its worker and its server busy.
+        if not self._stream.has_ended:
+            self._stream.cancel()
+
+    def _start(self) -> Stream:
+        asking, token = self._asking, self._token
+        return asking.pool.start(
+            lambda: asking.backend.chat(asking.request, token), token
+        )
+
+    def _leave(self) -> None:
+        if not self._stream.has_ended:
+            self._stream.cancel()
+            self._stream.join()
 
     def _run(self) -> Generator[Chunk, None, None]:
         retries = 0
         loading_until: float | None = None
         while True:
-            self._attempts += 1
             first_until = time.monotonic() + self._asking.patience.first_token_s
             try:
                 yield from self._attempt(loading_until or first_until)
                 break
             except LLMWrapError as error:
                 if isinstance(error, BackendFailedError) and error.is_loading:
-                    self._attempts -= 1
                     loading_until = loading_until or first_until
                     self._pause(_LOADING_POLL_S, error, loading_until)
                 else:
                     self._pause(self._retry_delay_s(error, retries), error)
                     retries += 1
                     loading_until = None
+                    self._attempts += 1
+                self._stream = self._start()
         self._complete()
 
     def _attempt(self, first_until: float) -> Iterator[Chunk]:
-        asking = self._asking
-        stream = asking.pool.start(
-            lambda: asking.backend.chat(asking.request, self._token), self._token
-        )
         try:
-            if asking.request.is_streamed:
-                yield from self._read(stream, first_until)
+            if self._asking.request.is_streamed:
+                yield from self._read(first_until)
             else:
                 # Nothing of a broken answer may be shown, so it is read to its end.
-                yield from list(self._read(stream, first_until, is_whole=True))
+                yield from list(self._read(first_until, is_whole=True))
         finally:
-            if not stream.has_ended:
-                stream.cancel()
-                stream.join()
+            self._leave()
 
-    def _read(
-        self, stream: Stream, first_until: float, *, is_whole: bool = False
-    ) -> Iterator[Chunk]:
-        folder = self._folder
+    def _read(self, first_until: float, *, is_whole: bool = False) -> Iterator[Chunk]:
+        folder, stream = self._folder, self._stream
         waiting_since = time.monotonic()
         while True:
             limit = first_until

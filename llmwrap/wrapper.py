@@ -1,0 +1,130 @@
+"""LLMWrapper: the engine's face for Python programs. Floor F6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .config import Config
+from .engine import Answer, Choice, Engine
+from .engine.prompting import checked_image, read_input
+from .engine.sampling import with_options
+from .log import SILENT, Log
+from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
+from .paths import process_environ
+
+
+class LLMWrapper:
+    """Ask local language models, streamed or whole.
+
+    `config` None loads the user's file and LLMWRAP_* variables, as the program does.
+    `environ` None is the environment of the process. Any thread may ask; each Answer
+    belongs to the thread that reads it. A context manager; `close` cancels what is
+    under way.
+
+        with LLMWrapper() as wrapper:
+            print(wrapper.chat("Hello!"))
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        log: Log = SILENT,
+    ) -> None:
+        environ = process_environ() if environ is None else environ
+        self.config = config or Config.load(environ=environ)
+        self._engine = Engine(
+            self.config, environ=environ, choice=Choice(), log=log
+        )
+
+    def __enter__(self) -> LLMWrapper:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what is under way and close every connection."""
+        self._engine.close()
+
+    def chat(
+        self,
+        prompt: str | Sequence[Message],
+        model: str | None = None,
+        *,
+        system: str | None = None,
+        images: Sequence[str | bytes | Image] = (),
+        sampling: Sampling = Sampling(),
+        think: bool | str | None = None,
+        options: Mapping[str, Json] = NO_OPTIONS,
+    ) -> Answer:
+        """Ask and return the whole answer; its `str()` is the text.
+
+        `prompt` is a question, or the messages of a conversation. `model` may name
+        the backend too: `lmstudio/NAME`. `images` are paths, the bytes of files, or
+        Image values, and go with the last message. `options` are the server's own
+        (`num_ctx`). Raises: the errors of llmwrap.errors.
+        """
+        answer = self.chat_stream(
+            prompt,
+            model,
+            system=system,
+            images=images,
+            sampling=sampling,
+            think=think,
+            options=options,
+        )
+        answer.read()
+        return answer
+
+    def chat_stream(
+        self,
+        prompt: str | Sequence[Message],
+        model: str | None = None,
+        *,
+        system: str | None = None,
+        images: Sequence[str | bytes | Image] = (),
+        sampling: Sampling = Sampling(),
+        think: bool | str | None = None,
+        options: Mapping[str, Json] = NO_OPTIONS,
+    ) -> Answer:
+        """Ask and return the answer under way: iterate it for its chunks.
+
+        Arguments are those of `chat`. Use it in a `with` block: leaving it early
+        ends the request on the wire. Raises: ConfigError, UnreachableError,
+        RefusedError, LimitError; later errors come where the answer is read.
+        """
+        defaults = self.config.defaults
+        request = Request(
+            model=model or "",
+            messages=self._messages(prompt, system or defaults.system, images),
+            sampling=with_options(sampling, options, defaults.options),
+            think=think,
+        )
+        return self._engine.ask(request)
+
+    def _messages(
+        self,
+        prompt: str | Sequence[Message],
+        system: str | None,
+        images: Sequence[str | bytes | Image],
+    ) -> tuple[Message, ...]:
+        if isinstance(prompt, str):
+            prompt = [Message("user", prompt)]
+        *earlier, last = prompt
+        if images:
+            checked = tuple(self._image(image) for image in images)
+            last = last._replace(images=(*last.images, *checked))
+        messages = (*earlier, last)
+        if system and messages[0].role != "system":
+            return (Message("system", system), *messages)
+        return messages
+
+    def _image(self, image: str | bytes | Image) -> Image:
+        if isinstance(image, Image):
+            return image
+        if isinstance(image, bytes):
+            return checked_image(image, "image")
+        limit = self.config.limits.body_bytes
+        return checked_image(read_input(image, limit), image)

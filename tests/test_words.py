@@ -1,0 +1,89 @@
+"""Which command a command line means."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from llmwrap.cli.main import load_command, parser_of
+from llmwrap.cli.words import BUILT, PLANNED, VALUE_OPTIONS, take_apart
+
+
+@pytest.mark.parametrize(
+    ("argv", "command", "options", "operands"),
+    [
+        (["Hello"], "ask", [], ["Hello"]),
+        (["ask", "chat"], "ask", [], ["chat"]),
+        (["--", "chat"], "ask", [], ["chat"]),
+        (["-m", "x", "ask", "hi"], "ask", ["-m", "x"], ["hi"]),
+        (["models"], "models", [], []),
+        (["-b", "models", "hi"], "ask", ["-b", "models"], ["hi"]),
+        (["--model=models", "hi"], "ask", ["--model=models"], ["hi"]),
+        (["-mmodels", "hi"], "ask", ["-mmodels"], ["hi"]),
+        (["-qm", "models", "hi"], "ask", ["-qm", "models"], ["hi"]),
+        (["hi", "-q", "there"], "ask", ["-q"], ["hi", "there"]),
+        (["enhanced", "models", "list"], "models", [], ["list"]),
+        (["enhanced", "Hello"], "ask", [], ["Hello"]),
+        (["-q", "enhanced", "models"], "models", ["-q"], []),
+        (["chat"], "chat", [], []),
+        ([], "ask", [], []),
+        (["-"], "ask", [], ["-"]),
+        (["ask", "a", "--", "-b", "--"], "ask", [], ["a", "-b", "--"]),
+        (["-m"], "ask", ["-m"], []),
+    ],
+)
+def test_the_first_operand_decides(
+    argv: list[str], command: str, options: list[str], operands: list[str]
+) -> None:
+    words = take_apart(argv)
+
+    assert (words.command, words.options, words.operands) == (command, options, operands)
+
+
+@pytest.mark.parametrize(
+    ("word", "typo"),
+    [
+        ("modles", "models"),
+        ("model", "models"),
+        ("doctr", "doctor"),
+        ("cgat", "chat"),
+        ("hello", None),
+        ("models?", "models"),
+    ],
+)
+def test_a_lone_word_one_edit_away_is_noticed(word: str, typo: str | None) -> None:
+    assert take_apart([word]).typo == typo
+
+
+def test_only_a_lone_word_can_be_a_typo() -> None:
+    assert take_apart(["modles", "please"]).typo is None
+    assert take_apart(["ask", "modles"]).typo is None
+    assert take_apart(["--", "modles"]).typo is None
+
+
+def test_the_table_knows_every_option_that_takes_a_value() -> None:
+    taking: set[str] = set()
+    flags: set[str] = set()
+    for name in BUILT:
+        for action in parser_of(load_command(name))._actions:
+            known = taking if action.nargs != 0 else flags
+            known.update(action.option_strings)
+
+    assert taking == VALUE_OPTIONS
+    assert not flags & VALUE_OPTIONS
+
+
+def test_the_same_option_means_the_same_everywhere() -> None:
+    meanings: dict[str, tuple[object, ...]] = {}
+    for name in BUILT:
+        for action in parser_of(load_command(name))._actions:
+            if isinstance(action, argparse._HelpAction):
+                continue
+            meaning = (tuple(action.option_strings), action.metavar)
+            for option in action.option_strings:
+                assert meanings.setdefault(option, meaning) == meaning, option
+
+
+def test_no_word_is_both_built_and_planned() -> None:
+    assert not BUILT & PLANNED
