@@ -36,7 +36,11 @@ class Record(NamedTuple):
     attributes: Mapping[str, Attribute]
 
 
-Sink = Callable[[Record], None]
+class Sink(NamedTuple):
+    """Where records go: from which level on (a number of LEVELS), and how."""
+
+    threshold: int
+    emit: Callable[[Record], None]
 
 
 class Log:
@@ -47,6 +51,10 @@ class Log:
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = sinks
+
+    def is_heard(self, level: str) -> bool:
+        """Tell whether a sink takes records of `level`, before one is made up."""
+        return any(LEVELS[level] >= sink.threshold for sink in self._sinks)
 
     def debug(self, message: str, **attributes: Attribute) -> None:
         """Say what only somebody who looks for a fault wants to know."""
@@ -72,10 +80,13 @@ class Log:
         self, level: str, message: str, attributes: Mapping[str, Attribute]
     ) -> None:
         """Hand a record to every sink; underscores in names stand for dots."""
+        if not self.is_heard(level):
+            return
         dotted = {name.replace("__", "."): attributes[name] for name in attributes}
         record = Record(level, message, dotted)
         for sink in self._sinks:
-            sink(record)
+            if LEVELS[level] >= sink.threshold:
+                sink.emit(record)
 
 
 SILENT = Log()
@@ -88,22 +99,21 @@ def people_sink(write: Callable[[str], None], threshold: int) -> Sink:
     Errors are left out: the program's end writes their line, exactly one.
     """
 
-    def sink(record: Record) -> None:
-        if threshold <= LEVELS[record.level] < LEVELS["error"]:
+    def emit(record: Record) -> None:
+        if record.level != "error":
             write(f"llmwrap: {record.level}: {record.message}\n")
 
-    return sink
+    return Sink(threshold, emit)
 
 
 def text_sink(write: Callable[[str], None], threshold: int) -> Sink:
     """Return a sink of log lines: time, level, message, attributes as `name=value`."""
 
-    def sink(record: Record) -> None:
-        if LEVELS[record.level] >= threshold:
-            pairs = "".join(f" {name}={value}" for name, value in _known(record))
-            write(f"{_now()} {record.level} {record.message}{pairs}\n")
+    def emit(record: Record) -> None:
+        pairs = "".join(f" {name}={value}" for name, value in _known(record))
+        write(f"{_now()} {record.level} {record.message}{pairs}\n")
 
-    return sink
+    return Sink(threshold, emit)
 
 
 def json_sink(
@@ -115,11 +125,12 @@ def json_sink(
     place.
     """
 
-    def sink(record: Record) -> None:
-        number = LEVELS[record.level]
-        if number < threshold or (record.level == "error" and not has_errors):
+    def emit(record: Record) -> None:
+        if record.level == "error" and not has_errors:
             return
         import json
+
+        number = LEVELS[record.level]
 
         line = {
             "timestamp": _now(),
@@ -130,7 +141,7 @@ def json_sink(
         }
         write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    return sink
+    return Sink(threshold, emit)
 
 
 def _known(record: Record) -> list[tuple[str, Attribute]]:

@@ -28,6 +28,7 @@ from ..transport.cancel import CancelToken
 from ..units import format_duration
 from .choice import Patience
 from .folding import Folder, cut_error, has_own_limit, suspected_cut
+from .telemetry import log_completion, log_request
 
 _AFTER_END_S = 1.0  # for usage and [DONE], once a finish reason came
 _LOADING_POLL_S = 0.5
@@ -64,6 +65,7 @@ class Answer:
         self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
         self._completion: Completion | None = None
         self._attempts = 1
+        log_request(asking.log, asking.backend, asking.request)
         self._stream = self._start()
         self._chunks: Generator[Chunk, None, None] = self._run()
 
@@ -287,4 +289,5 @@ class Answer:
                 asking.log.warning("the answer is cut: its finish reason is 'length'")
                 raise cut_error(completion)
             asking.log.note("the answer ends at the length limit you set")
+        log_completion(asking.log, asking.backend, asking.request, completion)
         self._completion = completion
