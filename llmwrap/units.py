@@ -22,6 +22,7 @@ _BYTES = {
 }
 _LONGEST_S = 100 * 365 * 86400.0
 _LARGEST_BYTES = 1 << 60
+_LONGEST_NUMBER = 30
 
 
 def _split(text: str) -> tuple[float, str]:
@@ -32,6 +33,8 @@ def _split(text: str) -> tuple[float, str]:
     number, unit = stripped[:end], stripped[end:].strip()
     if not number.isascii() or not number.replace(".", "", 1).isdigit():
         raise ValueError(f"'{text}' does not begin with a number")
+    if len(number) > _LONGEST_NUMBER:
+        raise ValueError(f"'{text[:_LONGEST_NUMBER]}...' is too long a number")
     return float(number), unit
 
 

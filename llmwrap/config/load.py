@@ -1,0 +1,227 @@
+"""The configuration in force: file, variables and defaults as one value. Floor F1.
+
+Not for options (the command line lays them over this value), and not for probing: no
+directory is made, no key read, no backend asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from .. import paths
+from ..errors import ConfigError
+from .complaints import (
+    DEFAULT_ORIGIN,
+    bad_value,
+    is_file_origin,
+    origin_subject,
+    quoted,
+    suggestion,
+)
+from .environment import (
+    API_KEY_VARIABLE,
+    BACKEND_VARIABLE,
+    MODEL_VARIABLE,
+    take_variables,
+)
+from .kinds import BUILT_IN_KINDS, NAME, Place
+from .schema import BACKENDS, SECTIONS
+from .settings import Settings, built_in_kind
+from .source import config_path, is_named, read_document, take_document
+from .values import (
+    BackendConfig,
+    CacheConfig,
+    DefaultsConfig,
+    HistoryConfig,
+    LimitsConfig,
+    LoggingConfig,
+    Secret,
+    StreamingConfig,
+    TemplatesConfig,
+    UIConfig,
+)
+
+
+class Config(NamedTuple):
+    """Everything that file and variables say, with defaults for the rest.
+
+    `backends` has the tables in the order of the file, then those of variables.
+    `origins` says for each dotted key where its value came from: `default`, `file
+    /x/config.toml`, or the name of a variable. `warnings` are lines for the caller to
+    print. `chosen_backend` and `chosen_model` are LLMWRAP_BACKEND and LLMWRAP_MODEL,
+    `api_key` is LLMWRAP_API_KEY; they are not `[defaults]`, whose model counts only
+    for the backend the file chooses. Immutable: any thread may read it.
+    """
+
+    defaults: DefaultsConfig
+    limits: LimitsConfig
+    backends: Mapping[str, BackendConfig]
+    streaming: StreamingConfig
+    cache: CacheConfig
+    templates: TemplatesConfig
+    ui: UIConfig
+    logging: LoggingConfig
+    history: HistoryConfig
+    path: str | None
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    chosen_backend: str | None = None
+    chosen_model: str | None = None
+    api_key: Secret | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Config:
+        """Return the configuration: variables over the file over defaults.
+
+        The file is `path`, else `$LLMWRAP_CONFIG`, else `llmwrap/config.toml` in the
+        XDG place, and only the last may be missing; none in the working directory is
+        read by itself. `environ` None is the environment of the process. For the
+        defaults alone load os.devnull with an `environ` of HOME. Raises: ConfigError.
+        """
+        environ = os.environ if environ is None else environ
+        file = config_path(path, environ)
+        document = read_document(file, must_exist=is_named(path, environ))
+        settings = Settings()
+        if document is not None:
+            place = Place(os.path.dirname(file), environ)
+            take_document(settings, document, file, place)
+        warnings = take_variables(settings, environ, Place("", environ))
+        config = _filled(settings, None if document is None else file, environ)
+        config = config._replace(warnings=warnings)
+        _check_default_backend(config)
+        return _with_own_variables(config, environ)
+
+    @property
+    def first_backend(self) -> BackendConfig | None:
+        """Return the backend that stands first, None to leave it to discovery.
+
+        The first table of the file; without one, the first that a variable gave an
+        address, as one that only has a time-out or a key chooses nothing.
+        """
+        for name, backend in self.backends.items():
+            is_in_file = is_file_origin(self.origins[f"{BACKENDS}.{name}"])
+            if is_in_file or "base_url" in backend.explicit:
+                return backend
+        return None
+
+    @property
+    def backend_names(self) -> tuple[str, ...]:
+        """Return the names that `backend` knows: tables first, then built-in ones."""
+        return tuple(dict.fromkeys((*self.backends, *BUILT_IN_KINDS)))
+
+    def backend(self, name: str) -> BackendConfig:
+        """Return a configured or built-in backend, by its name in any case.
+
+        Raises: ConfigError naming the nearest one.
+        """
+        folded = name.lower()
+        if name in self.backends:
+            return self.backends[name]
+        for table, backend in self.backends.items():
+            if table.lower() == folded:
+                return backend
+        if folded in BUILT_IN_KINDS:
+            return _backend(Settings(), folded)
+        hint = suggestion(name, self.backend_names)
+        raise ConfigError(f"unknown backend {quoted(name)}", hint=hint)
+
+    def bad_value(
+        self, key: str, value: object, choices: Collection[str]
+    ) -> ConfigError:
+        """Return the error about a value that only a higher floor can judge.
+
+        `key` is dotted (`ui.theme`); `choices` is what it could be.
+        """
+        origin = self.origins.get(key, DEFAULT_ORIGIN)
+        return bad_value(origin, key, value, suggestion(str(value), choices))
+
+
+def _filled(settings: Settings, path: str | None, environ: Mapping[str, str]) -> Config:
+    backends = {name: _backend(settings, name) for name in settings.backends}
+    cache = CacheConfig._make(_values(settings, "cache"))
+    if not cache.path:
+        cache = cache._replace(path=paths.cache_dir(environ))
+    return Config(
+        defaults=DefaultsConfig._make(_values(settings, "defaults")),
+        limits=LimitsConfig._make(_values(settings, "limits")),
+        backends=MappingProxyType(backends),
+        streaming=StreamingConfig._make(_values(settings, "streaming")),
+        cache=cache,
+        templates=TemplatesConfig._make(_values(settings, "templates")),
+        ui=UIConfig._make(_values(settings, "ui")),
+        logging=LoggingConfig._make(_values(settings, "logging")),
+        history=HistoryConfig._make(_values(settings, "history")),
+        path=path,
+        origins=MappingProxyType(settings.origins),
+    )
+
+
+def _values(settings: Settings, section: str) -> list[object]:
+    """Return the values of a section in the order of the schema."""
+    given = settings.values.get(section, {})
+    nowhere = Place("", {})
+    values: list[object] = []
+    for key in SECTIONS[section.partition(".")[0]]:
+        if key.name in given:
+            values.append(given[key.name])
+            continue
+        settings.origins[f"{section}.{key.name}"] = DEFAULT_ORIGIN
+        is_set = key.default is not None
+        values.append(key.kind.parse(key.default, nowhere) if is_set else None)
+    return values
+
+
+def _backend(settings: Settings, name: str) -> BackendConfig:
+    section = f"{BACKENDS}.{name}"
+    kind, *others = _values(settings, section)
+    kind = kind or built_in_kind(name)
+    if kind is None:
+        where = origin_subject(settings.origins[section])
+        raise ConfigError(
+            f"'{where}': '{section}.backend_type' is missing",
+            hint=f"choose from {', '.join(BUILT_IN_KINDS)}",
+        )
+    explicit = frozenset(settings.values.get(section, ()))
+    return BackendConfig._make((name, kind, *others, explicit))
+
+
+def _check_default_backend(config: Config) -> None:
+    name = config.defaults.backend
+    known = [known.lower() for known in config.backend_names]
+    if name is not None and name.lower() not in known:
+        raise config.bad_value("defaults.backend", name, config.backend_names)
+
+
+def _with_own_variables(config: Config, environ: Mapping[str, str]) -> Config:
+    return config._replace(
+        chosen_backend=_name_in(environ, BACKEND_VARIABLE),
+        chosen_model=_name_in(environ, MODEL_VARIABLE),
+        api_key=_key_in(environ),
+    )
+
+
+def _name_in(environ: Mapping[str, str], variable: str) -> str | None:
+    text = environ.get(variable)
+    if not text:
+        return None
+    try:
+        return str(NAME.parse(text, Place("", {})))
+    except ValueError as error:
+        raise bad_value(variable, variable, text, str(error)) from None
+
+
+def _key_in(environ: Mapping[str, str]) -> Secret | None:
+    text = environ.get(API_KEY_VARIABLE)
+    if not text:
+        return None
+    try:
+        return Secret(text)
+    except ValueError as error:
+        raise ConfigError(f"'{API_KEY_VARIABLE}': {error}") from None

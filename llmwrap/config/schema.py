@@ -1,0 +1,210 @@
+"""The one table of all settings: section, key, kind, default, meaning. Floor F1.
+
+Defaults stand here and nowhere else, in their written form ("1h", "16MiB"), so that
+`config init`, the manual page and the program cannot differ. The order is that of the
+fields of the classes in `values.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from . import kinds
+from .kinds import Kind
+
+FIRST_TOKEN_TIMEOUT_S = 300.0
+"""The longest silence before the first token, where no `timeout` is set."""
+
+IDLE_TIMEOUT_S = 120.0
+"""The longest silence between two pieces of an answer, where no `timeout` is set."""
+
+BUILT_IN_BASE_URLS: Mapping[str, str] = MappingProxyType(
+    {
+        "ollama": "http://127.0.0.1:11434",
+        "lmstudio": "http://127.0.0.1:1234/v1",
+    }
+)
+"""Where the built-in kinds are asked when nothing says otherwise."""
+
+BACKENDS = "backends"
+"""The section whose tables have names of their own."""
+
+
+class Key(NamedTuple):
+    """One setting of a section.
+
+    `default` is what the file could say for it, None for "not set"; `example` stands
+    in the sample then. `alias` is another name that the file may use.
+    """
+
+    name: str
+    kind: Kind
+    default: object
+    doc: str
+    example: object = None
+    alias: str = ""
+
+
+EMPTY: Mapping[str, object] = MappingProxyType({})
+
+_DEFAULTS = (
+    Key("backend", kinds.NAME, None, "a [backends.NAME] or a built-in one", "ollama"),
+    Key(
+        "model",
+        kinds.NAME,
+        None,
+        "the model to ask, if this file chooses the backend",
+        "llama3.2",
+    ),
+    Key("system", kinds.TEXT, None, "the system prompt", "Answer briefly."),
+    Key("options", kinds.JSON_TABLE, EMPTY, "options of the backend, as with -o"),
+)
+
+_LIMITS = (
+    Key("line", kinds.SIZE, "16MiB", "one line of a stream"),
+    Key("body", kinds.SIZE, "64MiB", "a reply that is no stream"),
+    Key("answer", kinds.SIZE, "8MiB", "the text of one answer"),
+    Key("prompt", kinds.SIZE, "8MiB", "a prompt with its files and its stdin"),
+)
+
+BACKEND_KEYS = (
+    Key(
+        "backend_type",
+        kinds.BACKEND_KIND,
+        None,
+        "Ollama, LMStudio, OpenAI, Embedded or an entry point; else as NAME says",
+        "Ollama",
+    ),
+    Key(
+        "base_url",
+        kinds.BASE_URL,
+        None,
+        "the address; with the /v1 part for OpenAI and LMStudio",
+        BUILT_IN_BASE_URLS["ollama"],
+    ),
+    Key(
+        "timeout",
+        kinds.DURATION,
+        None,
+        "longest silence; else 300s to the first token, then 120s",
+        "300s",
+    ),
+    Key("connect_timeout", kinds.DURATION, "5s", "longest time to connect"),
+    Key("retry_attempts", kinds.RETRIES, 2, "retries after the first attempt"),
+    Key(
+        "api_key_env",
+        kinds.VARIABLE,
+        None,
+        "the variable that holds the API key",
+        "OLLAMA_API_KEY",
+    ),
+    Key(
+        "api_key_file",
+        kinds.PATH,
+        None,
+        "the file (mode 0600) that holds the API key",
+        "ollama.key",
+    ),
+    Key(
+        "proxy",
+        kinds.PROXY,
+        None,
+        "the proxy on the way; HTTP_PROXY is not used",
+        "http://proxy.example:3128",
+    ),
+    Key(
+        "ca_bundle",
+        kinds.PATH,
+        None,
+        "certificates to trust instead of the usual ones",
+        "ca.pem",
+    ),
+)
+
+_STREAMING = (
+    Key("max_concurrent_streams", kinds.STREAMS, 10, "answers streamed at once"),
+    Key("buffer_size", kinds.BUFFER, 8192, "chunks held back for a slow reader"),
+    Key("total_timeout", kinds.DURATION, "30m", "longest time for a whole command"),
+)
+
+_CACHE = (
+    Key("enabled", kinds.BOOLEAN, True, "answer from the cache"),
+    Key("max_memory_entries", kinds.ENTRIES, 1000, "answers held in memory"),
+    Key("ttl", kinds.LIFETIME, "1h", "how long an answer counts; 0 is for ever"),
+    Key(
+        "enable_persistence",
+        kinds.BOOLEAN,
+        True,
+        "keep answers on disk; cache_persistence is the same",
+        alias="cache_persistence",
+    ),
+    Key(
+        "memory_pressure_threshold",
+        kinds.RATIO,
+        0.8,
+        "part of the machine's memory in use at which entries go",
+    ),
+    Key("max_disk_bytes", kinds.SIZE, "1GiB", "size of the cache on disk"),
+    Key(
+        "path",
+        kinds.PATH,
+        None,
+        "its directory; else llmwrap in $XDG_CACHE_HOME",
+        "~/.cache/llmwrap",
+    ),
+    Key("sync", kinds.BOOLEAN, True, "wait until an entry is safe on disk"),
+)
+
+_TEMPLATES = (
+    Key(
+        "template_dir",
+        kinds.PATH,
+        None,
+        "the project's templates, before the user's and the built-in ones",
+        "templates",
+    ),
+    Key("auto_reload", kinds.BOOLEAN, True, "read a template again when it changed"),
+)
+
+_UI = (
+    Key("theme", kinds.NAME, "default", "the colours"),
+    Key("syntax_highlighting", kinds.BOOLEAN, True, "colour code in answers"),
+    Key("auto_scroll", kinds.BOOLEAN, True, "follow an answer as it grows (F5)"),
+    Key("high_contrast", kinds.BOOLEAN, False, "stronger colours (F6)"),
+    Key("models", kinds.FOUR_NAMES, (), "the models of the keys F1 to F4"),
+    Key(
+        "keys",
+        kinds.NAME_TABLE,
+        EMPTY,
+        'keys of one\'s own, by action: { quit = "c-q" }',
+    ),
+    Key("plain", kinds.BOOLEAN, False, "no boxes and redrawing, for screen readers"),
+)
+
+_LOGGING = (
+    Key("level", kinds.LOG_LEVEL, "warning", "debug, info, warning or error"),
+    Key("format", kinds.LOG_FORMAT, "text", "text or json"),
+    Key("output", kinds.LOG_OUTPUT, "stderr", "stderr, stdout or a file"),
+)
+
+_HISTORY = (
+    Key("enabled", kinds.BOOLEAN, True, "keep conversations"),
+    Key("ask", kinds.BOOLEAN, False, "keep every ask, not only those on a terminal"),
+)
+
+SECTIONS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
+    {
+        "defaults": _DEFAULTS,
+        "limits": _LIMITS,
+        BACKENDS: BACKEND_KEYS,
+        "streaming": _STREAMING,
+        "cache": _CACHE,
+        "templates": _TEMPLATES,
+        "ui": _UI,
+        "logging": _LOGGING,
+        "history": _HISTORY,
+    }
+)
+"""The keys of each section; those of `backends` are the keys of each of its tables."""

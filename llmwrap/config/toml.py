@@ -1,0 +1,59 @@
+"""Values as TOML literals, which the standard library can read but not write. Floor F1.
+
+See: TOML 1.0.0, sections String, Inline Table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_UNITS_S = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_UNITS_BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+def literal(value: object) -> str:
+    """Return the literal of a text, number, boolean, list or table."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_key(k)} = {literal(v)}" for k, v in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(literal(item) for item in value)}]"
+    return f'"{_escaped(str(value))}"'
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a setting says them, in the largest unit that is exact."""
+    for unit, length in _UNITS_S:
+        if seconds and seconds % length == 0:
+            return f"{int(seconds // length)}{unit}"
+    return f"{seconds:.9f}".rstrip("0").rstrip(".")
+
+
+def size(size_bytes: int) -> str:
+    """Return bytes as a setting says them, in the largest unit that is exact."""
+    for unit, length in _UNITS_BYTES:
+        if size_bytes % length == 0:
+            return f"{size_bytes // length}{unit}"
+    return str(size_bytes)
+
+
+def _key(name: str) -> str:
+    is_bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if is_bare else literal(name)
+
+
+def _escaped(text: str) -> str:
+    return "".join(_escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    # Everything that a terminal could act on too, bidirectional marks included.
+    if char == " " or char.isprintable():
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
