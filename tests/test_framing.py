@@ -110,11 +110,18 @@ def test_events_are_read_as_servers_write_them(
 
 
 @pytest.mark.parametrize(
-    "wire", [b"zz\r\n", b"\r\n", b"5\r\nhelloX\r\n", b"+5\r\nhello\r\n", b"0x5\r\nhello\r\n"]
+    "wire", [b"zz\r\n", b"\r\n", b"+5\r\nhello\r\n", b"0x5\r\nhello\r\n", b"5_0\r\n"]
 )
 def test_broken_chunks_are_a_protocol_error(wire: bytes) -> None:
     with pytest.raises(ProtocolError, match="chunked"):
         Dechunker().feed(wire)
+
+
+def test_what_came_before_a_broken_chunk_is_handed_out_first() -> None:
+    decoder = Dechunker()
+
+    assert decoder.feed(b"1\r\na\r\n5\r\nhelloX\r\n") == b"ahello"
+    assert isinstance(decoder.error, ProtocolError)
 
 
 def test_a_chunk_header_without_end_is_bounded() -> None:

@@ -152,6 +152,9 @@ def objects_at(document: JsonObject, key: str) -> list[JsonObject]:
         return []
     if not isinstance(value, list):
         raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
-    return [item for item in value if isinstance(item, dict)]
+    objects = [item for item in value if isinstance(item, dict)]
+    if len(objects) != len(value):
+        raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
+    return objects
 
 

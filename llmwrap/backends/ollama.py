@@ -163,7 +163,7 @@ class OllamaBackend(HttpBackend):
             for document in documents:
                 if not isinstance(document, dict):
                     raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
-                if document.get("error"):
+                if document.get("error") or document.get("object") == "error":
                     is_first = is_first and merger.is_empty
                     self._raise_reported(document, model, is_first)
                 message = object_at(document, "message")

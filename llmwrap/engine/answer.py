@@ -31,7 +31,7 @@ from .folding import Folder, cut_error, has_own_limit, suspected_cut
 from .telemetry import log_completion, log_request
 
 _AFTER_END_S = 1.0  # for usage and [DONE], once a finish reason came
-_LOADING_POLL_S = 0.5
+_LOADING_POLLS_S = (0.1, 0.2, 0.4, 0.5)  # then the last one again
 _LONGEST_DELAY_S = 60.0
 
 
@@ -151,7 +151,7 @@ class Answer:
             self._stream.join()
 
     def _run(self) -> Generator[Chunk, None, None]:
-        retries = 0
+        retries = polls = 0
         loading_until: float | None = None
         while True:
             first_until = time.monotonic() + self._asking.patience.first_token_s
@@ -161,7 +161,9 @@ class Answer:
             except LLMWrapError as error:
                 if isinstance(error, BackendFailedError) and error.is_loading:
                     loading_until = loading_until or first_until
-                    self._pause(_LOADING_POLL_S, error, loading_until)
+                    poll_s = _LOADING_POLLS_S[min(polls, len(_LOADING_POLLS_S) - 1)]
+                    polls += 1
+                    self._pause(poll_s, error, loading_until)
                 else:
                     self._pause(self._retry_delay_s(error, retries), error)
                     retries += 1

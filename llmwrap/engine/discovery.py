@@ -75,4 +75,4 @@ def embedded_is_ready(environ: Mapping[str, str]) -> bool:
     """Tell whether the embedded default model is installed."""
     from ..backends.embedded_models import DEFAULT_MODEL, installed_models
 
-    return any(model.name == DEFAULT_MODEL for model in installed_models(environ))
+    return any(model.name == DEFAULT_MODEL.name for model in installed_models(environ))

@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from ..backends import BUILT_IN_KINDS
 from ..backends.base import BackendSettings
-from ..config import BUILT_IN_BASE_URLS, BackendConfig, Config, parse_base_url
+from ..config import (
+    BUILT_IN_BASE_URLS,
+    BackendConfig,
+    Config,
+    mask_secrets,
+    parse_base_url,
+)
 from ..config.api_key import ApiKey, read_api_key
 from ..errors import ConfigError
 from .choice import Choice, Patience
@@ -125,7 +131,8 @@ class Selector:
         try:
             address = parse_base_url(base_url)
         except ValueError as error:
-            raise ConfigError(f"--base-url '{base_url}': {error}") from error
+            shown = mask_secrets(base_url)
+            raise ConfigError(f"--base-url '{shown}': {error}") from error
         if not self._choice.backend:
             kind = "openai" if address.endswith("/v1") else "ollama"
             return self.built_in(kind)._replace(base_url=address)
@@ -156,7 +163,8 @@ class Selector:
     def _file_backend(self) -> str | None:
         if self._config.defaults.backend:
             return self._config.defaults.backend
-        return next(iter(self._config.backends), None)
+        first = self._config.first_backend
+        return first.name if first else None
 
     def _file_model(self, backend: str) -> str | None:
         """Return `[defaults] model`, which is for the file's own backend only."""
@@ -230,7 +238,8 @@ def _openai_address(environ: Mapping[str, str]) -> str | None:
     try:
         return parse_base_url(address)
     except ValueError as error:
-        raise ConfigError(f"OPENAI_BASE_URL '{address}': {error}") from error
+        shown = mask_secrets(address)
+        raise ConfigError(f"OPENAI_BASE_URL '{shown}': {error}") from error
 
 
 def _silence_s(backend: BackendConfig, choice: Choice) -> float:

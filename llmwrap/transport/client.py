@@ -256,6 +256,8 @@ class ByteStream:
             if self._dechunker is None or self._buffered is None:
                 return self._raw.read1(_READ_BYTES, decode_content=True)
             while not self._dechunker.is_done:
+                if self._dechunker.error:
+                    raise self._dechunker.error
                 read = self._buffered.fp.read1(_READ_BYTES)
                 if not read:
                     raise IncompleteError(

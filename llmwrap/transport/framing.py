@@ -53,6 +53,8 @@ class Dechunker:
 
     def __init__(self) -> None:
         self.is_done = False
+        self.error: ProtocolError | None = None
+        """What is wrong behind the bytes that were handed out last."""
         self._buffer = b""
         self._left = 0  # bytes of the current chunk not seen yet, its CR LF included
         self._in_trailers = False
@@ -69,6 +71,19 @@ class Dechunker:
         """
         data = self._buffer + piece if self._buffer else piece
         parts: list[bytes] = []
+        try:
+            self._buffer = data[self._take(data, parts) :]
+            if not self.is_done and len(self._buffer) > _LONGEST_CHUNK_HEADER:
+                raise ProtocolError("the reply's chunked coding is broken")
+        except ProtocolError as error:
+            # What came before the damage is the reply's, so it is handed out first.
+            self.error = error
+            if not parts:
+                raise
+        return b"".join(parts)
+
+    def _take(self, data: bytes, parts: list[bytes]) -> int:
+        """Move body bytes from `data` to `parts`; return how far it was read."""
         at, size = 0, len(data)
         while at < size and not self.is_done:
             if not (self._left or self._in_trailers):
@@ -86,10 +101,7 @@ class Dechunker:
                     break
                 self._read_line(data[at:end])
                 at = end + 1
-        self._buffer = data[at:]
-        if not self.is_done and len(self._buffer) > _LONGEST_CHUNK_HEADER:
-            raise ProtocolError("the reply's chunked coding is broken")
-        return b"".join(parts)
+        return at
 
     @staticmethod
     def _take_whole_chunks(data: bytes, at: int, parts: list[bytes]) -> int:

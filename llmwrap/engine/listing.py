@@ -1,0 +1,103 @@
+"""What backends tell of their models, arranged for people and for shells. Floor F5."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ..backends.base import Model
+from ..messages import Json
+from .survey import BackendReport
+
+# What no shell takes for anything else: a server chooses these names, and completion
+# puts them on somebody's command line.
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
+
+
+class ModelRow(NamedTuple):
+    """A model and the name of the backend that has it."""
+
+    model: Model
+    backend: str
+
+    def document(self) -> dict[str, Json]:
+        """Return it as JSON has it; null is what the backend does not say."""
+        model = self.model
+        return {
+            "name": model.name,
+            "backend": self.backend,
+            "loaded": model.is_loaded,
+            "size_bytes": model.size_bytes,
+            "context_tokens": model.context_tokens,
+            "parameters": model.parameters,
+            "quantization": model.quantization,
+            "family": model.family,
+            "modified": model.modified,
+            "digest": model.digest,
+            "capabilities": list(model.capabilities),
+        }
+
+
+def model_rows(reports: Iterable[BackendReport]) -> list[ModelRow]:
+    """Return all models, in the order of the backends and of each one's list."""
+    return [
+        ModelRow(model, report.name) for report in reports for model in report.models
+    ]
+
+
+def completable_models(
+    reports: Sequence[BackendReport], chosen: str | None
+) -> list[str]:
+    """Return the names by which `-m` reaches the models that were found.
+
+    Those of the backend that would be asked are plain, the others `BACKEND/M`.
+    `chosen` is its name, None when discovery decides: then it is the first one that
+    answers, as there. With a single report the backend was named, and no name is ever
+    split. Names that a shell could take for something else are left out.
+    """
+    if chosen is None:
+        answering = [r for r in reports if r.is_reachable and r.kind != "embedded"]
+        chosen = (answering or reports)[0].name if reports else None
+    prefixes = {report.name.lower() for report in reports} if len(reports) > 1 else ()
+    found = []
+    for row in model_rows(reports):
+        name = row.model.name
+        is_split = "/" in name and name.partition("/")[0].lower() in prefixes
+        is_plain = row.backend == chosen and not is_split
+        found.append(name if is_plain else f"{row.backend}/{name}")
+    return completable(found)
+
+
+def completable(names: Iterable[str]) -> list[str]:
+    """Return the names that may stand on a command line as they are."""
+    return [name for name in dict.fromkeys(names) if _SAFE.fullmatch(name)]
+
+
+def outlined(details: Mapping[str, Json], place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted names and texts, one line each, of all that a backend tells.
+
+    Of a text with several lines the first is shown; what is empty is left out.
+    """
+    for name, value in details.items():
+        dotted = f"{place}{name}"
+        if isinstance(value, dict):
+            yield from outlined(value, f"{dotted}.")
+        elif isinstance(value, str) and value.strip():
+            yield dotted, _first_line(value)
+        elif isinstance(value, list) and value:
+            yield dotted, _listed(value)
+        elif isinstance(value, bool | int | float):
+            yield dotted, json.dumps(value)
+
+
+def _first_line(text: str) -> str:
+    first, *others = text.strip().splitlines()
+    return f"{first} (and {len(others)} more lines)" if others else first
+
+
+def _listed(values: list[Json]) -> str:
+    if all(isinstance(value, str) for value in values):
+        return ", ".join(map(str, values))
+    return f"{len(values)} items"
