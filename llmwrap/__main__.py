@@ -13,7 +13,7 @@ def main() -> int:
 
         sys.stdout.write(f"llmwrap {__version__}\n")
         return 0
-    import _signal
+    import _signal  # type: ignore[import-not-found]  # typeshed has only signal
 
     # Ctrl-C during the imports ends the program as it ends any other, not with a
     # traceback; one that came ignored (nohup) stays so. Not the module signal: it

@@ -6,21 +6,21 @@ full stop, its subject in single quotes; a hint says what to do about it.
 
     LLMWrapError            1  internal        a bug of ours
     ├── UsageError          2  usage           bad option or argument
-    ├── ConfigError         3  config          configuration, template, input unusable
-    ├── UnreachableError    4  unreachable     no connection, or lost before the headers
+    ├── ConfigError         3  config          configuration or input unusable
+    ├── UnreachableError    4  unreachable     no connection before the headers
     ├── RefusedError        5  refused         HTTP 4xx, unknown model, a redirect
-    ├── BackendFailedError  6  backend_failed  HTTP 5xx, 408, 429, an error in the stream
-    ├── ProtocolError       7  protocol        the reply is not what the protocol says
+    ├── BackendFailedError  6  backend_failed  HTTP 5xx, 408, 429, error in a stream
+    ├── ProtocolError       7  protocol        the reply breaks the protocol
     ├── IncompleteError     8  incomplete      the answer broke off
     ├── LimitError          9  limit           a size limit was hit
     ├── SomeFailedError    10  some_failed     at least one item failed
-    ├── CacheError         11  cache           cache or state unusable where it is needed
+    ├── CacheError         11  cache           cache or state unusable
     ├── OutputError        12  output          the output cannot be written
     ├── TargetMissedError  13  target_missed   a performance target is broken
     ├── DeadlineError     124  timeout         a deadline passed
     └── CancelledError    130  interrupted     cancelled from another thread
 
-    Interrupted (a KeyboardInterrupt)  128 + signal  interrupted  SIGINT, SIGTERM, SIGHUP
+    Interrupted (KeyboardInterrupt)  128 + signal  interrupted  INT, TERM, HUP, PIPE
 
 `Interrupted` stands outside the tree because no code but the program's own end may
 catch it, and it can be raised between any two instructions of the main thread.

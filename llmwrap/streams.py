@@ -77,6 +77,17 @@ class Stream:
             self._changed.notify_all()
         return chunk
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is a chunk or the end; tell whether there is."""
+        until = time.monotonic() + timeout_s
+        with self._changed:
+            while not (self._chunks or self._has_ended):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
     def cancel(self) -> None:
         """End the stream on the wire and drop what is queued."""
         self._cancel.cancel()

@@ -88,8 +88,8 @@ def format_size(size_bytes: float) -> str:
     """Return a size for people: `512 B`, `1.5 KiB`, `98.4 MiB`."""
     if size_bytes < 1024:
         return f"{size_bytes:.0f} B"
-    for unit in ("KiB", "MiB", "GiB"):
+    for unit in ("KiB", "MiB"):
         size_bytes /= 1024
         if size_bytes < 1024:
-            break
-    return f"{size_bytes:.1f} {unit}"
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / 1024:.1f} GiB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from .config import Config
 from .engine import Answer, Choice, Engine
@@ -34,11 +35,9 @@ class LLMWrapper:
     ) -> None:
         environ = process_environ() if environ is None else environ
         self.config = config or Config.load(environ=environ)
-        self._engine = Engine(
-            self.config, environ=environ, choice=Choice(), log=log
-        )
+        self._engine = Engine(self.config, environ=environ, choice=Choice(), log=log)
 
-    def __enter__(self) -> LLMWrapper:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

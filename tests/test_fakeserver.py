@@ -11,21 +11,17 @@ from tests.fakeserver import (
     FOREVER,
     BlackHole,
     Body,
-    Close,
     FakeServer,
     Head,
     Pause,
     Raw,
     RefusedPort,
     Repeat,
-    Reset,
     Respond,
     Silence,
     WaitFor,
-    json_error,
     json_reply,
     ollama_reply,
-    redirect,
     whole_reply,
 )
 from tests.fakeserver.rawclient import RawClient, exchange
@@ -175,81 +171,6 @@ class TestRecords:
         assert server.max_in_flight == 1
 
 
-class TestScripts:
-    """Which reply a request gets."""
-
-    def test_the_nth_request_gets_the_nth_script(self, server: FakeServer) -> None:
-        server.script("/x", json_error(503, {"error": "one"}))
-        server.script("/x", json_error(429, {"error": "two"}, ("Retry-After", "1")))
-        server.script("/x", json_reply({"three": 3}))
-
-        replies = [exchange(server.port, "GET", "/x") for _ in range(3)]
-
-        assert [reply.status for reply in replies] == [503, 429, 200]
-        assert replies[1].headers["retry-after"] == "1"
-        assert replies[2].body == b'{"three":3}'
-
-    def test_a_script_holds_for_its_path_only(self, server: FakeServer) -> None:
-        server.script("/api/version", json_error(500, {}))
-
-        assert exchange(server.port, "GET", "/").status == 200
-        assert exchange(server.port, "GET", "/api/version?a=b").status == 500
-
-    def test_a_script_without_path_holds_for_any(self, server: FakeServer) -> None:
-        server.script(None, json_error(500, {}))
-
-        assert exchange(server.port, "GET", "/anything").status == 500
-
-    def test_after_its_scripts_the_server_answers_as_usual(
-        self, server: FakeServer
-    ) -> None:
-        server.script("/api/version", json_error(500, {}), times=2)
-
-        statuses = [exchange(server.port, "GET", "/api/version").status for _ in "123"]
-
-        assert statuses == [500, 500, 200]
-        assert server.pending_scripts == 0
-
-    def test_a_script_for_ever_never_runs_out(self, server: FakeServer) -> None:
-        server.script("/", json_error(500, {}), times=FOREVER)
-
-        assert {exchange(server.port, "GET", "/").status for _ in range(9)} == {500}
-
-    def test_scripts_nobody_asked_for_are_counted(self, server: FakeServer) -> None:
-        server.script("/a", Close(), times=2)
-        server.script_connection(Close())
-
-        assert server.pending_scripts == 3
-
-    def test_no_times_at_all_is_refused(self, server: FakeServer) -> None:
-        with pytest.raises(ValueError, match="at least 1"):
-            server.script("/a", Close(), times=0)
-
-    def test_a_reply_may_depend_on_the_request(self, server: FakeServer) -> None:
-        server.script("/echo", Respond(lambda request: whole_reply(request.body)))
-
-        assert exchange(server.port, "POST", "/echo", b"mirror").body == b"mirror"
-
-    def test_a_connection_script_comes_before_the_request(
-        self, server: FakeServer
-    ) -> None:
-        server.script_connection(Reset())
-
-        assert exchange(server.port, "GET", "/").ending == "reset"
-        assert server.requests == []
-        assert exchange(server.port, "GET", "/").status == 200
-
-    def test_a_redirect_points_where_it_should(self, server: FakeServer) -> None:
-        server.script("/x", redirect(307, "http://other.invalid/y"))
-
-        reply = exchange(server.port, "GET", "/x")
-
-        assert (reply.status, reply.headers["location"]) == (
-            307,
-            "http://other.invalid/y",
-        )
-
-
 class TestPorts:
     """The addresses that answer badly."""
 
@@ -317,10 +238,14 @@ class TestClosing:
         assert isinstance(caught.value.__cause__, TimeoutError)
 
     def test_an_error_of_the_test_is_not_hidden(self) -> None:
-        with pytest.raises(KeyError, match="of the test"), FakeServer() as server:
-            server.script("/", WaitFor(threading.Event(), timeout_s=0.01))
-            exchange(server.port, "GET", "/")
-            raise KeyError("of the test")
+        def failing_test() -> None:
+            with FakeServer() as server:
+                server.script("/", WaitFor(threading.Event(), timeout_s=0.01))
+                exchange(server.port, "GET", "/")
+                raise KeyError("of the test")
+
+        with pytest.raises(KeyError, match="of the test"):
+            failing_test()
 
     def test_a_request_that_is_no_http_is_reported(self) -> None:
         server = FakeServer().start()

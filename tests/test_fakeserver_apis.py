@@ -21,15 +21,16 @@ def server() -> Iterator[FakeServer]:
         yield one
 
 
-def chat(server: FakeServer, path: str = "/api/chat", **fields: object) -> RawReply:
-    """Ask the server for a chat."""
+def chat(server: FakeServer, **fields: object) -> RawReply:
+    """Ask the server for a chat of Ollama's."""
     body = {"model": "alpha", "messages": MESSAGES} | fields
-    return exchange(server.port, "POST", path, body)
+    return exchange(server.port, "POST", "/api/chat", body)
 
 
 def v1_chat(server: FakeServer, **fields: object) -> RawReply:
     """Ask the server for an OpenAI chat completion."""
-    return chat(server, "/v1/chat/completions", **fields)
+    body = {"model": "alpha", "messages": MESSAGES} | fields
+    return exchange(server.port, "POST", "/v1/chat/completions", body)
 
 
 class TestOllama:
@@ -42,7 +43,7 @@ class TestOllama:
 
         assert reply.headers["content-type"] == "application/x-ndjson"
         assert text_of("ollama", reply.body) == "".join(DEFAULT_ANSWER)
-        assert len(reply.chunks) == len(DEFAULT_ANSWER) + 1
+        assert len(reply.chunked.chunks) == len(DEFAULT_ANSWER) + 1
 
     def test_a_chat_that_is_not_streamed_is_one_object(
         self, server: FakeServer

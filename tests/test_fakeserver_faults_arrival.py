@@ -29,7 +29,7 @@ from tests.fakeserver.wire import dechunked
 
 _MIB = 1024 * 1024
 
-Chunks = list[bytes]
+Chunks = tuple[bytes, ...]
 
 
 def _check_chunks(are_cut: Callable[[Chunks], bool]) -> Check:
@@ -39,8 +39,8 @@ def _check_chunks(are_cut: Callable[[Chunks], bool]) -> Check:
         reply = struck(fault)
 
         assert_whole(fault, reply.body)
-        assert are_cut(reply.chunks)
-        assert reply.has_last_chunk
+        assert are_cut(reply.chunked.chunks)
+        assert reply.chunked.is_ended
 
     return check
 
@@ -88,7 +88,7 @@ def _check_one_write(fault: Fault) -> None:
         reply = RawReply(client.read_some(), "closed")
 
     assert_whole(fault, reply.body)
-    assert reply.has_last_chunk
+    assert reply.chunked.is_ended
 
 
 def _check_keep_alives(fault: Fault) -> None:
@@ -115,7 +115,7 @@ def _check_endless(mark: bytes, count: int) -> Check:
 
     def check(fault: Fault) -> None:
         data = struck_until(fault, lambda data: data.count(mark) > count)
-        body = b"".join(dechunked(data.partition(b"\r\n\r\n")[2])[0])
+        body = b"".join(dechunked(data.partition(b"\r\n\r\n")[2]).chunks)
 
         assert text_of(fault.dialect, body).startswith(fault.kept())
         assert not has_end_marker(fault.dialect, body)
@@ -179,7 +179,7 @@ def _said_size(data: bytes) -> int:
 
 def _check_gzip(fault: Fault) -> None:
     reply = struck(fault)
-    first, _ = _inflated(reply.chunks[0])
+    first, _ = _inflated(reply.chunked.chunks[0])
 
     assert reply.headers["content-encoding"] == "gzip"
     assert_whole(fault, gzip.decompress(reply.body))
@@ -192,13 +192,13 @@ def _check_gzip_cut(fault: Fault) -> None:
 
     assert_cut(fault, data)
     assert not is_ended
-    assert reply.has_last_chunk
+    assert reply.chunked.is_ended
 
 
 def _check_gzip_broken(fault: Fault) -> None:
     reply = struck(fault)
 
-    assert_cut(fault, _inflated(b"".join(reply.chunks[:-1]))[0])
+    assert_cut(fault, _inflated(b"".join(reply.chunked.chunks[:-1]))[0])
     with pytest.raises(zlib.error):
         _inflated(reply.body)
 

@@ -18,12 +18,12 @@ from tests.fakeserver.striking import (
     struck,
     struck_until,
 )
-from tests.fakeserver.wire import dechunked
+from tests.fakeserver.wire import ChunkedBody, dechunked
 
 _BLANK = b"\r\n\r\n"
 
 
-def _chunks(data: bytes) -> tuple[list[bytes], bytes, bool]:
+def _chunked(data: bytes) -> ChunkedBody:
     return dechunked(data.partition(_BLANK)[2])
 
 
@@ -32,14 +32,14 @@ MOMENTS: Mapping[str, Callable[[Fault, bytes], bool]] = {
     "inside_headers": lambda fault, data: data == b"HTTP/1.1 200 OK\r\nContent-Ty",
     "after_headers": lambda fault, data: data.endswith(_BLANK),
     "between_chunks": lambda fault, data: (
-        text_of(fault.dialect, b"".join(_chunks(data)[0])) == fault.kept()
-        and _chunks(data)[1:] == (b"", False)
+        text_of(fault.dialect, b"".join(_chunked(data).chunks)) == fault.kept()
+        and (_chunked(data).cut, _chunked(data).is_ended) == (b"", False)
     ),
     "inside_chunk": lambda fault, data: (
-        text_of(fault.dialect, b"".join(_chunks(data)[0])) == fault.kept()
-        and len(_chunks(data)[1]) == 20
+        text_of(fault.dialect, b"".join(_chunked(data).chunks)) == fault.kept()
+        and len(_chunked(data).cut) == 20
     ),
-    "inside_chunk_size": lambda fault, data: _chunks(data)[1] == b"4",
+    "inside_chunk_size": lambda fault, data: _chunked(data).cut == b"4",
 }
 """What has come when a connection ends at a moment, and not a byte more."""
 
@@ -109,7 +109,7 @@ def _check_no_last_chunk(ending: str) -> Check:
         reply = struck(fault)
 
         assert_whole(fault, reply.body)
-        assert (reply.has_last_chunk, reply.ending) == (False, ending)
+        assert (reply.chunked.is_ended, reply.ending) == (False, ending)
 
     return check
 
@@ -117,17 +117,17 @@ def _check_no_last_chunk(ending: str) -> Check:
 def _check_open(fault: Fault) -> None:
     data = struck_until(
         fault,
-        lambda data: has_end_marker(fault.dialect, b"".join(_chunks(data)[0])),
+        lambda data: has_end_marker(fault.dialect, b"".join(_chunked(data).chunks)),
     )
 
-    assert text_of(fault.dialect, b"".join(_chunks(data)[0])) == fault.kept()
-    assert not _chunks(data)[2]
+    assert text_of(fault.dialect, b"".join(_chunked(data).chunks)) == fault.kept()
+    assert not _chunked(data).is_ended
 
 
 def _check_open_without_done(fault: Fault) -> None:
     data = struck_until(fault, lambda data: b'"finish_reason":"stop"' in data)
 
-    assert not has_done(b"".join(_chunks(data)[0]))
+    assert not has_done(b"".join(_chunked(data).chunks))
 
 
 def _second_request(fault: Fault, is_sent: bool) -> tuple[RawReply, bytes]:
@@ -148,7 +148,7 @@ def _second_request(fault: Fault, is_sent: bool) -> tuple[RawReply, bytes]:
 def _check_closed_when_idle(fault: Fault) -> None:
     rest, first = _second_request(fault, is_sent=False)
 
-    assert text_of(fault.dialect, b"".join(_chunks(first)[0])) == fault.kept()
+    assert text_of(fault.dialect, b"".join(_chunked(first).chunks)) == fault.kept()
     assert b"connection: close" not in first.lower()
     assert (rest.data, rest.ending) == (b"", "closed")
 
@@ -157,7 +157,7 @@ def _check_on_reuse(ending: str) -> Check:
     def check(fault: Fault) -> None:
         rest, first = _second_request(fault, is_sent=True)
 
-        assert text_of(fault.dialect, b"".join(_chunks(first)[0])) == fault.kept()
+        assert text_of(fault.dialect, b"".join(_chunked(first).chunks)) == fault.kept()
         assert (rest.data, rest.ending) == (b"", ending)
 
     return check

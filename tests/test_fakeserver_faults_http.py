@@ -22,7 +22,7 @@ def _check_chunk_size(size_line: bytes) -> Check:
     def check(fault: Fault) -> None:
         reply = struck(fault)
 
-        assert_cut(fault, b"".join(reply.chunks))
+        assert_cut(fault, b"".join(reply.chunked.chunks))
         assert (
             reply.raw_body.endswith(b"}\n\r\n" + size_line)
             or (b"\n\r\n" + size_line) in reply.raw_body
@@ -36,8 +36,8 @@ def _check_extensions(fault: Fault) -> None:
     reply = struck(fault)
 
     assert_whole(fault, reply.body)
-    assert reply.raw_body.count(b';name="value"\r\n') == len(reply.chunks)
-    assert reply.has_last_chunk
+    assert reply.raw_body.count(b';name="value"\r\n') == len(reply.chunked.chunks)
+    assert reply.chunked.is_ended
 
 
 def _check_trailers(fault: Fault) -> None:

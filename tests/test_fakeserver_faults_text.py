@@ -40,7 +40,7 @@ def _check_hostile_error(fault: Fault) -> None:
         if isinstance(one, dict) and "error" in one
     ]
     said = error["error"]
-    assert _SEQUENCES == (said if isinstance(said, str) else said["message"])
+    assert (said if isinstance(said, str) else said["message"]) == _SEQUENCES
 
 
 def _check_hostile_status(fault: Fault) -> None:
@@ -48,7 +48,7 @@ def _check_hostile_status(fault: Fault) -> None:
 
     assert reply.status == 500
     error = json.loads(reply.body)["error"]
-    assert _SEQUENCES == (error if isinstance(error, str) else error["message"])
+    assert (error if isinstance(error, str) else error["message"]) == _SEQUENCES
 
 
 def _check_hostile_page(fault: Fault) -> None:

@@ -88,7 +88,7 @@ def test_a_whole_reply_keeps_the_connection(server: FakeServer) -> None:
 def test_bytewise_sends_a_chunk_for_each_byte(server: FakeServer) -> None:
     server.script("/", Head(), Bytewise(b"abc", pause_s=0.001), EndBody())
 
-    assert exchange(server.port, "GET", "/").chunks == [b"a", b"b", b"c"]
+    assert exchange(server.port, "GET", "/").chunked.chunks == (b"a", b"b", b"c")
 
 
 def test_what_goes_together_arrives_together(server: FakeServer) -> None:

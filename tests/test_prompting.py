@@ -70,7 +70,7 @@ def test_what_is_no_image_is_refused_by_name(data: bytes) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read '.*gone': No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read '.*gone': No such file"):
         read_input(str(tmp_path / "gone"), 10)
 
 

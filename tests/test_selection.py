@@ -60,8 +60,10 @@ _FAST = "http://127.0.0.1:8000/v1"
         # options over environment over file
         ("", {}, {"backend": "ollama"}, ("ollama", _OLLAMA, None)),
         (_TABLES, {}, {}, ("fast", _FAST, None)),
-        (_TABLES, {"LLMWRAP_BACKEND": "ollama"}, {}, ("ollama", "http://127.0.0.1:9999", None)),
-        (_TABLES, {"LLMWRAP_BACKEND": "ollama"}, {"backend": "fast"}, ("fast", _FAST, None)),
+        (_TABLES, {"LLMWRAP_BACKEND": "ollama"}, {},
+         ("ollama", "http://127.0.0.1:9999", None)),
+        (_TABLES, {"LLMWRAP_BACKEND": "ollama"}, {"backend": "fast"},
+         ("fast", _FAST, None)),
         (
             '[defaults]\nbackend = "ollama"\nmodel = "d"\n' + _TABLES,
             {},
@@ -107,7 +109,8 @@ _FAST = "http://127.0.0.1:8000/v1"
          ("openai", "http://h:1/v1", "ollama/m")),
         (_TABLES, {"LLMWRAP_BACKEND": "fast"}, {"base_url": "http://h:1"},
          ("ollama", "http://h:1", None)),
-        ("", {"OLLAMA_HOST": "h:7"}, {"backend": "ollama"}, ("ollama", "http://h:7", None)),
+        ("", {"OLLAMA_HOST": "h:7"}, {"backend": "ollama"},
+         ("ollama", "http://h:7", None)),
         (_TABLES, {"OLLAMA_HOST": "h:7"}, {"backend": "ollama"},
          ("ollama", "http://127.0.0.1:9999", None)),
     ],

@@ -25,7 +25,21 @@ def test_durations_of_the_contract_are_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "-1", "1w", "1e3", "nan", "inf", "1.2.3", "٣", "1 000", "99999999d", "9" * 400]
+    "text",
+    [
+        "",
+        "s",
+        "-1",
+        "1w",
+        "1e3",
+        "nan",
+        "inf",
+        "1.2.3",
+        "٣",
+        "1 000",
+        "99999999d",
+        "9" * 400,
+    ],
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|duration|hundred years"):
@@ -47,7 +61,9 @@ def test_sizes_of_the_contract_are_read(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "-1", "1TB", "1 0", "99999999999GiB", "9" * 400])
+@pytest.mark.parametrize(
+    "text", ["", "MiB", "-1", "1TB", "1 0", "99999999999GiB", "9" * 400]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|size|disk"):
         parse_size(text)
@@ -71,7 +87,12 @@ def test_durations_are_shown_in_two_units_at_most(seconds: float, text: str) -> 
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(512, "512 B"), (1536, "1.5 KiB"), (98362432, "93.8 MiB"), (1 << 41, "2048.0 GiB")],
+    [
+        (512, "512 B"),
+        (1536, "1.5 KiB"),
+        (98362432, "93.8 MiB"),
+        (1 << 41, "2048.0 GiB"),
+    ],
 )
 def test_sizes_are_shown_in_binary_units(size: int, text: str) -> None:
     assert format_size(size) == text

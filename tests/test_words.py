@@ -38,7 +38,11 @@ def test_the_first_operand_decides(
 ) -> None:
     words = take_apart(argv)
 
-    assert (words.command, words.options, words.operands) == (command, options, operands)
+    assert (words.command, words.options, words.operands) == (
+        command,
+        options,
+        operands,
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,10 +127,7 @@ class HttpBackend(Backend):
 
 
 def encode_json(document: JsonObject) -> bytes:
-    """Return the bytes of a request body; lone surrogates become U+FFFD.
-
-
-    """
+    """Return the bytes of a request body; lone surrogates become U+FFFD."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 
@@ -156,5 +153,3 @@ def objects_at(document: JsonObject, key: str) -> list[JsonObject]:
     if len(objects) != len(value):
         raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
     return objects
-
-

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
 from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
@@ -138,6 +139,9 @@ class OpenAIBackend(HttpBackend):
             for document in documents:
                 if not isinstance(document, dict):
                     raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
+                if text := _plain_text(document):
+                    merger.add_text(text)
+                    continue
                 if not document.get("choices"):
                     is_first = is_first and merger.is_empty
                     self._raise_reported(document, model, is_first, named_error)
@@ -154,9 +158,7 @@ class OpenAIBackend(HttpBackend):
         if error := server_error(document, is_error_event=is_error_event):
             raise self._errors.reported_error(error, model, is_first=is_first)
 
-    def _read_chunk(
-        self, document: JsonObject, merger: DeltaMerger
-    ) -> Iterator[Chunk]:
+    def _read_chunk(self, document: JsonObject, merger: DeltaMerger) -> Iterator[Chunk]:
         reason = ""
         if choices := objects_at(document, "choices"):
             choice = choices[0]
@@ -181,6 +183,30 @@ class OpenAIBackend(HttpBackend):
             )
 
 
+def _plain_text(document: JsonObject) -> str:
+    """Return the text of a chunk that holds nothing else, `""` for any other.
+
+    In a flood these are all but the last few, and looking closely at each would take
+    as long as parsing it.
+    """
+    fields: Any = document
+    try:
+        [choice] = fields["choices"]
+        delta = choice["delta"]
+        text = delta["content"]
+        is_plain = (
+            choice["finish_reason"] is None
+            and len(delta) == 1
+            and type(text) is str
+            and not fields.get("usage")
+            and "timings" not in fields
+            and "stats" not in fields
+        )
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return text if is_plain else ""
+
+
 def _until_done(events: list[Event]) -> list[Event]:
     for index, event in enumerate(events):
         if event.data[:6] == b"[DONE]":
@@ -203,7 +229,9 @@ def _usage(document: JsonObject) -> Usage | None:
     counts = document.get("usage")
     if not isinstance(counts, dict):
         return None
-    usage = Usage(count_at(counts, "prompt_tokens"), count_at(counts, "completion_tokens"))
+    usage = Usage(
+        count_at(counts, "prompt_tokens"), count_at(counts, "completion_tokens")
+    )
     # Ollama's /v1 sends zeros on every chunk before the real ones.
     return usage if usage.prompt_tokens or usage.completion_tokens else None
 

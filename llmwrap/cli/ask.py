@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..engine import Answer, Engine
+from ..engine.prompting import checked_image, joined_prompt
 from ..engine.sampling import with_options
-from ..engine.prompting import checked_image, decoded, joined_prompt, read_input
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling
 from .context import Context
@@ -20,7 +20,7 @@ from .output import (
     json_line,
 )
 from .parser import Command, Parser, add_backend, add_common, count, number, option_pair
-from .session import Session
+from .session import Reasoning, Session
 
 COMMAND = Command(
     name="ask",
@@ -231,24 +231,31 @@ def _show(
     with session.context.interruptible():
         try:
             with engine.ask(request) as answer:
-                has_started = False
-                for chunk in answer:
-                    if not has_started:
-                        front.start(answer)
-                        has_started = True
-                    if chunk.thinking:
-                        reasoning.show(chunk.thinking)
-                    if chunk.text:
-                        reasoning.end()
-                    front.show(chunk)
-                reasoning.end()
-                front.finish(answer.completion)
+                front.prepare()
+                _show_chunks(answer, front, reasoning)
         except (LLMWrapError, Interrupted) as error:
             reasoning.end()
             if not is_file and not session.context.is_stdout_lost(error):
                 front.fail(error, answer.partial.text if answer else "")
             raise
     return 0
+
+
+def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:
+    has_started = False
+    for chunk in answer:
+        if not has_started:
+            front.start(answer)
+            has_started = True
+        if chunk.thinking:
+            reasoning.show(chunk.thinking)
+        if chunk.text:
+            reasoning.end()
+        front.show(chunk)
+        if front.rests_after_s and not answer.has_more(front.rests_after_s):
+            front.rest()
+    reasoning.end()
+    front.finish(answer.completion)
 
 
 def _front(args: argparse.Namespace, session: Session, write: Write) -> Front:
@@ -321,5 +328,3 @@ def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> 
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
     return prompt
-
-

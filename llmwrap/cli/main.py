@@ -76,7 +76,7 @@ def report(error: LLMWrapError, context: Context) -> None:
 def load_command(name: str) -> CommandModule:
     """Return the module of a command that is built."""
     module = import_module(f".{_MODULES[name]}", __package__)
-    return cast(CommandModule, module)
+    return cast("CommandModule", module)
 
 
 def parser_of(module: CommandModule) -> Parser:

@@ -11,7 +11,6 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from typing import Protocol
 
 from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError, OutputError
@@ -21,8 +20,20 @@ from ..terminal.sanitize import visible
 Write = Callable[[bytes], None]
 
 
-class Front(Protocol):
-    """What shows one answer. `fail` gets what came when the answer ends early."""
+class Front:
+    """What shows one answer. `fail` gets what came when the answer ends early.
+
+    `rests_after_s` is how long after a piece `rest` is wanted when no other came,
+    0 for never.
+    """
+
+    rests_after_s: float = 0.0
+
+    def prepare(self) -> None:
+        """Get ready while the answer is on its way."""
+
+    def rest(self) -> None:
+        """Show what is still held back: nothing more came for a moment."""
 
     def start(self, answer: Answer) -> None:
         """Say that the first piece is there."""
@@ -37,7 +48,7 @@ class Front(Protocol):
         """Say that the answer ended early."""
 
 
-class TextFront:
+class TextFront(Front):
     """The model's text as it is, with one newline at the end.
 
     `is_cleaned` makes control characters visible.
@@ -47,9 +58,6 @@ class TextFront:
         self._write = write
         self._is_cleaned = is_cleaned
         self._last = ""
-
-    def start(self, answer: Answer) -> None:
-        """Nothing: the text is all there is."""
 
     def show(self, chunk: Chunk) -> None:
         """Write the piece."""
@@ -69,17 +77,11 @@ class TextFront:
             self._write(b"\n")
 
 
-class JsonFront:
+class JsonFront(Front):
     """One object at the end, of the answer or of the error."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
-
-    def start(self, answer: Answer) -> None:
-        """Nothing yet."""
-
-    def show(self, chunk: Chunk) -> None:
-        """Nothing yet."""
 
     def finish(self, completion: Completion) -> None:
         """Write the object."""
@@ -91,7 +93,7 @@ class JsonFront:
         self._write(json_line({**document, "text": partial}))
 
 
-class EventsFront:
+class EventsFront(Front):
     """One object a line, as things happen."""
 
     def __init__(self, write: Write) -> None:

@@ -13,7 +13,7 @@ def overview() -> str:
         "",
         "usage: llmwrap [COMMAND] [OPTION...] [OPERAND...]",
         "",
-        "A first word that is no command is a question: llmwrap \"Hello\".",
+        'A first word that is no command is a question: llmwrap "Hello".',
         "",
         "commands:",
     ]

@@ -113,7 +113,9 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             continue
         options.append(word)
         if _wants_value(word):
-            options.extend(value for value in [next(waiting, None)] if value is not None)
+            options.extend(
+                value for value in [next(waiting, None)] if value is not None
+            )
     return options, operands, []
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..backends.base import Backend
 from ..errors import (
@@ -105,7 +105,7 @@ class Answer:
     def __str__(self) -> str:
         return self.completion.text
 
-    def __enter__(self) -> Answer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -115,6 +115,10 @@ class Answer:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def has_more(self, wait_s: float) -> bool:
+        """Tell whether something can be read now, waiting `wait_s` at most."""
+        return self._stream.wait(wait_s)
 
     def cancel(self) -> None:
         """End the request on the wire, from any thread."""
@@ -243,10 +247,11 @@ class Answer:
         allowed = min(error.retries_allowed, patience.retries)
         if retries >= allowed or not self._folder.is_empty:
             raise error
-        from random import uniform
+        from random import uniform  # late: only a retry needs it
 
         backoff_s = min(patience.retry_delay_s * 2.0**retries, _LONGEST_DELAY_S)
-        delay_s: float = max(uniform(0.5, 1.0) * backoff_s, error.retry_after_s or 0.0)
+        jitter = uniform(0.5, 1.0)  # noqa: S311  no secret hangs on it
+        delay_s: float = max(jitter * backoff_s, error.retry_after_s or 0.0)
         self._asking.log.info(
             f"retrying in {format_duration(delay_s)} ({retries + 1} of {allowed}):"
             f" {error.message}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..backends import create_backend
 from ..backends.base import Backend, BackendSettings, WireRequest
@@ -64,7 +64,7 @@ class Engine:
             streaming.max_concurrent_streams, streaming.buffer_chunks
         )
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -121,15 +121,15 @@ class Engine:
         selection = self.selector(choice).selection()
         config = selection.backend or self._discover(choice)
         backend = self.backend(config)
-        return Target(
-            backend, config, selection.model or self._default_model(backend)
-        )
+        return Target(backend, config, selection.model or self._default_model(backend))
 
     def selector(self, choice: Choice | None = None) -> Selector:
         """Return the rules that choose a backend."""
         return Selector(self.config, choice or self._choice, self._environ)
 
-    def backend(self, config: BackendConfig, *, is_first_choice: bool = True) -> Backend:
+    def backend(
+        self, config: BackendConfig, *, is_first_choice: bool = True
+    ) -> Backend:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         key = (config.name, config.base_url)
         if key not in self._backends:

@@ -106,4 +106,6 @@ def suspected_cut(request: Request, usage: Usage) -> str | None:
 
 def prompt_bytes(request: Request) -> int:
     """Return the size of all messages, images not counted."""
-    return sum(len(message.content.encode("utf-8", "replace")) for message in request.messages)
+    return sum(
+        len(message.content.encode("utf-8", "replace")) for message in request.messages
+    )

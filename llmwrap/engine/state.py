@@ -25,7 +25,7 @@ class Discovered(NamedTuple):
 
     kind: str | None = None
     address: str | None = None
-    models: Mapping[str, str] = {}  # noqa: RUF012  never written to
+    models: Mapping[str, str] = {}
 
 
 def read_discovered(environ: Mapping[str, str]) -> Discovered:

@@ -73,14 +73,17 @@ class Dechunker:
         parts: list[bytes] = []
         try:
             self._buffer = data[self._take(data, parts) :]
-            if not self.is_done and len(self._buffer) > _LONGEST_CHUNK_HEADER:
-                raise ProtocolError("the reply's chunked coding is broken")
+            self._check_header()
         except ProtocolError as error:
             # What came before the damage is the reply's, so it is handed out first.
             self.error = error
             if not parts:
                 raise
         return b"".join(parts)
+
+    def _check_header(self) -> None:
+        if not self.is_done and len(self._buffer) > _LONGEST_CHUNK_HEADER:
+            raise ProtocolError("the reply's chunked coding is broken")
 
     def _take(self, data: bytes, parts: list[bytes]) -> int:
         """Move body bytes from `data` to `parts`; return how far it was read."""
@@ -254,7 +257,8 @@ class EventDecoder:
         self._data_bytes += len(value)
         if self._data_bytes > self._limit_bytes:
             raise LimitError(
-                f"an event of the reply is longer than {format_size(self._limit_bytes)}",
+                "an event of the reply is longer than"
+                f" {format_size(self._limit_bytes)}",
                 hint="limits.line sets the bound",
             )
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from .received import WAIT_S
-from .wire import Header, dechunked
+from .wire import ChunkedBody, Header, dechunked
 
 _READ_BYTES = 65536
 
@@ -50,26 +50,15 @@ class RawReply:
         return self.data[len(self.head) :]
 
     @property
-    def chunks(self) -> list[bytes]:
-        """Return the whole chunks of a chunked body."""
-        return dechunked(self.raw_body)[0]
-
-    @property
-    def cut_chunk(self) -> bytes:
-        """Return what came of a chunk that was cut."""
-        return dechunked(self.raw_body)[1]
-
-    @property
-    def has_last_chunk(self) -> bool:
-        """Say whether the chunked body was ended."""
-        return dechunked(self.raw_body)[2]
+    def chunked(self) -> ChunkedBody:
+        """Return the chunked body taken apart."""
+        return dechunked(self.raw_body)
 
     @property
     def body(self) -> bytes:
         """Return the body without its framing."""
-        if self.headers.get("transfer-encoding") == "chunked":
-            return b"".join(self.chunks) + self.cut_chunk
-        return self.raw_body
+        is_chunked = self.headers.get("transfer-encoding") == "chunked"
+        return self.chunked.body if is_chunked else self.raw_body
 
 
 class RawClient:

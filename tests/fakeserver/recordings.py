@@ -76,8 +76,7 @@ class Recording:
     def body(self) -> bytes:
         """Return the body without chunk framing: what decoders are to be fed."""
         if self.is_raw and self.is_chunked:
-            chunks, rest, _ = dechunked(self.raw_body)
-            return b"".join(chunks) + rest
+            return dechunked(self.raw_body).body
         return self.raw_body
 
     @property
@@ -135,35 +134,40 @@ def parsed_recording(path: Path) -> Recording | None:
         for line in notes.decode().split("\n")  # not splitlines: U+0085 occurs
         if line.startswith("# ")
     )
-    method, target, body = _request_of(said.get("CMD", ""))
-    interim, head, raw_body = _parts_of(reply)
+    request = _request_of(said.get("CMD", ""))
+    interim, reply = _without_interim(reply)
+    head, blank, raw_body = reply.partition(_BLANK)
     return Recording(
         name=path.stem,
         about=said.get("WHAT", ""),
-        method=method,
-        path=target or _path_by_name(path.stem),
-        request_body=body,
+        method=request.method,
+        path=request.path or _path_by_name(path.stem),
+        request_body=request.body,
         interim=interim,
-        head=head,
+        head=head + blank,
         raw_body=raw_body,
         is_raw="--raw" in said.get("CMD", "").split(),
         is_complete=said.get("CURL EXIT", "0").split()[0] == "0",
     )
 
 
-def _parts_of(reply: bytes) -> tuple[bytes, bytes, bytes]:
-    """Take a reply apart into interim replies, head and body."""
-    interim = b""
-    while True:
-        head, _, rest = reply.partition(_BLANK)
-        if not head.split(b" ", 2)[1].startswith(b"1"):
-            return interim, head + _BLANK, rest
-        interim += head + _BLANK
-        reply = rest
+def _without_interim(reply: bytes) -> tuple[bytes, bytes]:
+    """Return the interim replies at the start, and what follows them."""
+    at = 0
+    while reply[at:].split(b" ", 2)[1].startswith(b"1"):
+        at = reply.index(_BLANK, at) + len(_BLANK)
+    return reply[:at], reply[at:]
 
 
-def _request_of(command: str) -> tuple[str, str, bytes | None]:
-    """Guess method, path and body from a curl command."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    body: bytes | None
+
+
+def _request_of(command: str) -> _Request:
+    """Guess the request from a curl command."""
     words = shlex.split(command)
     path, body = "", None
     method = "HEAD" if "-I" in words else "GET"
@@ -175,7 +179,7 @@ def _request_of(command: str) -> tuple[str, str, bytes | None]:
             method = value
         elif option.startswith("http://"):
             path = urlsplit(option).path
-    return method, path, body
+    return _Request(method, path, body)
 
 
 def _path_by_name(name: str) -> str:

@@ -90,8 +90,6 @@ class FakeServer(RequestLog):
         self._ports: list[RefusedPort] = []
         self._errors: list[Exception] = []
 
-    # Life
-
     def start(self) -> Self:
         """Listen on a free port and serve."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
@@ -149,8 +147,6 @@ class FakeServer(RequestLog):
             if error is None:
                 raise
 
-    # What tests ask for
-
     @property
     def url(self) -> str:
         """Return the base URL, without a slash at the end."""
@@ -202,8 +198,6 @@ class FakeServer(RequestLog):
     def _keep(self, port: RefusedPort) -> str:
         self._ports.append(port)
         return port.url
-
-    # Threads
 
     def _accept_all(self) -> None:
         numbers = itertools.count(1)

@@ -9,6 +9,7 @@ events (section 9.2.5), Ollama docs/api.md.
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 Header = tuple[str, str]
@@ -67,13 +68,25 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
-def dechunked(data: bytes) -> tuple[list[bytes], bytes, bool]:
-    """Take a chunked body apart.
+@dataclass(frozen=True, slots=True)
+class ChunkedBody:
+    """Hold what came of a chunked body."""
 
-    Returns the whole chunks in order, what came of a chunk that was cut, and whether
-    the last chunk was seen. What is no chunk size ends the chunks: the rest is then
-    "what came".
-    """
+    chunks: tuple[bytes, ...]
+    """The whole chunks, in order."""
+    cut: bytes = b""
+    """What came of a chunk that was cut, or of what is no chunk."""
+    is_ended: bool = False
+    """Whether the last chunk was seen."""
+
+    @property
+    def body(self) -> bytes:
+        """Return all that was said, without the framing."""
+        return b"".join(self.chunks) + self.cut
+
+
+def dechunked(data: bytes) -> ChunkedBody:
+    """Take a chunked body apart; what is no chunk size ends the chunks."""
     chunks: list[bytes] = []
     at = 0
     while at < len(data):
@@ -82,16 +95,16 @@ def dechunked(data: bytes) -> tuple[list[bytes], bytes, bool]:
             size = int(data[at:end].split(b";")[0], 16) if end > at else -1
         except ValueError:
             size = -1
-        start = end + len(CRLF)
-        if size == 0:
-            return chunks, b"", True
         if size < 0:
-            return chunks, data[at:], False
-        if len(data) < start + size + len(CRLF):
-            return chunks, data[start : start + size], False
-        chunks.append(data[start : start + size])
+            return ChunkedBody(tuple(chunks), data[at:])
+        if size == 0:
+            return ChunkedBody(tuple(chunks), is_ended=True)
+        start = end + len(CRLF)
         at = start + size + len(CRLF)
-    return chunks, b"", False
+        if at > len(data):
+            return ChunkedBody(tuple(chunks), data[start : start + size])
+        chunks.append(data[start : start + size])
+    return ChunkedBody(tuple(chunks))
 
 
 def line(payload: bytes) -> bytes:

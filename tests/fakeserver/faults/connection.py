@@ -55,10 +55,6 @@ _ENDS = (
 )
 
 
-def _before_headers(speech: Speech, tokens: Tokens) -> Reply:
-    return ()
-
-
 def _inside_headers(speech: Speech, tokens: Tokens) -> Reply:
     return (Raw(_HALF_HEAD),)
 
@@ -80,34 +76,51 @@ def _then(build: Build, *steps: Step) -> Build:
     return lambda speech, tokens: (*build(speech, tokens), *steps)
 
 
-# Moment, how it is said, its builder, whether the client has the head by then.
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """Hold one of the moments at which a connection can end."""
+
+    name: str
+    says: str
+    build: Build
+    has_head: bool = True
+    has_text: bool = True
+
+
 _MOMENTS = (
-    ("before_headers", "before any byte of the reply", _before_headers, False),
-    ("inside_headers", "in the middle of the headers", _inside_headers, False),
-    ("after_headers", "after the headers, before any text", _after_headers, True),
-    ("between_chunks", "after the tokens, between two chunks", spoken, True),
-    ("inside_chunk", "after the tokens, in the middle of a chunk", _inside_chunk, True),
-    (
+    _Moment("before_headers", "before any byte of the reply", nothing, False, False),
+    _Moment(
+        "inside_headers", "in the middle of the headers", _inside_headers, False, False
+    ),
+    _Moment(
+        "after_headers",
+        "after the headers, before any text",
+        _after_headers,
+        has_text=False,
+    ),
+    _Moment("between_chunks", "after the tokens, between two chunks", spoken),
+    _Moment(
+        "inside_chunk", "after the tokens, in the middle of a chunk", _inside_chunk
+    ),
+    _Moment(
         "inside_chunk_size",
         "after the tokens, in the middle of a chunk's size",
         _inside_chunk_size,
-        True,
     ),
 )
 
 
 def _endings() -> Iterator[Kind]:
-    for (moment, says, build, has_head), end in product(_MOMENTS, _ENDS):
-        name = f"{end.name}_{moment}"
-        outcome = end.outcome_after_head if has_head else end.outcome_before_head
-        about = f"{says}, {end.says}"
+    for moment, end in product(_MOMENTS, _ENDS):
+        name = f"{end.name}_{moment.name}"
+        outcome = end.outcome_after_head if moment.has_head else end.outcome_before_head
+        about = f"{moment.says}, {end.says}"
         if name == "close_inside_headers":
             # Python's http.client takes the end of the stream for the end of headers.
             outcome = "either"
             about += "; lost, or cut where half a head is taken for a head"
-        has_text = moment in ("between_chunks", "inside_chunk", "inside_chunk_size")
-        kept = all_of if has_text else none_of
-        yield Kind(name, outcome, about, _then(build, end.step), kept)
+        kept = all_of if moment.has_text else none_of
+        yield Kind(name, outcome, about, _then(moment.build, end.step), kept)
 
 
 def _without_last_chunk(speech: Speech, tokens: Tokens) -> Reply:
