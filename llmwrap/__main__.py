@@ -1,18 +1,28 @@
 """Start the program: `python -m llmwrap`, and what bin/ calls. Floor F7."""
 
+import os
 import sys
 
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-def main() -> int:
-    """Run the program and return its exit status.
 
-    The version is answered before anything else is imported.
+def main() -> "NoReturn":
+    """Run the program and leave with its exit status.
+
+    The version is answered before anything else is imported. Leaving is immediate:
+    taking down an interpreter that has loaded requests costs a fifth of a short run,
+    and nothing waits for it, as all output is written unbuffered.
     """
     if sys.argv[1:] in (["--version"], ["-V"]):
         from . import __version__
 
-        sys.stdout.write(f"llmwrap {__version__}\n")
-        return 0
+        try:
+            os.write(1, f"llmwrap {__version__}\n".encode())
+            os._exit(0)
+        except OSError:
+            pass  # The ordinary way says what is wrong with stdout.
     import _signal  # type: ignore[import-not-found]  # typeshed has only signal
 
     # Ctrl-C during the imports ends the program as it ends any other, not with a
@@ -22,8 +32,8 @@ def main() -> int:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     from .cli.main import main as run
 
-    return run()
+    os._exit(run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

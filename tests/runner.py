@@ -76,6 +76,10 @@ class MemoryDescriptor(Descriptor):
 class MemoryContext(Context):
     """A world of buffers; dying of a signal is a status."""
 
+    stdin: MemoryDescriptor
+    stdout: MemoryDescriptor
+    stderr: MemoryDescriptor
+
     def die(self, signum: int) -> int:
         """Return what a shell would report."""
         return 128 + signum
@@ -141,7 +145,9 @@ class Runner:
         """Run a command line in this process, in a context of one's own."""
         with chdir(cwd or self.home.path):
             status = main(argv, context)
-        return Result(status, written(context.stdout), written(context.stderr).decode())
+        return Result(
+            status, bytes(context.stdout.written), context.stderr.written.decode()
+        )
 
     def context(
         self,
@@ -203,9 +209,3 @@ class Runner:
         """Return the environment of the home with `over` laid over it."""
         both = {**self.home.environ, **over}
         return {name: value for name, value in both.items() if value is not None}
-
-
-def written(descriptor: Descriptor) -> bytes:
-    """Return what was written to a descriptor in memory."""
-    assert isinstance(descriptor, MemoryDescriptor)
-    return bytes(descriptor.written)

@@ -24,7 +24,7 @@ from .replies import server_error
 
 _NS = 1e-9
 # Settings of the request itself; all other options belong into `options`.
-_TOP_LEVEL = frozenset({"keep_alive", "format", "logprobs", "top_logprobs"})
+_TOP_LEVEL = frozenset({"format", "keep_alive", "logprobs", "think", "top_logprobs"})
 
 
 class OllamaBackend(HttpBackend):

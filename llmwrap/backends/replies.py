@@ -129,7 +129,8 @@ class ErrorReader:
                 hint="set base_url to where the server is",
             )
         reported = _error_in(reply, endpoint)
-        if reported.is_context_overflow:
+        # With a 5xx it is the server's memory that ran out (llama.cpp, several slots).
+        if reported.is_context_overflow and status < 500:
             return self.overflow_error(reported)
         what = f"{endpoint} answered {status}: {reported.message}"
         if status in _RETRYABLE or status >= 500:

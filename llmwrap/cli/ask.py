@@ -9,6 +9,7 @@ from ..engine.prompting import checked_image, joined_prompt
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling
+from .ask_options import add_arguments
 from .context import Context
 from .output import (
     AtomicFile,
@@ -19,8 +20,10 @@ from .output import (
     Write,
     json_line,
 )
-from .parser import Command, Parser, add_backend, add_common, count, number, option_pair
+from .parser import Command
 from .session import Reasoning, Session
+
+__all__ = ["COMMAND", "add_arguments", "run"]
 
 COMMAND = Command(
     name="ask",
@@ -30,215 +33,74 @@ COMMAND = Command(
 )
 
 
-def add_arguments(parser: Parser) -> None:
-    """Add the options of `ask`."""
-    _add_prompt(parser)
-    _add_sampling(parser)
-    _add_output(parser)
-    _add_cache(parser)
-    add_backend(parser)
-    add_common(parser)
-
-
-def _add_prompt(parser: Parser) -> None:
-    group = parser.add_argument_group("question")
-    group.add_argument(
-        "-m",
-        "--model",
-        metavar="M",
-        help="model; BACKEND/M names the backend too, a path to a .gguf file means"
-        " the embedded one",
-    )
-    group.add_argument(
-        "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
-    )
-    group.add_argument(
-        "-f",
-        "--file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="add a text file to the prompt, under its name; repeatable",
-    )
-    group.add_argument(
-        "-i",
-        "--image",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="image for a vision model, - for stdin; repeatable",
-    )
-    group.add_argument(
-        "-n",
-        "--no-stdin",
-        action="store_true",
-        help="never read stdin (inside 'while read', whose list would be eaten)",
-    )
-
-
-def _add_sampling(parser: Parser) -> None:
-    group = parser.add_argument_group("sampling")
-    group.add_argument(
-        "-o",
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        type=option_pair,
-        help="option of the backend, such as num_ctx=8192; JSON if it parses, else a"
-        " string; repeatable",
-    )
-    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
-    group.add_argument(
-        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
-    )
-    group.add_argument("--seed", metavar="N", type=int, help="seed of the randomness")
-    group.add_argument(
-        "--stop",
-        metavar="TEXT",
-        action="append",
-        default=[],
-        help="end the answer before TEXT; repeatable",
-    )
-    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
-    group.add_argument(
-        "--think",
-        action="store_const",
-        const=True,
-        dest="think",
-        help="ask a reasoning model to reason, and show it on stderr",
-    )
-    group.add_argument(
-        "--no-think",
-        action="store_const",
-        const=False,
-        dest="think",
-        help="ask a reasoning model not to reason",
-    )
-    group.add_argument(
-        "--hide-thinking", action="store_true", help="do not show the reasoning"
-    )
-
-
-def _add_output(parser: Parser) -> None:
-    group = parser.add_argument_group("output")
-    group.add_argument(
-        "-O",
-        "--output",
-        metavar="FILE",
-        help="write the answer to FILE, complete or not at all",
-    )
-    group.add_argument(
-        "--format",
-        choices=("text", "json", "events"),
-        default="text",
-        help="text: the answer; json: one object at the end; events: one object a"
-        " line as things happen",
-    )
-    group.add_argument(
-        "--json",
-        action="store_const",
-        const="json",
-        dest="format",
-        help="the same as --format json",
-    )
-    group.add_argument(
-        "--raw", action="store_true", help="no Markdown rendering on a terminal"
-    )
-    group.add_argument(
-        "--stream",
-        action="store_true",
-        default=True,
-        help="show the answer while it comes (default)",
-    )
-    group.add_argument(
-        "--no-stream",
-        action="store_false",
-        dest="stream",
-        help="show nothing before the whole answer is there",
-    )
-    group.add_argument(
-        "--sanitize",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="make control characters visible: on a terminal (auto), always or never",
-    )
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print the request that would be sent, and ask nothing",
-    )
-
-
-def _add_cache(parser: Parser) -> None:
-    group = parser.add_argument_group("cache")
-    group.add_argument(
-        "--cache",
-        action="store_const",
-        const="use",
-        dest="cache",
-        help="use the response cache",
-    )
-    group.add_argument(
-        "--no-cache",
-        action="store_const",
-        const="off",
-        dest="cache",
-        help="leave the response cache alone",
-    )
-    group.add_argument(
-        "--refresh",
-        action="store_const",
-        const="refresh",
-        dest="cache",
-        help="ask anew and store the answer",
-    )
-
-
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the question; return the exit status of a complete answer, 0."""
-    session = Session.of(args, context)
+    stage = Stage(args, context)
+    try:
+        with context.interruptible():
+            _ask(args, stage)
+    except (LLMWrapError, Interrupted) as error:
+        stage.fail(error)
+        raise
+    return 0
+
+
+class Stage:
+    """Where one answer is shown, so that an error finds it wherever it happens."""
+
+    def __init__(self, args: argparse.Namespace, context: Context) -> None:
+        self.context = context
+        self.answer: Answer | None = None
+        self.front = _structured_front(args, context.stdout.write)
+        self.reasoning = Reasoning(context, is_shown=False)
+        self._has_stdout = args.output is None
+
+    def fail(self, error: LLMWrapError | Interrupted) -> None:
+        """Show on stdout what belongs there of an answer that ended early."""
+        self.reasoning.end()
+        is_usage = error.exit_status <= UsageError.exit_status
+        if self.front is None or is_usage or not self._has_stdout:
+            return
+        if not self.context.is_stdout_lost(error):
+            self.front.fail(error, self.answer.partial.text if self.answer else "")
+
+
+def _ask(args: argparse.Namespace, stage: Stage) -> None:
+    session = Session.of(args, stage.context)
+    stage.reasoning = session.reasoning(
+        is_asked=args.think is True, is_hidden=args.hide_thinking
+    )
     request = _request(args, session)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:
             wire = engine.wire_request(request)
-            context.stdout.write(json_line({"version": 1, **wire._asdict()}))
-            return 0
-        if args.output is None:
-            return _show(args, session, engine, request, context.stdout.write)
-        file = AtomicFile(args.output)
-        try:
-            status = _show(args, session, engine, request, file.write)
-            file.commit()
-        finally:
-            file.discard()
-    return status
+            line = json_line({"version": 1, **wire._asdict()})
+            stage.context.stdout.write(line)
+        elif args.output is None:
+            _show(args, stage, session, engine, request, stage.context.stdout.write)
+        else:
+            file = AtomicFile(args.output)
+            try:
+                _show(args, stage, session, engine, request, file.write)
+                file.commit()
+            finally:
+                file.discard()
 
 
 def _show(
     args: argparse.Namespace,
+    stage: Stage,
     session: Session,
     engine: Engine,
     request: Request,
     write: Write,
-) -> int:
-    front = _front(args, session, write)
-    reasoning = session.reasoning(
-        is_asked=args.think is True, is_hidden=args.hide_thinking
-    )
-    is_file = args.output is not None
-    answer: Answer | None = None
-    with session.context.interruptible():
-        try:
-            with engine.ask(request) as answer:
-                front.prepare()
-                _show_chunks(answer, front, reasoning)
-        except (LLMWrapError, Interrupted) as error:
-            reasoning.end()
-            if not is_file and not session.context.is_stdout_lost(error):
-                front.fail(error, answer.partial.text if answer else "")
-            raise
-    return 0
+) -> None:
+    front = _structured_front(args, write) or _text_front(args, session, write)
+    stage.front = front
+    with engine.ask(request) as answer:
+        stage.answer = answer
+        front.prepare()
+        _show_chunks(answer, front, stage.reasoning)
 
 
 def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:
@@ -258,17 +120,21 @@ def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:
     front.finish(answer.completion)
 
 
-def _front(args: argparse.Namespace, session: Session, write: Write) -> Front:
+def _structured_front(args: argparse.Namespace, write: Write) -> Front | None:
     if args.format == "json":
         return JsonFront(write)
     if args.format == "events":
         return EventsFront(write)
-    is_terminal = session.context.stdout.is_tty and args.output is None
+    return None
+
+
+def _text_front(args: argparse.Namespace, session: Session, write: Write) -> Front:
+    stdout = session.context.stdout
+    is_terminal = stdout.is_tty and args.output is None
     if is_terminal and not args.raw and session.context.is_smart_terminal:
         from .screen import MarkdownFront
 
-        color = session.has_color(session.context.stdout)
-        return MarkdownFront(session.context, color=color)
+        return MarkdownFront(session.context, color=session.has_color(stdout))
     is_cleaned = args.sanitize == "always" or (args.sanitize == "auto" and is_terminal)
     return TextFront(write, is_cleaned=is_cleaned)
 
@@ -304,8 +170,7 @@ def _system(args: argparse.Namespace, session: Session) -> str | None:
     if text is None:
         return session.config.defaults.system
     if text.startswith("@"):
-        name = text[1:]
-        return session.text_of(session.bytes_of(name), name).rstrip("\n")
+        return session.text_of(text[1:]).rstrip("\n")
     return text
 
 
@@ -316,14 +181,14 @@ def _image(name: str, session: Session) -> Image:
 def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> str:
     words = list(args.operands)
     files = [
-        (name, session.text_of(session.bytes_of(name), name)) for name in args.file
+        ("stdin" if name == "-" else name, session.text_of(name)) for name in args.file
     ]
     piped = ""
     if words == ["-"]:
         words = []
-        piped = session.text_of(session.bytes_of("-"), "stdin")
+        piped = session.text_of("-")
     elif session.reads_stdin and not args.no_stdin:
-        piped = session.text_of(session.bytes_of("-"), "stdin")
+        piped = session.text_of("-")
     prompt = joined_prompt(words, files, piped)
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")

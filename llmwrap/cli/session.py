@@ -92,15 +92,21 @@ class Session:
         limit = limits.prompt_bytes if is_text else limits.body_bytes
         if name not in _STDIN_NAMES:
             return read_input(name, limit)
+        if vars(self._args).get("no_stdin"):
+            raise UsageError("stdin is wanted, and --no-stdin never reads it")
         if self._stdin_taken:
             raise UsageError("stdin is wanted twice", hint="it can be read only once")
         self._stdin_taken = True
         return self.context.stdin.read_all(limit, "stdin")
 
-    def text_of(self, data: bytes, name: str) -> str:
-        """Return text from UTF-8, with a note when bytes had to be replaced."""
-        text, is_replaced = decoded(data)
+    def text_of(self, name: str) -> str:
+        """Return the text of a file or stdin (`-`), with a note on replaced bytes.
+
+        Raises: as `bytes_of`.
+        """
+        text, is_replaced = decoded(self.bytes_of(name))
         if is_replaced:
+            name = "stdin" if name == "-" else name
             self.log.note(f"'{name}' is not all UTF-8: bad bytes became U+FFFD")
         return text
 

@@ -112,10 +112,12 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             operands.append(word)
             continue
         options.append(word)
-        if _wants_value(word):
-            options.extend(
-                value for value in [next(waiting, None)] if value is not None
-            )
+        if _wants_value(word) and (value := next(waiting, None)) is not None:
+            if value.startswith("-") and value != "-":
+                # argparse would take it for an option, unless both are one word.
+                options[-1] += f"={value}" if word.startswith("--") else value
+            else:
+                options.append(value)
     return options, operands, []
 
 

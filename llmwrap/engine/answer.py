@@ -161,7 +161,7 @@ class Answer:
             first_until = time.monotonic() + self._asking.patience.first_token_s
             try:
                 yield from self._attempt(loading_until or first_until)
-                break
+                return
             except LLMWrapError as error:
                 if isinstance(error, BackendFailedError) and error.is_loading:
                     loading_until = loading_until or first_until
@@ -174,15 +174,17 @@ class Answer:
                     loading_until = None
                     self._attempts += 1
                 self._stream = self._start()
-        self._complete()
 
     def _attempt(self, first_until: float) -> Iterator[Chunk]:
         try:
             if self._asking.request.is_streamed:
                 yield from self._read(first_until)
+                self._complete()
             else:
-                # Nothing of a broken answer may be shown, so it is read to its end.
-                yield from list(self._read(first_until, is_whole=True))
+                # Nothing of a broken or cut answer may be shown before its end is known.
+                chunks = list(self._read(first_until, is_whole=True))
+                self._complete()
+                yield from chunks
         finally:
             self._leave()
 

@@ -14,7 +14,7 @@ from .. import paths
 from ..backends.base import Model
 from ..config import BackendConfig, Config, mask_secrets
 from ..config.api_key import read_api_key
-from ..errors import ConfigError, LLMWrapError
+from ..errors import ConfigError, LLMWrapError, UnreachableError
 from ..messages import Json
 from .discovery import is_loopback
 
@@ -24,6 +24,10 @@ SPECIFIED_FILE = "enhanced-config.toml"
 SMALL_CONTEXT_TOKENS = 4096
 """The context length Ollama loads with on most machines, whatever the model could."""
 
+_STARTING: Mapping[str, str] = {
+    "ollama": "ollama serve",
+    "lmstudio": "lms server start",
+}
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 Severity: TypeAlias = Literal["ok", "note", "warning", "error"]
@@ -46,7 +50,20 @@ def error_finding(
     subject: str, error: LLMWrapError, severity: Severity = "error"
 ) -> Finding:
     """Return what an error says as a finding."""
-    return Finding(severity, subject, error.message, error.hint)
+    hint = error.hint.removesuffix(" 'llmwrap doctor' looks closer")
+    return Finding(severity, subject, error.message, hint)
+
+
+def failed_backend_finding(
+    backend: BackendConfig, error: LLMWrapError, severity: Severity = "error"
+) -> Finding:
+    """Return why a backend cannot be asked, with how to start it if that is all."""
+    finding = error_finding("backend", error, severity)
+    start = _STARTING.get(backend.kind)
+    is_here = is_loopback(backend.base_url or "")
+    if start and is_here and isinstance(error, UnreachableError):
+        return finding._replace(hint=f"'{start}' starts it")
+    return finding
 
 
 def config_findings(config: Config) -> Iterator[Finding]:

@@ -9,11 +9,11 @@ from typing import NamedTuple, Self
 from ..backends import create_backend
 from ..backends.base import Backend, BackendSettings, WireRequest
 from ..config import BackendConfig, Config
-from ..errors import LimitError, RefusedError
+from ..errors import DeadlineError, LimitError, RefusedError
 from ..log import SILENT, Log
 from ..messages import Request
-from ..streams import StreamPool
-from ..units import format_size
+from ..streams import StreamPool, start_together
+from ..units import format_duration, format_size
 from .answer import Answer, Asking
 from .choice import Choice
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
@@ -172,8 +172,24 @@ class Engine:
             return self.selector(choice).backend("embedded")
         raise nothing_found(settings, discovered, has_model)
 
+    def _looked_up(self, backend: Backend) -> str | None:
+        """Return the backend's default model, within the deadline of the command."""
+        left_s = _LOOKUP_S
+        if self._until is not None:
+            left_s = min(left_s, max(0.0, self._until - time.monotonic()))
+        # On a thread of its own: a name that does not resolve cannot be cancelled.
+        [outcome] = start_together([lambda: backend.default_model(timeout_s=left_s)])
+        try:
+            return outcome.result(left_s)
+        except TimeoutError:
+            raise DeadlineError(
+                f"{backend.name} at {backend.address} did not name its models within"
+                f" {format_duration(left_s)}",
+                hint="name one with -m",
+            ) from None
+
     def _default_model(self, backend: Backend) -> str:
-        name = backend.default_model(timeout_s=_LOOKUP_S)
+        name = self._looked_up(backend)
         if name is None:
             raise RefusedError(
                 f"{backend.name} at {backend.address} has no model",

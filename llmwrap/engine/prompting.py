@@ -29,11 +29,10 @@ def joined_prompt(
     `files` are pairs of name and text. The parts are parted by a blank line; one
     final newline of `piped` is dropped.
     """
-    parts = [" ".join(words)] if words else []
-    parts += [_named(name, text) for name, text in files]
-    if piped := piped.removesuffix("\n").removesuffix("\r"):
-        parts.append(piped)
-    return "\n\n".join(parts)
+    newline = "\r\n" if piped.endswith("\r\n") else "\n"
+    named = [_named(name, text) for name, text in files]
+    parts = [" ".join(words), *named, piped.removesuffix(newline)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _named(name: str, text: str) -> str:

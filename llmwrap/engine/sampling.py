@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from ..messages import Json, Sampling
@@ -22,16 +23,17 @@ def with_options(
 ) -> Sampling:
     """Return `named` with the options of `-o` over those of the configuration.
 
-    A named setting wins over a default of the same meaning; `-o` wins over both.
+    A named setting, and an option, win over a default of the same meaning; `-o` wins
+    over both.
     """
     spoken_for = {
         name
         for field, names in _NAMES.items()
-        if getattr(named, field) not in (None, ())
+        if getattr(named, field) not in (None, ()) or not options.keys().isdisjoint(names)
         for name in names
     }
     merged = {k: v for k, v in defaults.items() if k not in spoken_for}
     merged.update(options)
-    if isinstance(stop := merged.get("stop"), str):
-        merged["stop"] = [stop]
+    if (stop := merged.get("stop")) is not None and not isinstance(stop, list):
+        merged["stop"] = [stop if isinstance(stop, str) else json.dumps(stop)]
     return named._replace(options=merged)

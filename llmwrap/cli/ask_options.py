@@ -1,0 +1,170 @@
+"""The options of `ask`. Floor F7."""
+
+from __future__ import annotations
+
+from .parser import Parser, add_backend, add_common, count, number, option_pair
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `ask`."""
+    _add_prompt(parser)
+    _add_sampling(parser)
+    _add_output(parser)
+    _add_cache(parser)
+    add_backend(parser)
+    add_common(parser)
+
+
+def _add_prompt(parser: Parser) -> None:
+    group = parser.add_argument_group("question")
+    group.add_argument(
+        "-m",
+        "--model",
+        metavar="M",
+        help="model; BACKEND/M names the backend too, a path to a .gguf file means"
+        " the embedded one",
+    )
+    group.add_argument(
+        "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
+    )
+    group.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="add a text file to the prompt, under its name; repeatable",
+    )
+    group.add_argument(
+        "-i",
+        "--image",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="image for a vision model, - for stdin; repeatable",
+    )
+    group.add_argument(
+        "-n",
+        "--no-stdin",
+        action="store_true",
+        help="never read stdin (inside 'while read', whose list would be eaten)",
+    )
+
+
+def _add_sampling(parser: Parser) -> None:
+    group = parser.add_argument_group("sampling")
+    group.add_argument(
+        "-o",
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        type=option_pair,
+        help="option of the backend, such as num_ctx=8192; JSON if it parses, else a"
+        " string; repeatable",
+    )
+    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
+    group.add_argument(
+        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
+    )
+    group.add_argument("--seed", metavar="N", type=int, help="seed of the randomness")
+    group.add_argument(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="end the answer before TEXT; repeatable",
+    )
+    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
+    group.add_argument(
+        "--think",
+        action="store_const",
+        const=True,
+        dest="think",
+        help="ask a reasoning model to reason, and show it on stderr",
+    )
+    group.add_argument(
+        "--no-think",
+        action="store_const",
+        const=False,
+        dest="think",
+        help="ask a reasoning model not to reason",
+    )
+    group.add_argument(
+        "--hide-thinking", action="store_true", help="do not show the reasoning"
+    )
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-O",
+        "--output",
+        metavar="FILE",
+        help="write the answer to FILE, complete or not at all",
+    )
+    group.add_argument(
+        "--format",
+        choices=("text", "json", "events"),
+        default="text",
+        help="text: the answer; json: one object at the end; events: one object a"
+        " line as things happen",
+    )
+    group.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        help="the same as --format json",
+    )
+    group.add_argument(
+        "--raw", action="store_true", help="no Markdown rendering on a terminal"
+    )
+    group.add_argument(
+        "--stream",
+        action="store_true",
+        default=True,
+        help="show the answer while it comes (default)",
+    )
+    group.add_argument(
+        "--no-stream",
+        action="store_false",
+        dest="stream",
+        help="show nothing before the whole answer is there",
+    )
+    group.add_argument(
+        "--sanitize",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="make control characters visible: on a terminal (auto), always or never",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the request that would be sent, and ask nothing",
+    )
+
+
+def _add_cache(parser: Parser) -> None:
+    group = parser.add_argument_group("cache")
+    group.add_argument(
+        "--cache",
+        action="store_const",
+        const="use",
+        dest="cache",
+        help="use the response cache",
+    )
+    group.add_argument(
+        "--no-cache",
+        action="store_const",
+        const="off",
+        dest="cache",
+        help="leave the response cache alone",
+    )
+    group.add_argument(
+        "--refresh",
+        action="store_const",
+        const="refresh",
+        dest="cache",
+        help="ask anew and store the answer",
+    )
