@@ -55,6 +55,16 @@ class DeltaMerger:
             self._text, self._thinking = [], []
 
 
+def other_name(document: dict[str, Json], model: str) -> Iterator[Chunk]:
+    """Yield a chunk that names the model, if the reply has another than was asked.
+
+    For the first pieces of an answer: whoever shows them wants to know who speaks.
+    """
+    name = string_at(document, "model")
+    if name not in ("", model):
+        yield Chunk(deltas=0, model=name)
+
+
 def string_at(document: dict[str, Json], key: str) -> str:
     """Return a string that may be missing or null; Raises: ProtocolError."""
     value = document.get(key)

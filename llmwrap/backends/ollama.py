@@ -10,7 +10,9 @@ See: github.com/ollama/ollama docs/api.md.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
 from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
@@ -18,7 +20,7 @@ from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream
 from ..transport.framing import LineDecoder, parse_documents, parse_json
 from .base import Model, Progress
-from .deltas import DeltaMerger, count_at, number_at, string_at
+from .deltas import DeltaMerger, count_at, number_at, other_name, string_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
 from .replies import server_error
 
@@ -64,7 +66,7 @@ class OllamaBackend(HttpBackend):
             for documents in self._batches(reply):
                 for chunk in self._chunks(documents, request.model, is_first):
                     yield chunk
-                    is_first = False
+                    is_first = is_first and not chunk.deltas
                     if chunk.is_complete:
                         return
         raise IncompleteError(f"{self._endpoint} ended its answer without 'done'")
@@ -96,7 +98,9 @@ class OllamaBackend(HttpBackend):
         ]
         if not entries:
             return None
-        newest = max(entries, key=lambda entry: string_at(entry, "modified_at"))
+        newest = max(
+            entries, key=lambda entry: _moment(string_at(entry, "modified_at"))
+        )
         return string_at(newest, "name")
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
@@ -166,6 +170,8 @@ class OllamaBackend(HttpBackend):
                 if document.get("error") or document.get("object") == "error":
                     is_first = is_first and merger.is_empty
                     self._raise_reported(document, model, is_first)
+                if is_first and merger.is_empty:
+                    yield from other_name(document, model)
                 message = object_at(document, "message")
                 if thinking := string_at(message, "thinking"):
                     yield from merger.add_thinking(thinking)
@@ -226,6 +232,17 @@ def _keep_alive(text: str) -> Json:
         return int(text)
     except ValueError:
         return text
+
+
+def _moment(text: str) -> float:
+    """Return a time as seconds; one that cannot be read is before all others.
+
+    Not compared as text: the offset changes with the season.
+    """
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return -math.inf
 
 
 def _final_chunk(document: JsonObject) -> Chunk:

@@ -19,12 +19,13 @@ from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream
 from ..transport.framing import Event, EventDecoder, parse_documents, parse_json
 from .base import Model
-from .deltas import DeltaMerger, count_at, number_at, string_at
+from .deltas import DeltaMerger, count_at, number_at, other_name, string_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
 from .replies import server_error
 
 _MS = 1e-3
 _SHOWN_BYTES = 80
+_FIELDS = (b"data", b"event", b"id", b"retry")
 # vLLM's internal ends: the answer is not whole, whatever the status was.
 _BROKEN_ENDS = frozenset({"abort", "error"})
 
@@ -110,7 +111,7 @@ class OpenAIBackend(HttpBackend):
         if events := _until_done(decoder.flush()):
             has_events = True
             yield self._whole_events(events)
-        if not has_events and start.strip().strip(b":"):
+        if not has_events and _is_no_event(start):
             shown = start[:_SHOWN_BYTES].decode("utf-8", "replace")
             raise ProtocolError(f"{self._endpoint} sent no event stream: {shown!r}")
 
@@ -139,6 +140,8 @@ class OpenAIBackend(HttpBackend):
             for document in documents:
                 if not isinstance(document, dict):
                     raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
+                if is_first and merger.is_empty:
+                    yield from other_name(document, model)
                 if text := _plain_text(document):
                     merger.add_text(text)
                     continue
@@ -205,6 +208,14 @@ def _plain_text(document: JsonObject) -> str:
     except (KeyError, TypeError, ValueError):
         return ""
     return text if is_plain else ""
+
+
+def _is_no_event(start: bytes) -> bool:
+    """Tell whether what a reply began with belongs to no event stream."""
+    lines = start.replace(b"\r", b"\n").split(b"\n")
+    fields = [line.partition(b":")[0] for line in lines if line[:1] not in (b"", b":")]
+    # A reply may have ended within the very first word.
+    return bool(fields) and not any(known.startswith(fields[0]) for known in _FIELDS)
 
 
 def _until_done(events: list[Event]) -> list[Event]:

@@ -1,0 +1,1 @@
+"""A stand-in for xllamacpp, found by the path of this directory."""
