@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,16 +187,18 @@ class Runner:
         *argv: str,
         environ: Mapping[str, str | None] = {},
         cwd: str | os.PathLike[str] | None = None,
+        through: Sequence[str] = (),
         **options: Any,
     ) -> subprocess.Popen[bytes]:
         """Start the real program and return at once.
 
         Its descriptors are pipes unless `options`, as those of Popen, say otherwise.
-        A status of -2 in it is death by SIGINT.
+        `through` is the beginning of a command line that runs what follows. A status
+        of -2 in it is death by SIGINT.
         """
         pipes = dict.fromkeys((_STDIN, _STDOUT, _STDERR), subprocess.PIPE)
         return subprocess.Popen(
-            [sys.executable, "-m", "llmwrap", *argv],
+            [*through, sys.executable, "-m", "llmwrap", *argv],
             cwd=cwd or self.home.path,
             env=self.environ({"PYTHONPATH": str(ROOT), **environ}),
             **{**pipes, **options},

@@ -11,15 +11,8 @@ from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling
 from .ask_options import add_arguments
 from .context import Context
-from .output import (
-    AtomicFile,
-    EventsFront,
-    Front,
-    JsonFront,
-    TextFront,
-    Write,
-    json_line,
-)
+from .output import EventsFront, Front, JsonFront, TextFront, Write, json_line
+from .output_file import AtomicFile
 from .parser import Command
 from .session import Reasoning, Session
 
@@ -35,6 +28,8 @@ COMMAND = Command(
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the question; return the exit status of a complete answer, 0."""
+    if args.output == "-":
+        args.output = None
     stage = Stage(args, context)
     try:
         with context.interruptible():
@@ -51,7 +46,7 @@ class Stage:
     def __init__(self, args: argparse.Namespace, context: Context) -> None:
         self.context = context
         self.answer: Answer | None = None
-        self.front = _structured_front(args, context.stdout.write)
+        self.front = _structured_front(args, context, context.stdout.write)
         self.reasoning = Reasoning(context, is_shown=False)
         self._has_stdout = args.output is None
 
@@ -79,7 +74,7 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         elif args.output is None:
             _show(args, stage, session, engine, request, stage.context.stdout.write)
         else:
-            file = AtomicFile(args.output)
+            file = AtomicFile(args.output, until=stage.context.stdout.until)
             try:
                 _show(args, stage, session, engine, request, file.write)
                 file.commit()
@@ -95,8 +90,8 @@ def _show(
     request: Request,
     write: Write,
 ) -> None:
-    front = _structured_front(args, write) or _text_front(args, session, write)
-    stage.front = front
+    front = _structured_front(args, session.context, write)
+    stage.front = front = front or _text_front(args, session, write)
     with engine.ask(request) as answer:
         stage.answer = answer
         front.prepare()
@@ -120,23 +115,32 @@ def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:
     front.finish(answer.completion)
 
 
-def _structured_front(args: argparse.Namespace, write: Write) -> Front | None:
+def _structured_front(
+    args: argparse.Namespace, context: Context, write: Write
+) -> Front | None:
     if args.format == "json":
-        return JsonFront(write)
+        return JsonFront(write, is_cleaned=_is_cleaned(args, context))
     if args.format == "events":
-        return EventsFront(write)
+        return EventsFront(write, is_cleaned=_is_cleaned(args, context))
     return None
 
 
 def _text_front(args: argparse.Namespace, session: Session, write: Write) -> Front:
-    stdout = session.context.stdout
-    is_terminal = stdout.is_tty and args.output is None
-    if is_terminal and not args.raw and session.context.is_smart_terminal:
+    context = session.context
+    is_terminal = context.stdout.is_tty and context.is_smart_terminal
+    # What is drawn is cleaned, so who wants it uncleaned wants it as it is.
+    is_plain = args.raw or args.sanitize == "never" or args.output is not None
+    if is_terminal and not is_plain:
         from .screen import MarkdownFront
 
-        return MarkdownFront(session.context, color=session.has_color(stdout))
-    is_cleaned = args.sanitize == "always" or (args.sanitize == "auto" and is_terminal)
-    return TextFront(write, is_cleaned=is_cleaned)
+        return MarkdownFront(context, color=session.has_color(context.stdout))
+    return TextFront(write, is_cleaned=_is_cleaned(args, context))
+
+
+def _is_cleaned(args: argparse.Namespace, context: Context) -> bool:
+    """Tell whether control characters are made visible."""
+    is_terminal = context.stdout.is_tty and args.output is None
+    return args.sanitize == "always" or (args.sanitize == "auto" and is_terminal)
 
 
 def _request(args: argparse.Namespace, session: Session) -> Request:

@@ -25,6 +25,8 @@ _READ_BYTES = 64 * 1024
 # so a deadline holds even when the reader has stopped.
 _WRITE_BYTES = select.PIPE_BUF
 _ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_ENDING_S = 1.0  # for leaving in good order
+_SOON_S = 0.005
 
 
 class Descriptor:
@@ -116,6 +118,9 @@ class Context:
         self.started_at = time.monotonic()
         self.log: Log = SILENT
         """The log of the command, once its configuration is read."""
+        self.signum: int | None = None
+        """The signal that asked the program to end, if one did."""
+        self._has_struck = False
 
     @classmethod
     def of_process(cls) -> Context:
@@ -155,8 +160,11 @@ class Context:
         """Write text for people to stderr; what cannot be written is lost."""
         try:
             self.stderr.write(text.encode("utf-8", "replace"))
-        except (OutputError, Interrupted, DeadlineError):
+        except (OutputError, DeadlineError):
             pass  # There is nobody left to tell.
+        except Interrupted as interrupted:
+            if interrupted.signum != signal.SIGPIPE:
+                raise  # The user's own signal, which came while this was written.
 
     def size(self) -> tuple[int, int]:
         """Return columns and rows of the terminal."""
@@ -174,26 +182,41 @@ class Context:
         """Turn the ending signals into Interrupted while there is something to end.
 
         One that came ignored (nohup, `&`) stays ignored. The first one counts: those
-        behind it are ignored, as the program is ending already, within half a second.
+        behind it do nothing, as the program is ending already. It ends within a
+        second even where the exception gets lost (in a `__del__`) or a write blocks.
         """
         numbers = [getattr(signal, name) for name in _ENDING_SIGNALS]
         numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
 
-        def interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-            for number in numbers:
-                signal.signal(number, signal.SIG_IGN)
-            raise Interrupted(signum)
-
-        before = {number: signal.signal(number, interrupt) for number in numbers}
+        before = {n: signal.signal(n, self._interrupt) for n in numbers}
         try:
             yield
         except Interrupted:
-            raise  # and leave further signals ignored: the end is near
+            raise  # and let further signals do nothing: the end is near
         except BaseException:
             _restore(before)
             raise
         else:
             _restore(before)
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if self.signum is None:
+            self.signum = signum
+            signal.signal(signal.SIGALRM, lambda _, frame: self._strike(signum, frame))
+            self._strike(signum, frame)
+
+    def _strike(self, signum: int, frame: FrameType | None) -> None:
+        """Raise Interrupted, where it can be caught; die when that did not help."""
+        if self._has_struck:
+            self.die(signum)
+            return
+        if _is_importing(frame):
+            # importlib loses exceptions in its callbacks, or makes TypeErrors of them.
+            signal.setitimer(signal.ITIMER_REAL, _SOON_S)
+            return
+        self._has_struck = True
+        signal.setitimer(signal.ITIMER_REAL, _ENDING_S)
+        raise Interrupted(signum)
 
     def die(self, signum: int) -> int:
         """End by the signal itself, so that shell and parent process agree."""
@@ -205,6 +228,14 @@ class Context:
 _Handlers = Mapping[
     int, Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 ]
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _restore(handlers: _Handlers) -> None:

@@ -48,10 +48,13 @@ def main(argv: Sequence[str] | None = None, context: Context | None = None) -> i
         return _run(words, context)
     except Interrupted as interrupted:
         return context.die(interrupted.signum)
-    except LLMWrapError as error:
-        report(error, context)
-        return error.exit_status
     except Exception as error:
+        if context.signum is not None:
+            # Interrupted became something else on its way, as it may in an import.
+            return context.die(context.signum)
+        if isinstance(error, LLMWrapError):
+            report(error, context)
+            return error.exit_status
         report(LLMWrapError(f"a bug in llmwrap: {error!r}", hint=_BUG_HINT), context)
         if is_verbose or is_debugging(context.environ):
             import traceback

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..config import Config
 from ..engine import Choice, Engine
 from ..engine.prompting import decoded, read_input
-from ..errors import OutputError, UsageError
+from ..errors import UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
@@ -150,7 +150,7 @@ def make_log(
     *,
     stdout_is_data: bool,
 ) -> Log:
-    """Return the log that options and configuration ask for. Raises: OutputError."""
+    """Return the log that options and configuration ask for."""
     logging = config.logging
     wanted = people_threshold(args)
     configured = LEVELS[logging.level]
@@ -159,7 +159,7 @@ def make_log(
         output = "stderr"
 
     def to_stderr(line: str) -> None:
-        context.say(visible(line))
+        context.say(_one_line(line))
 
     if output == "stderr":
         # The configured level may show more than the options ask for, never less.
@@ -169,9 +169,13 @@ def make_log(
         return Log(people_sink(to_stderr, threshold))
     people = people_sink(to_stderr, wanted)
     if output == "stdout":
-        write = context.stdout.write_text
-        return Log(people, _formatted(write, logging.format, configured))
-    return Log(people, _file_sink(output, logging.format, configured))
+
+        def to_stdout(line: str) -> None:
+            context.stdout.write_text(_one_line(line))
+
+        return Log(people, _formatted(to_stdout, logging.format, configured))
+    file = LogFile(output, Log(people))
+    return Log(people, _formatted(file.write, logging.format, configured))
 
 
 def people_threshold(args: argparse.Namespace) -> int:
@@ -186,21 +190,40 @@ def _formatted(write: Callable[[str], None], kind: str, threshold: int) -> Sink:
     return make(write, threshold)
 
 
-def _file_sink(path: str, kind: str, threshold: int) -> Sink:
-    def write(line: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+class LogFile:
+    """A file that log lines are added to; one that takes none costs no answer.
+
+    Any thread may write.
+    """
+
+    def __init__(self, path: str, warnings: Log) -> None:
+        self._path = path
+        self._warnings = warnings
+        self._is_usable = True
+
+    def write(self, line: str) -> None:
+        """Add a line, or warn once that it cannot be added.
+
+        One write a line, the file opened each time: many runs share it, and logrotate
+        may move it away at any moment.
+        """
+        # A fifo that nobody reads must not hold us up.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            # One write a line, opened each time: many runs share the file, and
-            # logrotate may move it away at any moment.
-            number = os.open(path, flags, 0o600)
+            number = os.open(self._path, flags, 0o600)
             try:
-                os.write(number, visible(line).encode("utf-8", "replace"))
+                os.write(number, _one_line(line).encode("utf-8", "replace"))
             finally:
                 os.close(number)
         except OSError as error:
-            raise OutputError(
-                f"cannot write the log '{path}': {error.strerror}",
-                hint="logging.output names it",
-            ) from error
+            if self._is_usable:
+                self._warnings.warning(
+                    f"cannot write the log '{self._path}': {error.strerror}; it will"
+                    " lack lines of this run"
+                )
+            self._is_usable = False
 
-    return _formatted(write, kind, threshold)
+
+def _one_line(line: str) -> str:
+    """Return a line as it may be shown: what a server puts in it adds no other."""
+    return visible(line.removesuffix("\n"), keep="") + "\n"

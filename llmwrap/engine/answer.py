@@ -150,7 +150,8 @@ class Answer:
         )
 
     def _leave(self) -> None:
-        if not self._stream.has_ended:
+        # Once: a connect cannot be cancelled, and each waiting for it takes its time.
+        if not (self._stream.has_ended or self._stream.is_cancelled):
             self._stream.cancel()
             self._stream.join()
 

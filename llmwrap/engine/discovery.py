@@ -13,7 +13,12 @@ from collections.abc import Callable, Mapping
 
 from ..backends import create_backend
 from ..backends.base import BackendSettings
-from ..errors import LLMWrapError, UnreachableError
+from ..errors import (
+    BackendFailedError,
+    LLMWrapError,
+    RefusedError,
+    UnreachableError,
+)
 from ..streams import start_together
 from .state import Discovered
 
@@ -28,7 +33,11 @@ def is_loopback(address: str) -> bool:
 
 
 def first_that_answers(candidates: list[BackendSettings]) -> BackendSettings | None:
-    """Return the first candidate, in the order given, that answers in time."""
+    """Return the first candidate, in the order given, that answers in time.
+
+    One of the kind `openai` has an address that somebody gave: whatever it answers, a
+    wrong key or a model that still loads, it is the one that is meant.
+    """
     # Imported before the clock starts: the probes would share the 90 ms it takes.
     from ..transport import client  # noqa: F401
 
@@ -38,6 +47,9 @@ def first_that_answers(candidates: list[BackendSettings]) -> BackendSettings | N
         until = started + _allowance_s(candidate)
         try:
             outcome.result(until - time.monotonic())
+        except (RefusedError, BackendFailedError):
+            if candidate.kind != "openai":
+                continue
         except (TimeoutError, LLMWrapError):
             continue
         return candidate
@@ -49,7 +61,7 @@ def nothing_found(
 ) -> UnreachableError:
     """Return the error for a machine where nothing answers."""
     asked = ", ".join(f"{c.name} at {c.base_url}" for c in candidates)
-    hint = "start one, or run 'llmwrap models install' for the small embedded model"
+    hint = "start one, or run 'llmwrap models install' and ask with -b embedded"
     if has_model:
         last = f"{discovered.kind} at {discovered.address}"
         hint = f"start {last} again, or use the embedded model with -b embedded"

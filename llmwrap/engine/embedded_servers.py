@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import ConfigError
 from ..paths import state_dir
 
 if TYPE_CHECKING:
@@ -43,14 +44,19 @@ def has_embedded_extra() -> bool:
 def embedded_report(environ: Mapping[str, str], now: float) -> EmbeddedReport:
     """Return which embedded servers run; `now` is in seconds from the epoch.
 
-    Raises: ConfigError when the state directory cannot be used.
+    None is found where the state directory cannot be used: asking the backend for its
+    models says why.
     """
     from ..backends.embedded_process import running_servers
     from ..backends.embedded_state import place_of
 
     directory = state_dir(environ)
     servers = []
-    for server in running_servers(directory):
+    try:
+        running = running_servers(directory)
+    except ConfigError:
+        running = []
+    for server in running:
         touched_s = None
         with suppress(OSError):
             # Whoever asks touches it, which is how the server knows it is wanted.

@@ -94,10 +94,14 @@ def outlined(details: Mapping[str, Json], place: str = "") -> Iterator[tuple[str
 
 def _first_line(text: str) -> str:
     first, *others = text.strip().splitlines()
-    return f"{first} (and {len(others)} more lines)" if others else first
+    return f"{first} (and {_counted(len(others), 'more line')})" if others else first
 
 
 def _listed(values: list[Json]) -> str:
     if all(isinstance(value, str) for value in values):
         return ", ".join(map(str, values))
-    return f"{len(values)} items"
+    return _counted(len(values), "item")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

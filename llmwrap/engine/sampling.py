@@ -29,7 +29,8 @@ def with_options(
     spoken_for = {
         name
         for field, names in _NAMES.items()
-        if getattr(named, field) not in (None, ()) or not options.keys().isdisjoint(names)
+        if getattr(named, field) not in (None, ())
+        or not options.keys().isdisjoint(names)
         for name in names
     }
     merged = {k: v for k, v in defaults.items() if k not in spoken_for}

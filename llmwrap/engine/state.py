@@ -53,14 +53,24 @@ def keep_discovered(discovered: Discovered, environ: Mapping[str, str]) -> None:
     """Keep what was found; gives up silently, as it is only a memory."""
     try:
         directory = ensure_private_dir(state_dir(environ))
-        temporary = os.path.join(directory, f".{_FILE_NAME}.{os.getpid()}")
         document = {"version": _VERSION, **discovered._asdict()}
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            json.dump(document, file)
-        os.replace(temporary, os.path.join(directory, _FILE_NAME))
+        _replace(os.path.join(directory, _FILE_NAME), json.dumps(document).encode())
     except (OSError, ConfigError):
         return
+
+
+def _replace(path: str, data: bytes) -> None:
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.{os.urandom(4).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(temporary, flags, 0o600), "wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
 
 
 def _string(value: object) -> str | None:

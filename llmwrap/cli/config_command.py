@@ -1,0 +1,112 @@
+"""`config`: the settings in force, their file, and writing a first one. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+
+from ..config import Config, config_path
+from ..config.show import rows
+from ..engine.config_file import write_first_config
+from ..errors import UsageError
+from ..log import Log, people_sink
+from ..messages import Json
+from ..terminal.sanitize import visible
+from .context import Context
+from .parser import Command, Parser, add_common, add_json, verb_and_operands
+from .session import Session, people_threshold
+from .tables import errors_as_json, write_rows
+
+COMMAND = Command(
+    name="config",
+    summary="Show the settings in force, each with where it came from. Or print the"
+    " path of their file, validate it, write a commented first one.",
+    usage="llmwrap config [show | path | validate | init] [OPTION...]",
+    verbs=("show", "path", "validate", "init"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `config`."""
+    add_json(parser)
+    group = parser.add_argument_group("config")
+    group.add_argument(
+        "--force", action="store_true", help="init: replace a file that exists"
+    )
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Do what the verb says; return 0."""
+    verb, operands = verb_and_operands(COMMAND, args.operands)
+    if operands:
+        raise UsageError(
+            f"'config {verb}' takes no '{operands[0]}'",
+            hint="--config names another file",
+        )
+    with errors_as_json(context, is_wanted=args.json):
+        return _VERBS[verb](args, context)
+
+
+def _show(args: argparse.Namespace, context: Context) -> int:
+    session = Session.of(args, context)
+    if args.json:
+        found: list[dict[str, Json]] = [
+            {"key": row.key, "value": row.value, "origin": row.origin}
+            for row in rows(session.config)
+        ]
+        write_rows(context, "config", found)
+    else:
+        text = "".join(f"{visible(row.line)}\n" for row in rows(session.config))
+        context.stdout.write_text(text)
+    return 0
+
+
+def _path(args: argparse.Namespace, context: Context) -> int:
+    # Not through a Session: the path is wanted most when the file is broken.
+    path = config_path(args.config, context.environ)
+    if args.json:
+        write_rows(context, "config", [{"path": path}])
+    else:
+        context.stdout.write_text(f"{path}\n")
+    return 0
+
+
+def _validate(args: argparse.Namespace, context: Context) -> int:
+    config = Config.load(args.config, context.environ)
+    log = _log(args, context)
+    for warning in config.warnings:
+        log.warning(warning)
+    if config.path is None:
+        path = config_path(args.config, context.environ)
+        log.note(f"there is no '{path}': defaults are in force")
+    else:
+        log.note(f"'{config.path}' is valid")
+    if args.json:
+        warnings: list[Json] = list(config.warnings)
+        write_rows(context, "config", [{"path": config.path, "warnings": warnings}])
+    return 0
+
+
+def _init(args: argparse.Namespace, context: Context) -> int:
+    path = config_path(args.config, context.environ)
+    write_first_config(path, is_replaced=args.force)
+    _log(args, context).note(f"wrote '{path}'")
+    if args.json:
+        write_rows(context, "config", [{"path": path}])
+    return 0
+
+
+_VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
+    "show": _show,
+    "path": _path,
+    "validate": _validate,
+    "init": _init,
+}
+
+
+def _log(args: argparse.Namespace, context: Context) -> Log:
+    """Return a log for people only: what the file says of logging may be the fault."""
+    return Log(
+        people_sink(lambda line: context.say(visible(line)), people_threshold(args))
+    )

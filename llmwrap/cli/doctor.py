@@ -1,0 +1,97 @@
+"""`doctor`: what is wrong with the set-up, and what to do about it. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ..config import Config
+from ..engine.checks import Finding
+from ..engine.diagnosis import (
+    Diagnosis,
+    Surroundings,
+    diagnose,
+    diagnose_without_config,
+)
+from ..errors import ConfigError, UsageError
+from .context import Context
+from .output import error_fields
+from .parser import Command, Parser, add_backend, add_common, add_json
+from .session import Session, make_log
+from .tables import Column, table, write_rows
+
+COMMAND = Command(
+    name="doctor",
+    summary="Say what is wrong with the set-up and what to do. The exit status is what"
+    " a question would end with now.",
+    usage="llmwrap doctor [OPTION...]",
+)
+
+_COLUMNS = (Column(""), Column(""), Column(""))
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `doctor`."""
+    add_json(parser)
+    group = parser.add_argument_group("doctor")
+    group.add_argument(
+        "-m", "--model", metavar="M", help="the model to look up, as 'ask' takes it"
+    )
+    add_backend(parser)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Print the findings; return 0, or raise what `ask` would end with."""
+    if args.operands:
+        raise UsageError(
+            f"'doctor' takes no '{args.operands[0]}'", hint=f"usage: {COMMAND.usage}"
+        )
+    diagnosis = _diagnosis(args, context)
+    if args.json:
+        error = diagnosis.error
+        write_rows(
+            context,
+            "doctor",
+            [dict(finding._asdict()) for finding in diagnosis.findings],
+            error=error_fields(error) if error else None,
+        )
+    else:
+        rows = [_cells(finding) for finding in diagnosis.findings]
+        context.stdout.write_text(table(_COLUMNS, rows))
+    if diagnosis.error is not None:
+        raise diagnosis.error
+    return 0
+
+
+def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
+    directory = _working_directory()
+    try:
+        config = Config.load(args.config, context.environ)
+    except ConfigError as error:
+        return diagnose_without_config(error, context.environ, directory)
+    # Not Session.of: the warnings of the configuration are among the findings.
+    log = make_log(args, context, config, stdout_is_data=True)
+    context.log = log
+    session = Session(args, context, config, log)
+    return diagnose(
+        config,
+        Surroundings(
+            choice=session.choice(),
+            environ=context.environ,
+            directory=directory,
+            until=context.stdin.until,
+        ),
+    )
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.devnull  # It is gone, so there is no file in it.
+
+
+def _cells(finding: Finding) -> list[str]:
+    what = "; ".join(part for part in (finding.message, finding.hint) if part)
+    return [finding.severity, finding.subject, what]

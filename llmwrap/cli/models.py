@@ -1,0 +1,262 @@
+"""`models`: what the backends offer, and getting more of it. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+
+from ..engine import Choice, Engine
+from ..engine.errands import install, patient, pull, pull_target, warm
+from ..engine.listing import ModelRow, completable_models, model_rows, outlined
+from ..engine.survey import (
+    LOOKUP_S,
+    BackendReport,
+    all_candidates,
+    chosen_candidate,
+    failure,
+    first_choice,
+    limited,
+    survey,
+)
+from ..errors import UsageError
+from ..messages import Json
+from ..units import format_size
+from .context import Context
+from .parser import (
+    Command,
+    Parser,
+    add_backend,
+    add_common,
+    add_json,
+    verb_and_operands,
+)
+from .session import Session
+from .tables import Column, ProgressBar, errors_as_json, table, write_rows
+
+COMMAND = Command(
+    name="models",
+    summary="List the models of the backends. Or show one, pull one through Ollama,"
+    " install one for the embedded backend, load one before it is needed.",
+    usage="llmwrap models [list | show M | pull M | install [URL] | warm M]"
+    " [OPTION...]",
+    verbs=("list", "show", "pull", "install", "warm"),
+)
+
+_NAMES_S = 0.8  # a shell waits for it with the cursor standing still
+_UNHURRIED = ("pull", "install", "warm")
+_COLUMNS = (
+    Column("NAME"),
+    Column("BACKEND"),
+    Column("SIZE", is_right=True),
+    Column("PARAMETERS", is_right=True),
+    Column("QUANTIZATION"),
+    Column("CONTEXT", is_right=True),
+    Column("LOADED"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `models`."""
+    add_json(parser)
+    group = parser.add_argument_group("models")
+    group.add_argument(
+        "--sha256",
+        metavar="HEX",
+        default="",
+        help="install: the checksum the file must have",
+    )
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="install: replace a model of the same name",
+    )
+    # The fast way for completion scripts: names that -m takes, one a line, and soon.
+    group.add_argument("--names", action="store_true", help=argparse.SUPPRESS)
+    add_backend(parser)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Do what the verb says; return 0."""
+    verb, operands = verb_and_operands(COMMAND, args.operands)
+    with errors_as_json(context, is_wanted=args.json):
+        session = Session.of(args, context)
+        if verb in _UNHURRIED and args.timeout is None:
+            context.set_deadline(None)
+        return _VERBS[verb](args, session, operands)
+
+
+def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
+    if operands:
+        raise UsageError(
+            f"'models list' takes no '{operands[0]}'",
+            hint=f"usage: {COMMAND.usage}",
+        )
+    config, choice = session.config, session.choice()
+    environ = session.context.environ
+    chosen = chosen_candidate(config, choice, environ)
+    candidates = [chosen] if chosen else all_candidates(config, choice, environ)
+    with session.engine(is_one_shot=True) as engine:
+        reports = survey(
+            engine,
+            candidates,
+            timeout_s=_NAMES_S if args.names else _limit_s(session),
+            has_version=False,
+        )
+    if args.names:
+        names = completable_models(reports, first_choice(candidates))
+        session.context.stdout.write_text("".join(f"{name}\n" for name in names))
+        return 0
+    _complain(session, reports)
+    rows = model_rows(reports)
+    if args.json:
+        write_rows(session.context, "models", [row.document() for row in rows])
+    else:
+        text = table(_COLUMNS, [_cells(row) for row in rows])
+        session.context.stdout.write_text(text)
+    return 0
+
+
+def _complain(session: Session, reports: Sequence[BackendReport]) -> None:
+    """Warn of backends that failed; raise when nothing else is left."""
+    error = failure(reports)
+    if error is not None:
+        raise error
+    for report in reports:
+        if report.error is not None:
+            say = session.log.warning if report.is_configured else session.log.info
+            say(str(report.error))
+        elif not report.models and report.is_configured:
+            session.log.note(f"{_where(report.name, report.address)} has no model")
+
+
+def _cells(row: ModelRow) -> list[str]:
+    model = row.model
+    loaded = {True: "yes", False: "no", None: ""}
+    return [
+        model.name,
+        row.backend,
+        "" if model.size_bytes is None else format_size(model.size_bytes),
+        model.parameters or "",
+        model.quantization or "",
+        "" if model.context_tokens is None else str(model.context_tokens),
+        loaded[model.is_loaded],
+    ]
+
+
+def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
+    with session.engine(is_one_shot=True) as engine:
+        target = engine.target(_one_model("show", operands))
+        backend = target.backend
+        details = backend.model(target.model, timeout_s=_limit_s(session))
+    if args.json:
+        row: dict[str, Json] = {"name": target.model, "backend": backend.name}
+        write_rows(session.context, "models", [{**row, "details": details}])
+        return 0
+    rows = {"name": target.model, "backend": _where(backend.name, backend.address)}
+    rows.update((name, text) for name, text in outlined(details) if name not in rows)
+    columns = (Column(""), Column(""))
+    session.context.stdout.write_text(table(columns, list(rows.items())))
+    return 0
+
+
+def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
+    context = session.context
+    choice = patient(session.choice()._replace(model=_one_model("pull", operands)))
+    candidate, name = pull_target(session.config, choice, context.environ)
+    with (
+        _engine(session, choice) as engine,
+        context.interruptible(),
+        _bar(args, context) as bar,
+    ):
+        backend = engine.backend(
+            candidate.backend, is_first_choice=candidate.is_first_choice
+        )
+        with closing(pull(backend, name, context.stdin.until)) as steps:
+            for progress in steps:
+                bar.show(progress)
+    return _done(args, session, f"pulled '{name}' to", name, backend.name)
+
+
+def _warm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
+    context = session.context
+    choice = patient(session.choice()._replace(model=_one_model("warm", operands)))
+    with _engine(session, choice) as engine, context.interruptible():
+        target = engine.target()
+        warm(target.backend, target.model, context.stdin.until)
+    name = target.model
+    return _done(args, session, f"loaded '{name}' on", name, target.backend.name)
+
+
+def _install(
+    args: argparse.Namespace, session: Session, operands: Sequence[str]
+) -> int:
+    if len(operands) > 1:
+        raise UsageError("one model at a time", hint=f"usage: {COMMAND.usage}")
+    context = session.context
+    with context.interruptible(), _bar(args, context) as bar:
+        installed = install(
+            operands[0] if operands else "",
+            context.environ,
+            bar.show,
+            sha256=args.sha256,
+            is_replaced=args.force,
+            until=context.stdin.until,
+        )
+    session.log.note(f"'{installed.name}' is installed as '{installed.path}'")
+    if args.json:
+        row = {"name": installed.name, "backend": "embedded", "path": installed.path}
+        write_rows(context, "models", [row])
+    return 0
+
+
+_Verb = Callable[[argparse.Namespace, Session, Sequence[str]], int]
+_VERBS: Mapping[str, _Verb] = {
+    "list": _list,
+    "show": _show,
+    "pull": _pull,
+    "install": _install,
+    "warm": _warm,
+}
+
+
+def _one_model(verb: str, operands: Sequence[str]) -> str:
+    if len(operands) != 1 or not operands[0]:
+        raise UsageError(
+            f"'models {verb}' wants the name of one model",
+            hint=f"usage: {COMMAND.usage}",
+        )
+    return operands[0]
+
+
+def _engine(session: Session, choice: Choice) -> Engine:
+    return Engine(
+        session.config,
+        environ=session.context.environ,
+        choice=choice,
+        log=session.log,
+        until=session.context.stdin.until,
+        is_one_shot=True,
+    )
+
+
+def _bar(args: argparse.Namespace, context: Context) -> ProgressBar:
+    return ProgressBar(context, is_quiet=args.quiet)
+
+
+def _limit_s(session: Session) -> float:
+    return limited(LOOKUP_S, session.context.stdin.until)
+
+
+def _where(name: str, address: str) -> str:
+    return f"{name} at {address}" if address else name
+
+
+def _done(
+    args: argparse.Namespace, session: Session, what: str, name: str, backend: str
+) -> int:
+    session.log.note(f"{what} {backend}")
+    if args.json:
+        write_rows(session.context, "models", [{"name": name, "backend": backend}])
+    return 0

@@ -1,0 +1,139 @@
+"""An answer in a file of the user's: complete or not at all. Floor F7.
+
+It is written beside its name and renamed when the answer is complete. What has no
+name to rename to (a pipe, a terminal, /dev/stdout) gets all of it at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+from ..errors import DeadlineError, OutputError
+from ..terminal.sanitize import visible
+from .context import Descriptor
+
+_POLL_S = 0.05
+# Names of descriptors: a file behind one may be open for appending, and is not ours
+# to replace.
+_DESCRIPTOR_PLACES = ("/dev/fd/", "/dev/stderr", "/dev/stdout", "/proc/")
+
+
+class AtomicFile:
+    """A file that gets its name when it is complete.
+
+    Made before anything is asked, so that a name that cannot be written costs no
+    answer. `until` is when writing to a reader gives up, on the monotonic clock.
+    Belongs to one thread.
+    """
+
+    def __init__(self, path: str, *, until: float | None = None) -> None:
+        """Make the temporary file. Raises: OutputError."""
+        self._shown = path
+        self._until = until
+        self._parts: list[bytes] = []
+        self._temporary: str | None = None
+        is_descriptor = os.path.abspath(path).startswith(_DESCRIPTOR_PLACES)
+        # Through links: the file keeps being where the link points.
+        self._path = path if is_descriptor else os.path.realpath(path)
+        try:
+            self._mode = os.stat(self._path).st_mode
+        except OSError as error:
+            if is_descriptor or not isinstance(error, FileNotFoundError):
+                raise self._error(error) from error
+            self._mode = stat.S_IFREG | (0o666 & ~_umask())
+        if stat.S_ISDIR(self._mode):
+            raise OutputError(f"cannot write '{path}': it is a directory")
+        if stat.S_ISREG(self._mode) and not is_descriptor:
+            self._temporary = self._make()
+
+    def write(self, data: bytes) -> None:
+        """Take a piece."""
+        self._parts.append(data)
+
+    def commit(self) -> None:
+        """Put the answer in its place.
+
+        Raises: OutputError, then nothing is changed; DeadlineError when nobody reads.
+        """
+        data = b"".join(self._parts)
+        try:
+            if self._temporary is None:
+                self._write_through(data)
+                return
+            with open(self._temporary, "wb", buffering=0) as file:
+                _write_all(file.fileno(), data)
+                os.fchmod(file.fileno(), stat.S_IMODE(self._mode))
+                os.fsync(file.fileno())
+            os.replace(self._temporary, self._path)
+            self._temporary = None
+        except OSError as error:
+            self.discard()
+            raise self._error(error) from error
+
+    def discard(self) -> None:
+        """Leave everything as it was."""
+        if self._temporary is not None:
+            try:
+                os.unlink(self._temporary)
+            except OSError:
+                pass  # Nothing else can be done about it, and the answer matters more.
+            self._temporary = None
+
+    def _make(self) -> str:
+        directory, name = os.path.split(self._path)
+        # 40 characters, of four bytes at most: a name may have 255 bytes.
+        temporary = os.path.join(directory, f".{name[:40]}.{os.urandom(4).hex()}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.close(os.open(temporary, flags, 0o600))
+        except OSError as error:
+            raise self._error(error) from error
+        return temporary
+
+    def _write_through(self, data: bytes) -> None:
+        number = self._opened()
+        try:
+            descriptor = Descriptor(number)
+            descriptor.until = self._until
+            if descriptor.is_tty:
+                data = visible(data.decode("utf-8", "replace")).encode()
+            descriptor.write(data)
+        finally:
+            os.close(number)
+
+    def _opened(self) -> int:
+        """Open what is no file to replace; a fifo when somebody reads it."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        while True:
+            try:
+                number = os.open(self._path, flags)
+                os.set_blocking(number, True)
+                return number
+            except OSError as error:
+                if error.errno != errno.ENXIO or not stat.S_ISFIFO(self._mode):
+                    raise
+            if self._until is not None and time.monotonic() >= self._until:
+                raise DeadlineError(
+                    f"nobody read '{self._shown}' before the deadline",
+                    hint="--timeout sets it",
+                )
+            time.sleep(_POLL_S)
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write '{self._shown}': {error.strerror}")
+
+
+def _write_all(number: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(number, view) :]
+
+
+def _umask() -> int:
+    # There is no way to read it but to set it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,273 @@
+"""What is wrong with a set-up, and what `ask` would end with now. Floor F5.
+
+The same selection as for a question, the model looked up, nothing asked: no model is
+loaded and no server started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ..backends.base import Model
+from ..config import Config
+from ..errors import BackendFailedError, ConfigError, LLMWrapError, RefusedError
+from ..log import LEVELS, Log, Record, Sink
+from ..units import format_duration
+from .checks import (
+    Finding,
+    Severity,
+    config_findings,
+    context_findings,
+    directory_findings,
+    error_finding,
+    failed_backend_finding,
+    key_findings,
+    proxy_findings,
+    stray_file_findings,
+    trained_context_tokens,
+)
+from .choice import Choice
+from .embedded_servers import has_embedded_extra
+from .engine import Engine, Target
+from .survey import (
+    LOOKUP_S,
+    BackendReport,
+    Candidate,
+    all_candidates,
+    find_model,
+    limited,
+    survey,
+)
+
+_SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "error")
+# Servers with OpenAI's API may answer to any name, so their list does not settle it.
+_LENIENT_KINDS = ("openai", "lmstudio")
+
+
+class Surroundings(NamedTuple):
+    """What a diagnosis looks at besides the configuration.
+
+    `directory` is the working directory; `until` the deadline on the monotonic clock.
+    """
+
+    choice: Choice
+    environ: Mapping[str, str]
+    directory: str
+    until: float | None = None
+
+
+class Diagnosis(NamedTuple):
+    """The findings, and the error `ask` would end with now, None for none."""
+
+    findings: tuple[Finding, ...]
+    error: LLMWrapError | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """Return the status `ask` would end with."""
+        return self.error.exit_status if self.error else 0
+
+
+class _Verdict(NamedTuple):
+    """How far `ask` would come: whom it would ask, and what would stop it."""
+
+    target: Target | None
+    findings: tuple[Finding, ...]
+    error: LLMWrapError | None = None
+
+
+def diagnose_without_config(
+    error: LLMWrapError, environ: Mapping[str, str], directory: str
+) -> Diagnosis:
+    """Return what can be said when the configuration is unusable."""
+    findings = [error_finding("configuration", error)]
+    findings += stray_file_findings(directory, None)
+    findings += directory_findings(environ)
+    return Diagnosis(tuple(findings), error)
+
+
+def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
+    """Return everything that can be said about a set-up."""
+    choice, environ = surroundings.choice, surroundings.environ
+    told: list[Record] = []
+    with Engine(
+        config,
+        environ=environ,
+        choice=choice,
+        log=Log(Sink(LEVELS["note"], told.append)),
+        until=surroundings.until,
+    ) as engine:
+        verdict = _verdict(engine, surroundings)
+        candidates = all_candidates(config, choice, environ)
+        reports = survey(
+            engine, candidates, timeout_s=limited(LOOKUP_S, surroundings.until)
+        )
+    tables = config.backends.values()
+    findings = [
+        *config_findings(config),
+        *stray_file_findings(surroundings.directory, config.path),
+        *directory_findings(environ, config.cache.path),
+        *key_findings(tables, environ),
+        *_told(told),
+        *_proxies(verdict.target, candidates, environ),
+        *_backends(verdict.target, candidates, reports),
+        *verdict.findings,
+    ]
+    return Diagnosis(_without_repeats(findings), verdict.error)
+
+
+def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
+    try:
+        target = engine.target()
+    except LLMWrapError as error:
+        return _Verdict(None, (error_finding("backend", error),), error)
+    try:
+        return _Verdict(target, tuple(_model(engine.config, target, surroundings)))
+    except LLMWrapError as error:
+        if isinstance(error, BackendFailedError) and error.is_loading:
+            # `ask` waits until it is loaded.
+            return _Verdict(target, (error_finding("model", error, "warning"),))
+        finding = failed_backend_finding(target.config, error)
+        if isinstance(error, RefusedError):
+            finding = error_finding("model", error)
+        return _Verdict(target, (finding,), error)
+
+
+def _model(
+    config: Config, target: Target, surroundings: Surroundings
+) -> Iterator[Finding]:
+    """Yield what there is to say of the model; raise what `ask` would end with."""
+    backend, name = target.backend, target.model
+    if backend.kind == "embedded":
+        yield from _embedded_model(name, surroundings.environ)
+        return
+    models = backend.models(timeout_s=limited(LOOKUP_S, surroundings.until))
+    found = find_model(models, name)
+    where = f"{backend.name} at {backend.address}" if backend.address else backend.name
+    trained_tokens = None
+    if backend.kind not in _LENIENT_KINDS:
+        details = backend.model(name, timeout_s=limited(LOOKUP_S, surroundings.until))
+        trained_tokens = trained_context_tokens(details)
+    elif found is None and len(models) == 1:
+        message = (
+            f"{where} has only '{models[0].name}'; it may answer as '{name}' or not"
+        )
+        yield Finding("warning", "model", message, f"take -m {models[0].name}")
+    elif found is None:
+        raise RefusedError(
+            f"model '{name}' not found on {where}", hint="run 'llmwrap models'"
+        )
+    found = found or Model(name)
+    if backend.kind == "ollama" and "completion" not in (
+        found.capabilities or ("completion",)
+    ):
+        what = ", ".join(found.capabilities)
+        raise RefusedError(
+            f"model '{name}' on {where} cannot chat: it is for {what}",
+            hint="run 'llmwrap models'",
+        )
+    yield _loading(found, where)
+    option = "num_ctx" if backend.kind == "ollama" else ""
+    asked_tokens = config.defaults.options.get(option)
+    yield from context_findings(
+        found,
+        trained_tokens,
+        asked_tokens if isinstance(asked_tokens, int) else None,
+        option,
+    )
+
+
+def _embedded_model(name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    from ..backends.embedded_models import model_path
+
+    path = model_path(name, environ)
+    if not has_embedded_extra():
+        raise ConfigError(
+            "the embedded backend needs xllamacpp, which is not installed",
+            hint="run: pip install 'llmwrap[embedded]'",
+        )
+    yield Finding("ok", "model", f"'{path}' is the embedded model")
+
+
+def _loading(model: Model, where: str) -> Finding:
+    if model.is_loaded is False:
+        return Finding(
+            "warning",
+            "model",
+            f"'{model.name}' on {where} is not loaded: the first answer waits for it",
+            f"'llmwrap models warm {model.name}' loads it",
+        )
+    state = "is loaded" if model.is_loaded else "is there"
+    return Finding("ok", "model", f"'{model.name}' on {where} {state}")
+
+
+def _told(records: Iterable[Record]) -> Iterator[Finding]:
+    """Yield what selecting said: notes are what was chosen for the user."""
+    for record in records:
+        if record.level == "note":
+            yield Finding("note", "choice", record.message)
+        elif record.level == "warning":
+            yield Finding("warning", "backend", record.message)
+
+
+def _proxies(
+    target: Target | None, candidates: Sequence[Candidate], environ: Mapping[str, str]
+) -> Iterator[Finding]:
+    backends = [candidate.backend for candidate in candidates]
+    for backend in backends:
+        if backend.proxy:
+            yield from proxy_findings(backend, environ)
+    asked = target.config if target else next((b for b in backends if b.base_url), None)
+    if asked and not asked.proxy:
+        yield from proxy_findings(asked, environ)
+
+
+def _backends(
+    target: Target | None,
+    candidates: Sequence[Candidate],
+    reports: Sequence[BackendReport],
+) -> Iterator[Finding]:
+    """Yield who answers; of those nobody configured, only who does."""
+    for candidate, report in zip(candidates, reports, strict=True):
+        is_target = target is not None and target.backend.name == report.name
+        if report.kind == "embedded":
+            yield from _embedded(report, is_target=is_target)
+        elif report.error is None:
+            yield Finding("ok", "backend", _answering(report))
+        elif report.is_configured and not is_target:
+            yield failed_backend_finding(candidate.backend, report.error, "warning")
+
+
+def _answering(report: BackendReport) -> str:
+    version = f" (version {report.version})" if report.version else ""
+    latency = f" in {format_duration(report.latency_s)}" if report.latency_s else ""
+    count = len(report.models)
+    models = "1 model" if count == 1 else f"{count} models"
+    return f"{report.name} at {report.address} answers{latency}{version}: {models}"
+
+
+def _embedded(report: BackendReport, *, is_target: bool) -> Iterator[Finding]:
+    severity: Severity = "warning" if report.is_configured or is_target else "note"
+    if not has_embedded_extra():
+        hint = "'pip install llmwrap[embedded]' does, for a machine without a server"
+        yield Finding(severity, "backend", "xllamacpp is not installed", hint)
+    if report.error is not None:
+        yield error_finding("backend", report.error, severity)
+    elif not report.models:
+        hint = "'llmwrap models install' fetches the small default one"
+        yield Finding(severity, "backend", "no embedded model is installed", hint)
+
+
+def _without_repeats(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return each thing said once, as severely as anybody said it."""
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        # A log line has the hint in it already.
+        said = "; ".join(part for part in (finding.message, finding.hint) if part)
+        before = kept.get(said)
+        if before is None or _SEVERITIES.index(finding.severity) > _SEVERITIES.index(
+            before.severity
+        ):
+            kept[said] = finding
+    return tuple(kept.values())

@@ -1,0 +1,332 @@
+"""Command lines are completed in bash, zsh and fish, by those shells themselves."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from llmwrap.cli.completion_words import vocabulary
+
+from .fakeserver import FakeServer
+from .runner import ROOT, Home, Runner
+from .shellterminal import ShellTerminal
+
+SHELLS = ("bash", "zsh", "fish")
+MODELS = ("llama3:8b", "llama3:70b", "qwen/x:1")
+PROMPT = "READY> "
+DONE = "<done>"
+
+# A program that keeps what it was called with, but for the names.
+SPY = f"""#!/bin/sh
+case " $* " in
+    *" --names "*) exec '{sys.executable}' -m llmwrap "$@" ;;
+esac
+printf '%s\\n' "$@" >"$HOME/argv"
+printf '{DONE}'
+"""
+
+# How each shell is started for a person, with the script {script}.
+STARTS: dict[str, tuple[list[str], str]] = {
+    "bash": (
+        ["bash", "--norc", "--noprofile", "-i"],
+        "PS1=RE''ADY'> '; source {script}\n",
+    ),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        "PROMPT=RE''ADY'> '; autoload -Uz compinit; compinit -u -D; source {script}\n",
+    ),
+    "fish": (
+        ["fish", "--no-config", "-i"],
+        "source {script}; function fish_prompt; echo -n RE'ADY> '; end\n",
+    ),
+}
+
+# What is typed before Tab, and what the program is called with then.
+LINES = {
+    "llmwrap conf": ["config"],
+    "llmwrap -q docto": ["-q", "doctor"],
+    "llmwrap models wa": ["models", "warm"],
+    "llmwrap enhanced models pul": ["enhanced", "models", "pull"],
+    "llmwrap ask --no-stre": ["ask", "--no-stream"],
+    "llmwrap --color=alw": ["--color=always"],
+    "llmwrap --format eve": ["--format", "events"],
+    "llmwrap -b lmst": ["-b", "lmstudio"],
+    "llmwrap -m llama3:8": ["-m", "llama3:8b"],
+    "llmwrap --model=llama3:8": ["--model=llama3:8b"],
+    "llmwrap models show llama3:7": ["models", "show", "llama3:70b"],
+    "llm-wrapper -qm qw": ["-qm", "qwen/x:1"],
+    "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
+}
+
+# What bash offers; only the part behind the last colon or equals sign is replaced.
+OFFERS = {
+    "llmwrap ": ["ask", "backends", "completion", "config", "doctor", "models"],
+    "llmwrap mo": ["models"],
+    "llmwrap what is mo": [],
+    "llmwrap -- mo": [],
+    "llmwrap --no-s": ["--no-stdin", "--no-stream"],
+    "llmwrap models --sh": ["--sha256"],
+    "llmwrap models ": ["list", "show", "pull", "install", "warm"],
+    "llmwrap models list ": [],
+    "llmwrap completion ": ["bash", "zsh", "fish"],
+    "llmwrap -m ": [*MODELS],
+    "llmwrap -m llama3:": ["8b", "70b"],
+    "llmwrap -m llama3:7": ["70b"],
+    "llmwrap -mq": [],
+    "llmwrap --model=": [*MODELS],
+    "llmwrap --model=llama3:": ["8b", "70b"],
+    "llmwrap models warm q": ["qwen/x:1"],
+    "llmwrap models warm qwen/x:1 ": [],
+    "llmwrap -b ": ["ollama", "lmstudio", "openai", "embedded"],
+    "llmwrap --color ": ["auto", "always", "never"],
+    "llmwrap --color=": ["auto", "always", "never"],
+    "llmwrap --timeout ": [],
+    "llmwrap -qb oll": ["ollama"],
+    "llmwrap -b lmstudio -m ": [],
+    "llmwrap -b ollama -m l": ["llama3:8b", "llama3:70b"],
+    "llmwrap --backend=lmstudio -m ": [],
+}
+
+OFFERING = r"""
+source "$1"
+COMP_LINE=$2 COMP_POINT=${#2}
+shift 2
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_llmwrap "$1" "${COMP_WORDS[COMP_CWORD]}" ''
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is missing")
+needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is missing")
+
+
+@pytest.fixture
+def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
+    """Give an environment in which the program can be found, and keeps its argv."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    for name in ("llmwrap", "llm-wrapper"):
+        (directory / name).write_text(SPY)
+        (directory / name).chmod(0o755)
+    path = f"{directory}:{cli.home.environ['PATH']}"
+    return cli.environ({"PATH": path, "PYTHONPATH": str(ROOT), "INPUTRC": "/dev/null"})
+
+
+@pytest.fixture
+def models(spied: dict[str, str]) -> Iterator[FakeServer]:
+    """Give a server whose names have colons and slashes, known to `spied`."""
+    with FakeServer(models=MODELS) as server:
+        spied["OLLAMA_HOST"] = server.url
+        yield server
+
+
+@pytest.fixture
+def script(cli: Runner, tmp_path: Path) -> Callable[[str], Path]:
+    """Give what writes the script of a shell to a file."""
+
+    def written(shell: str) -> Path:
+        result = cli.run("completion", shell)
+        assert (result.status, result.stderr) == (0, "")
+        path = tmp_path / f"completion.{shell}"
+        path.write_bytes(result.stdout)
+        return path
+
+    return written
+
+
+def comp_words(line: str) -> list[str]:
+    """Return COMP_WORDS of a line as bash makes them."""
+    words = re.findall(r"[^\s:=]+|[:=]+", line)
+    return [*words, ""] if line.endswith(" ") else words
+
+
+def offers(script: Path, line: str, environ: dict[str, str]) -> list[str]:
+    """Return what the script for bash offers at the end of a line."""
+    done = subprocess.run(
+        ["bash", "-c", OFFERING, "bash", str(script), line, *comp_words(line)],
+        env=environ,
+        cwd=environ["HOME"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_finds_no_fault_in_its_script(
+    shell: str, script: Callable[[str], Path]
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is missing")
+
+    done = subprocess.run(
+        [shell, "-n", str(script(shell))], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_knows_every_command_verb_and_option(shell: str, cli: Runner) -> None:
+    words = set(re.findall(r"[\w-]+", cli.run("completion", shell).text))
+
+    for command in vocabulary():
+        assert {command.name, *command.verbs} <= words
+        for option in command.options:
+            for name in option.names:
+                # fish has options without their dashes.
+                assert name in words or name.lstrip("-") in words
+            assert set(option.choices) <= words
+
+
+def test_options_that_are_hidden_are_not_offered() -> None:
+    names = {
+        name
+        for command in vocabulary()
+        for option in command.options
+        for name in option.names
+    }
+
+    assert "--model" in names
+    assert "--names" not in names
+
+
+@pytest.mark.parametrize("argv", [[], ["tcsh"], ["bash", "zsh"], ["bash", "--json"]])
+def test_what_is_no_shell_is_status_2(argv: list[str], cli: Runner) -> None:
+    result = cli.run("completion", *argv)
+
+    assert (result.status, result.stdout) == (2, b"")
+
+
+def test_a_broken_configuration_does_not_matter(cli: Runner) -> None:
+    cli.home.configure("broken [")
+
+    assert cli.run("completion", "bash").status == 0
+
+
+@needs_bash
+@pytest.mark.parametrize("line", OFFERS)
+def test_bash_is_offered_what_may_stand_there(
+    line: str,
+    script: Callable[[str], Path],
+    spied: dict[str, str],
+    models: FakeServer,
+) -> None:
+    assert offers(script("bash"), line, spied) == OFFERS[line]
+
+
+@needs_bash
+def test_bash_is_offered_files(
+    script: Callable[[str], Path], spied: dict[str, str], home: Home
+) -> None:
+    (home.path / "one.toml").touch()
+    (home.path / "model.gguf").touch()
+
+    assert offers(script("bash"), "llmwrap --config o", spied) == ["one.toml"]
+    assert offers(script("bash"), "llmwrap -m ./mod", spied) == ["./model.gguf"]
+
+
+@needs_bash
+def test_bash_is_offered_whole_words_where_colons_do_not_part_them(
+    script: Callable[[str], Path], spied: dict[str, str], models: FakeServer
+) -> None:
+    path = script("bash")
+    path.write_text("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n" + path.read_text())
+
+    assert offers(path, "llmwrap -m llama3:7", spied) == ["llama3:70b"]
+
+
+@needs_bash
+def test_bash_never_runs_what_a_name_says(
+    script: Callable[[str], Path], spied: dict[str, str], home: Home, tmp_path: Path
+) -> None:
+    hostile = "$(touch pwned)\n`touch pwned`\nx;touch${IFS}pwned\n*\n"
+    program = tmp_path / "bin" / "llmwrap"
+    program.write_text(f"#!/bin/sh\ncat <<'EOF'\n{hostile}EOF\n")
+
+    offers(script("bash"), "llmwrap -m ", spied)
+
+    assert not (home.path / "pwned").exists()
+
+
+@needs_bash
+def test_a_name_that_could_do_harm_is_not_offered(
+    script: Callable[[str], Path], spied: dict[str, str]
+) -> None:
+    with FakeServer(models=("x;reboot", "fine")) as server:
+        environ = spied | {"OLLAMA_HOST": server.url}
+        assert offers(script("bash"), "llmwrap -m ", environ) == ["fine"]
+
+
+@needs_fish
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("llmwrap ", {"ask", "backends", "completion", "config", "doctor", "models"}),
+        ("llmwrap hello ", set()),
+        ("llmwrap models ", {"list", "show", "pull", "install", "warm"}),
+        ("llmwrap -m ", set(MODELS)),
+        ("llmwrap -m llama3:", {"llama3:8b", "llama3:70b"}),
+        ("llmwrap models warm l", {"llama3:8b", "llama3:70b"}),
+        ("llmwrap models list ", set()),
+        ("llmwrap -b lmstudio -m ", set()),
+        ("llmwrap -qb ", {"ollama", "lmstudio", "openai", "embedded"}),
+        ("llmwrap --color ", {"auto", "always", "never"}),
+        ("llmwrap config --fo", {"--force"}),
+    ],
+)
+def test_fish_is_offered_what_may_stand_there(
+    line: str,
+    expected: set[str],
+    script: Callable[[str], Path],
+    spied: dict[str, str],
+    models: FakeServer,
+) -> None:
+    program = 'source $argv[1]; complete -C "$argv[2]"'
+
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", program, str(script("fish")), line],
+        env=spied,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    offered = {found.partition("\t")[0] for found in done.stdout.splitlines()}
+    assert offered == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_completes_what_was_typed(
+    shell: str,
+    script: Callable[[str], Path],
+    spied: dict[str, str],
+    home: Home,
+    models: FakeServer,
+) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is missing")
+    (home.path / "the answer: 42.txt").touch()
+    start, prepare = STARTS[shell]
+    called = {}
+
+    with ShellTerminal(start, spied) as terminal:
+        terminal.type(prepare.format(script=script(shell)))
+        for line in LINES:
+            terminal.wait_for(PROMPT)
+            terminal.type(f"{line}\t\r")
+            terminal.wait_for(DONE)
+            called[line] = (home.path / "argv").read_text().splitlines()
+
+    assert called == LINES

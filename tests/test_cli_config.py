@@ -1,0 +1,238 @@
+"""`config` shows, finds, checks and writes the settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import Any
+
+import pytest
+
+from llmwrap.config import Config
+
+from .runner import Result, Runner
+
+
+def config(cli: Runner, *argv: str, **environ: str) -> Result:
+    return cli.run("config", *argv, environ=environ)
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    document = json.loads(result.stdout)
+    assert document["version"] == 1
+    found: list[dict[str, Any]] = document["config"]
+    return found
+
+
+def mode(path: os.PathLike[str]) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+# show
+
+
+def test_every_value_is_shown_with_its_origin(cli: Runner) -> None:
+    file = cli.home.configure('[cache]\nttl = "2h"')
+
+    result = config(cli, LLMWRAP_CACHE_MAX_MEMORY_ENTRIES="7")
+
+    assert (result.status, result.stderr) == (0, "")
+    lines = result.text.splitlines()
+    assert f'cache.ttl = "2h"  # file {file}' in lines
+    assert "cache.max_memory_entries = 7  # LLMWRAP_CACHE_MAX_MEMORY_ENTRIES" in lines
+    assert "cache.enabled = true  # default" in lines
+
+
+def test_what_is_shown_loads_to_the_same(cli: Runner) -> None:
+    cli.home.configure('[cache]\nttl = "2h"')
+    before = config(cli)
+    copy = cli.home.path / "copy.toml"
+    copy.write_bytes(before.stdout)
+
+    after = cli.run("config", "show", "--config", str(copy))
+
+    values = [line.partition("  # ")[0] for line in before.text.splitlines()]
+    assert [line.partition("  # ")[0] for line in after.text.splitlines()] == values
+
+
+def test_values_are_told_as_json(cli: Runner) -> None:
+    cli.home.configure('[cache]\nttl = "2h"')
+
+    found = {row["key"]: row for row in rows(config(cli, "show", "--json"))}
+
+    assert found["cache.ttl"]["value"] == 7200
+    assert found["cache.ttl"]["origin"] == f"file {cli.home.config_file}"
+
+
+def test_secrets_are_masked(cli: Runner) -> None:
+    cli.home.configure('[backends.ollama]\nproxy = "http://user:s3cret@proxy"')
+
+    for argv in ([], ["--json"]):
+        result = config(cli, "show", *argv, LLMWRAP_API_KEY="s3cret")
+        assert result.status == 0
+        assert "s3cret" not in result.text
+
+
+def test_an_unusable_file_is_status_3_in_one_line(cli: Runner) -> None:
+    cli.home.configure("[cache]\nttl = [")
+
+    result = config(cli, "show")
+
+    assert (result.status, result.stdout) == (3, b"")
+    assert len(result.stderr.splitlines()) == 1
+
+
+# path
+
+
+@pytest.mark.parametrize("content", [None, "", "broken ["])
+def test_the_path_is_printed_whatever_the_file_is(
+    content: str | None, cli: Runner
+) -> None:
+    if content is not None:
+        cli.home.configure(content)
+
+    result = config(cli, "path")
+
+    assert result == Result(0, f"{cli.home.config_file}\n".encode(), "")
+
+
+def test_the_path_is_that_of_the_option_and_of_the_variable(cli: Runner) -> None:
+    by_option = config(cli, "path", "--config", "x.toml")
+    by_variable = config(cli, "path", LLMWRAP_CONFIG="/x/y.toml")
+
+    assert by_option.text == f"{cli.home.path}/x.toml\n"
+    assert by_variable.text == "/x/y.toml\n"
+
+
+def test_the_path_is_told_as_json(cli: Runner) -> None:
+    assert rows(config(cli, "path", "--json")) == [{"path": str(cli.home.config_file)}]
+
+
+# validate
+
+
+def test_a_valid_file_is_status_0(cli: Runner) -> None:
+    file = cli.home.configure('[cache]\nttl = "2h"')
+
+    result = config(cli, "validate")
+
+    assert result == Result(0, b"", f"llmwrap: note: '{file}' is valid\n")
+    assert config(cli, "validate", "-q").stderr == ""
+
+
+def test_an_invalid_file_is_status_3_in_one_line(cli: Runner) -> None:
+    file = cli.home.configure("[cache]\nttl = -1")
+
+    result = config(cli, "validate")
+
+    assert (result.status, result.stdout) == (3, b"")
+    assert result.stderr.startswith(f"llmwrap: error: '{file}': bad value -1")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_invalid_file_is_told_as_json(cli: Runner) -> None:
+    cli.home.configure("[cahce]")
+
+    document = json.loads(config(cli, "validate", "--json").stdout)
+
+    assert document["error"]["kind"] == "config"
+
+
+def test_a_log_that_cannot_be_written_does_not_make_it_invalid(cli: Runner) -> None:
+    cli.home.configure('[logging]\noutput = "/nowhere/at/all"\nlevel = "debug"')
+
+    assert config(cli, "validate").status == 0
+
+
+def test_no_file_is_valid_too(cli: Runner) -> None:
+    result = config(cli, "validate")
+
+    assert result.status == 0
+    assert "defaults are in force" in result.stderr
+
+
+def test_a_named_file_must_be_there(cli: Runner) -> None:
+    assert config(cli, "validate", "--config", "gone.toml").status == 3
+
+
+def test_an_unknown_variable_is_a_warning(cli: Runner) -> None:
+    result = config(cli, "validate", "--json", LLMWRAP_CASHE_TTL="1h")
+
+    assert result.status == 0
+    assert "llmwrap: warning: " in result.stderr
+    assert "LLMWRAP_CASHE_TTL" in rows(result)[0]["warnings"][0]
+
+
+# init
+
+
+def test_a_first_file_is_written_for_its_owner_alone(cli: Runner) -> None:
+    result = config(cli, "init")
+
+    file = cli.home.config_file
+    assert result == Result(0, b"", f"llmwrap: note: wrote '{file}'\n")
+    assert mode(file) == 0o600
+    assert mode(file.parent) == 0o700
+    assert [path.name for path in file.parent.iterdir()] == ["config.toml"]
+    assert Config.load(file, cli.home.environ) == Config.load(
+        os.devnull, cli.home.environ
+    )._replace(path=str(file))
+
+
+def test_a_file_that_is_there_is_kept(cli: Runner) -> None:
+    file = cli.home.configure("# mine")
+
+    result = config(cli, "init")
+
+    assert result.status == 2
+    assert "--force" in result.stderr
+    assert file.read_text() == "# mine"
+    assert [path.name for path in file.parent.iterdir()] == ["config.toml"]
+
+
+def test_force_replaces_it_even_when_it_is_broken(cli: Runner) -> None:
+    file = cli.home.configure("broken [")
+    file.chmod(0o644)
+
+    result = config(cli, "init", "--force")
+
+    assert result.status == 0
+    assert mode(file) == 0o600
+    assert config(cli, "validate").status == 0
+
+
+def test_a_link_stays_a_link(cli: Runner) -> None:
+    target = cli.home.path / "dotfiles.toml"
+    target.write_text("# mine")
+    cli.home.configure("").unlink()
+    cli.home.config_file.symlink_to(target)
+
+    refused = config(cli, "init")
+    forced = config(cli, "init", "--force")
+
+    assert (refused.status, forced.status) == (2, 0)
+    assert cli.home.config_file.is_symlink()
+    assert "[cache]" in target.read_text()
+
+
+def test_it_is_written_where_the_option_says(cli: Runner) -> None:
+    result = config(cli, "init", "--config", "here/x.toml", "--json")
+
+    file = cli.home.path / "here" / "x.toml"
+    assert rows(result) == [{"path": str(file)}]
+    assert mode(file) == 0o600
+    assert mode(file.parent) == 0o700
+
+
+def test_a_place_that_cannot_be_written_is_status_12(cli: Runner) -> None:
+    result = config(cli, "init", "--config", "/proc/llmwrap.toml")
+
+    assert result.status == 12
+    assert "cannot write '/proc/llmwrap.toml'" in result.stderr
+
+
+@pytest.mark.parametrize("argv", [["bogus"], ["show", "x"], ["init", "x.toml"]])
+def test_what_makes_no_sense_is_status_2(argv: list[str], cli: Runner) -> None:
+    assert config(cli, *argv).status == 2
