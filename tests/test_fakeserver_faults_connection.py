@@ -8,7 +8,7 @@ import pytest
 from tests.fakeserver import DEFAULT_ANSWER, FakeServer, Fault
 from tests.fakeserver.decoding import has_done, has_end_marker, text_of
 from tests.fakeserver.faults.connection import CONNECTION_KINDS
-from tests.fakeserver.rawclient import RawClient, RawReply
+from tests.fakeserver.rawclient import RawClient, RawReply, silent_exchange
 from tests.fakeserver.striking import (
     Check,
     after_strikes,
@@ -95,8 +95,7 @@ def _check_on_connect(ending: str) -> Check:
     def check(fault: Fault) -> None:
         with FakeServer() as server:
             fault.arm(server)
-            with RawClient(server.port) as client:
-                reply = client.read_all()
+            reply = silent_exchange(server.port)
 
             assert (reply.data, reply.ending) == (b"", ending)
             assert server.requests == []
@@ -114,18 +113,22 @@ def _check_no_last_chunk(ending: str) -> Check:
     return check
 
 
+def _has_done_line(body: bytes) -> bool:
+    return has_end_marker("ollama", body)
+
+
 def _check_open(fault: Fault) -> None:
-    data = struck_until(
-        fault,
-        lambda data: has_end_marker(fault.dialect, b"".join(_chunked(data).chunks)),
-    )
+    is_there = has_done if fault.dialect == "openai" else _has_done_line
+    data = struck_until(fault, lambda data: is_there(b"".join(_chunked(data).chunks)))
 
     assert text_of(fault.dialect, b"".join(_chunked(data).chunks)) == fault.kept()
     assert not _chunked(data).is_ended
 
 
 def _check_open_without_done(fault: Fault) -> None:
-    data = struck_until(fault, lambda data: b'"finish_reason":"stop"' in data)
+    data = struck_until(
+        fault, lambda data: has_end_marker("openai", b"".join(_chunked(data).chunks))
+    )
 
     assert not has_done(b"".join(_chunked(data).chunks))
 

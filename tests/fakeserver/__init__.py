@@ -9,9 +9,10 @@ Three ways to use it. As a server with nothing wrong:
 
 With replies made of steps; the n-th request of a path gets the n-th script:
 
-    gate = threading.Event()
+    gate, speech = threading.Event(), OllamaSpeech()
     server.script("/api/chat", json_error(503, {"error": "busy"}), times=2)
-    server.script("/api/chat", ollama_reply(["a", "b"])[:1], WaitFor(gate), Reset())
+    server.script("/api/chat", ollama_reply(["some", " text"], done_reason="length"))
+    server.script("/api/chat", spoken(speech, ["a", "b"]), WaitFor(gate), Reset())
 
 With the catalogue of everything that can go wrong, by dialect:
 
@@ -26,9 +27,13 @@ and `rawclient` and `decoding` for the tests of the server itself.
 """
 
 from .faults import FAULTS, TOKENS, Fault
+from .faults.kinds import ended, spoken
 from .faults.text import HOSTILE_NAMES, SEPARATORS, TERMINAL_SEQUENCES
 from .link import HangUp, Link, PeerGone
+from .llamacpp_speech import LlamaCppSpeech
 from .ollama_api import pull_reply
+from .ollama_speech import OllamaSpeech
+from .openai_speech import OllamaV1Speech
 from .ports import BlackHole, RefusedPort
 from .received import ReceivedRequest
 from .recordings import Recording, load_recordings, recordings_directory
@@ -86,6 +91,9 @@ __all__ = [
     "HangUp",
     "Head",
     "Link",
+    "LlamaCppSpeech",
+    "OllamaSpeech",
+    "OllamaV1Speech",
     "Over",
     "Pace",
     "Pause",
@@ -107,6 +115,7 @@ __all__ = [
     "Verbatim",
     "WaitFor",
     "WaitForBytes",
+    "ended",
     "json_error",
     "json_reply",
     "load_recordings",
@@ -115,6 +124,7 @@ __all__ = [
     "pull_reply",
     "recordings_directory",
     "redirect",
+    "spoken",
     "whole_ollama_reply",
     "whole_openai_reply",
     "whole_reply",

@@ -217,16 +217,14 @@ def pull_reply(
     Ollama does.
     """
     layer = digest(name)
+    named: dict[str, object] = {
+        "status": f"pulling {layer[:12]}",
+        "digest": f"sha256:{layer}",
+        "total": model_size_bytes(),
+    }
     lines: list[dict[str, object]] = [{"status": "pulling manifest"}]
-    for count in () if error else completed:
-        lines.append(
-            {
-                "status": f"pulling {layer[:12]}",
-                "digest": f"sha256:{layer}",
-                "total": model_size_bytes(),
-            }
-            | ({"completed": count} if count else {})
-        )
+    if not error:
+        lines += [named | ({"completed": n} if n else {}) for n in completed]
     last = ("verifying sha256 digest", "writing manifest", "success")
     lines += [{"error": error}] if error else [{"status": one} for one in last]
     return (

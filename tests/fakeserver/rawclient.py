@@ -155,8 +155,20 @@ def exchange(
     port: int, method: str, path: str, body: object = None, *headers: Header
 ) -> RawReply:
     """Send one request on a connection of its own and return all that comes back."""
-    with RawClient(port) as client:
-        # The server may have reset the connection before all was sent.
-        with contextlib.suppress(ConnectionError):
-            client.request(method, path, body, *headers)
-        return client.read_all()
+    try:
+        with RawClient(port) as client:
+            # The server may have reset the connection before all was sent.
+            with contextlib.suppress(ConnectionError):
+                client.request(method, path, body, *headers)
+            return client.read_all()
+    except ConnectionResetError:  # as early as in the connect
+        return RawReply(b"", "reset")
+
+
+def silent_exchange(port: int) -> RawReply:
+    """Connect, send nothing and return all that comes."""
+    try:
+        with RawClient(port) as client:
+            return client.read_all()
+    except ConnectionResetError:
+        return RawReply(b"", "reset")

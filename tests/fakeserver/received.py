@@ -12,7 +12,7 @@ from typing import Any
 
 from .wire import Header
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 """How long a test waits for the server by default; only a failing one waits it out."""
 
 

@@ -36,7 +36,7 @@ DEFAULT_ANSWER = ("Hello", " from", " the", " fake", " server", ".")
 DIALECTS: tuple[Dialect, ...] = ("ollama", "openai", "lmstudio")
 
 _BACKLOG = 1024
-_JOIN_S = 10.0
+_JOIN_S = 60.0
 
 
 class FakeServer(RequestLog):

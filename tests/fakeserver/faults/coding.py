@@ -1,6 +1,8 @@
 """List the faults of content coding: gzip where nobody asked for it, and its bombs."""
 
+import functools
 import gzip
+import operator
 import zlib
 from collections.abc import Iterator
 
@@ -13,7 +15,10 @@ DOUBLE_BOMB_BYTES = 4 * BOMB_BYTES
 
 _GZIP = ("Content-Encoding", "gzip")
 _GZIP_TWICE = ("Content-Encoding", "gzip, gzip")
+# zlib's codes for the largest window: in gzip's format, and without any.
 _GZIP_WINDOW = 31
+_RAW_WINDOW = -15
+_CHECK_BITS = 32
 _BLOCK = b"x" * (1024 * 1024)
 _MARK = b"MARK"
 
@@ -62,22 +67,43 @@ def bomb_pieces(before: bytes, after: bytes, size_bytes: int) -> Iterator[bytes]
     """Yield a gzip member that inflates to `before`, so many times `x`, and `after`.
 
     `size_bytes` is rounded up to whole MiB. A block after a full flush always packs
-    to the same bytes, so that only two are ever compressed.
+    to the same bytes, so that only one is ever compressed.
     """
     packer = zlib.compressobj(wbits=_GZIP_WINDOW)
     yield packer.compress(before) + packer.flush(zlib.Z_FULL_FLUSH)
-    blocks = -(-size_bytes // len(_BLOCK))
     packed = packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)
+    blocks = -(-size_bytes // len(_BLOCK))
     for _ in range(blocks):
         yield packed
     # The packer's own trailer would count one block: the end is written by hand.
-    end = zlib.compressobj(wbits=-15)
-    tail = end.compress(after) + end.flush()
-    check, size = zlib.crc32(before), len(before) + blocks * len(_BLOCK) + len(after)
-    for _ in range(blocks):
-        check = zlib.crc32(_BLOCK, check)
-    check = zlib.crc32(after, check)
-    yield tail + check.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
+    end = zlib.compressobj(wbits=_RAW_WINDOW)
+    yield end.compress(after) + end.flush()
+    check = zlib.crc32(after, _check_of_blocks(zlib.crc32(before), blocks))
+    size = len(before) + blocks * len(_BLOCK) + len(after)
+    yield check.to_bytes(4, "little") + (size % 2**32).to_bytes(4, "little")
+
+
+def _check_of_blocks(check: int, times: int) -> int:
+    """Return the CRC-32 that `check` becomes after so many blocks more.
+
+    Not block by block: over 4 GiB that is a pause in which a client gives up. For one
+    block CRC-32 is an affine map of the bits it starts with, so it can be squared.
+    """
+    shift = zlib.crc32(_BLOCK, 0)
+    columns = [zlib.crc32(_BLOCK, 1 << bit) ^ shift for bit in range(_CHECK_BITS)]
+    while times:
+        if times & 1:
+            check = _mapped(columns, check) ^ shift
+        shift ^= _mapped(columns, shift)
+        columns = [_mapped(columns, column) for column in columns]
+        times >>= 1
+    return check
+
+
+def _mapped(columns: list[int], bits: int) -> int:
+    """Multiply a matrix over GF(2), given by its columns, with a vector of bits."""
+    chosen = (column for bit, column in enumerate(columns) if bits >> bit & 1)
+    return functools.reduce(operator.xor, chosen, 0)
 
 
 def _around(speech: Speech, tokens: Tokens) -> tuple[bytes, bytes]:

@@ -1,0 +1,1 @@
+"""Benchmarks: whole processes against a very fast mock server, as ratios of one run."""

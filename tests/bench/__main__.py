@@ -1,0 +1,166 @@
+"""Measure the figures that llmwrap promises, and print them beside their goals.
+
+Every figure is a ratio, or stands beside what was measured with it in the same run:
+machines differ, and this one may be busy. Nothing here fails: it reports.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .measure import Ratio, Run, environment, in_turn, mock_server, ratio, run
+from .scripts import READER, SMALLEST, STREAMS
+
+_ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
+_FEW_ROUNDS = max(3, _ROUNDS // 3)
+_TOKENS = 100_000
+_MANY_TOKENS = 1_000_000
+_MIB = 1 << 20
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    goal: str
+    measured: str
+
+
+class Bench:
+    """The programs under measurement and the server they talk to."""
+
+    def __init__(self, server: str, directory: str) -> None:
+        self._server = server
+        self._environ = environment(directory)
+        self._python = sys.executable
+        self._directory = directory
+        self._llmwrap = _program()
+
+    def rows(self) -> Iterator[Row]:
+        """Measure everything, one row after the other."""
+        yield self._version()
+        yield self._one_shot()
+        yield self._first_byte()
+        yield from self._throughput()
+        yield self._many_streams()
+        yield from self._memory()
+
+    def _version(self) -> Row:
+        ours, theirs = self._turns(
+            [[*self._llmwrap, "--version"], [self._python, "-c", "pass"]], _ROUNDS
+        )
+        found = ratio(ours, theirs, _wall)
+        return Row("`--version` over `python3 -c pass`", "<= 1.5", _shown(found))
+
+    def _one_shot(self) -> Row:
+        ours, theirs = self._turns(
+            [self._ask("mock:n=1"), self._script(SMALLEST, "mock:n=1")], _ROUNDS
+        )
+        found = ratio(ours, theirs, _wall)
+        what = "one-shot of one token over the smallest requests script"
+        return Row(what, "<= 1.25", _shown(found))
+
+    def _first_byte(self) -> Row:
+        model = "mock:ttft=50,n=20,itl=1"
+        ours, theirs = self._turns(
+            [self._ask(model), self._script(SMALLEST, model)], _ROUNDS
+        )
+        found = ratio(ours, theirs, lambda run: run.first_byte_s)
+        what = "time to first output byte, server at 50 ms, over that script"
+        return Row(what, "<= 1.15", _shown(found))
+
+    def _throughput(self) -> Iterator[Row]:
+        model = f"mock:n={_TOKENS}"
+        for name, suffix, goal in (("NDJSON", "", 250_000), ("SSE", "/v1", 200_000)):
+            commands = [
+                self._ask(model, suffix),
+                self._script(READER, model, suffix),
+                self._curl(model, suffix),
+            ]
+            ours, reader, curl = self._turns(commands, _FEW_ROUNDS)
+            measured = ", ".join(
+                f"{label} {_rate(runs):,.0f}"
+                for label, runs in (("", ours), ("reader", reader), ("curl", curl))
+            )
+            what = f"tokens/s of 6 bytes to a pipe, whole process, {name}"
+            yield Row(what, f">= {goal:,}", measured.strip())
+
+    def _many_streams(self) -> Row:
+        command = [self._python, "-c", STREAMS, self._server, "64", "100", "10"]
+        ideal_s = 99 * 0.010
+        found = [
+            float(run(command, self._environ).output) / ideal_s
+            for _ in range(_FEW_ROUNDS)
+        ]
+        shown = _shown(
+            Ratio(statistics.median(found), min(found), max(found), len(found))
+        )
+        what = "64 streams at once, 100 tokens 10 ms apart, over the ideal wall time"
+        return Row(what, "<= 1.10", shown)
+
+    def _memory(self) -> Iterator[Row]:
+        one = run(self._ask("mock:n=1"), self._environ).peak_bytes
+        many = run(self._ask(f"mock:n={_MANY_TOKENS}"), self._environ).peak_bytes
+        yield Row("peak memory of a one-shot", "<= 45 MiB", f"{one / _MIB:.1f} MiB")
+        measured = f"{many / one:.2f} ({many / _MIB:.1f} MiB)"
+        yield Row("the same of 1 M tokens, over the one-shot", "<= 1.5", measured)
+
+    def _turns(self, commands: Sequence[Sequence[str]], rounds: int) -> list[list[Run]]:
+        return in_turn(commands, rounds, self._environ)
+
+    def _ask(self, model: str, suffix: str = "") -> list[str]:
+        address = self._server + suffix
+        return [*self._llmwrap, "--base-url", address, "-m", model, "-n", "hi"]
+
+    def _script(self, text: str, model: str, suffix: str = "") -> list[str]:
+        return [self._python, "-c", text, self._server + suffix, model]
+
+    def _curl(self, model: str, suffix: str) -> list[str]:
+        path = "/chat/completions" if suffix else "/api/chat"
+        body = f'{{"model":"{model}","stream":true,"messages":[]}}'
+        curl = shutil.which("curl") or "curl"
+        return [curl, "-sN", self._server + suffix + path, "-d", body]
+
+
+def _program() -> list[str]:
+    installed = Path(sys.executable).with_name("llmwrap")
+    if not installed.exists():
+        raise SystemExit("install llmwrap first: make bench does")
+    return [str(installed)]
+
+
+def _wall(run: Run) -> float:
+    return run.wall_s
+
+
+def _rate(runs: Sequence[Run]) -> float:
+    return _TOKENS / statistics.median(run.wall_s for run in runs)
+
+
+def _shown(found: Ratio) -> str:
+    return (
+        f"{found.median:.2f} [{found.least:.2f} to {found.most:.2f}], n {found.rounds}"
+    )
+
+
+def main(write: Callable[[str], object] = sys.stdout.write) -> None:
+    """Print the table."""
+    write(f"{platform.python_implementation()} {platform.python_version()},")
+    write(f" {os.cpu_count()} cores, {platform.system()} {platform.machine()}\n\n")
+    write("| what | goal | measured: median [least to most], n rounds |\n")
+    write("| --- | --- | --- |\n")
+    with tempfile.TemporaryDirectory() as directory, mock_server() as server:
+        for row in Bench(server, directory).rows():
+            write(f"| {row.what} | {row.goal} | {row.measured} |\n")
+            sys.stdout.flush()
+
+
+main()

@@ -1,0 +1,107 @@
+"""Run whole processes and measure them: wall time, first byte, peak memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+_SOURCE = Path(__file__).with_name("mockllm.c")
+_READ_BYTES = 1 << 16
+
+
+class Run(NamedTuple):
+    """One finished process."""
+
+    wall_s: float
+    first_byte_s: float
+    peak_bytes: int
+    output_bytes: int
+    output: bytes
+
+
+class Ratio(NamedTuple):
+    """A figure over another of the same round: median, least and most of n rounds."""
+
+    median: float
+    least: float
+    most: float
+    rounds: int
+
+
+def environment(home: str) -> dict[str, str]:
+    """Return the environment of measured programs: an empty home, bytecode kept."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "PYTHONPATH")}
+    return {**kept, "HOME": home}
+
+
+def run(command: Sequence[str], environ: dict[str, str]) -> Run:
+    """Run a command with its output to a pipe, and measure it to its end."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ
+    )
+    assert process.stdout is not None
+    first_byte_s, size, kept = 0.0, 0, b""
+    while piece := os.read(process.stdout.fileno(), _READ_BYTES):
+        first_byte_s = first_byte_s or time.perf_counter() - started
+        size += len(piece)
+        kept = kept or piece
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise SystemExit(f"{command[:4]} ended with {process.returncode}")
+    return Run(wall_s, first_byte_s, usage.ru_maxrss * 1024, size, kept)
+
+
+def in_turn(
+    commands: Sequence[Sequence[str]], rounds: int, environ: dict[str, str]
+) -> list[list[Run]]:
+    """Run the commands in turn, after one round that is not counted."""
+    for command in commands:
+        run(command, environ)
+    turns = [[run(command, environ) for command in commands] for _ in range(rounds)]
+    return [list(runs) for runs in zip(*turns, strict=True)]
+
+
+def ratio(
+    ours: Sequence[Run], theirs: Sequence[Run], figure: Callable[[Run], float]
+) -> Ratio:
+    """Return a figure of ours over theirs, round by round."""
+    found = [figure(a) / figure(b) for a, b in zip(ours, theirs, strict=True)]
+    return Ratio(statistics.median(found), min(found), max(found), len(found))
+
+
+@contextmanager
+def mock_server() -> Iterator[str]:
+    """Build and start the mock server; yields its address, ends it by its id."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit("the benchmarks need a C compiler for their mock server")
+    with tempfile.TemporaryDirectory() as directory:
+        program = f"{directory}/mockllm"
+        port_file = Path(directory, "port")
+        subprocess.run([compiler, "-O2", "-o", program, str(_SOURCE)], check=True)
+        process = subprocess.Popen(
+            [program, "--port", "0", "--port-file", str(port_file), "--quiet"],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            until = time.monotonic() + 10
+            while not (port_file.exists() and port_file.read_text().strip()):
+                if time.monotonic() > until or process.poll() is not None:
+                    raise SystemExit("the mock server did not start")
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+        finally:
+            process.terminate()
+            process.wait()

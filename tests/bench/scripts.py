@@ -1,0 +1,55 @@
+"""The smallest scripts that llmwrap is measured against, as program texts."""
+
+SMALLEST = """
+import sys, json, requests
+body = {"model": sys.argv[2], "messages": [{"role": "user", "content": "hi"}]}
+with requests.post(sys.argv[1] + "/api/chat", json=body, stream=True) as reply:
+    for line in reply.iter_lines():
+        sys.stdout.write(json.loads(line)["message"]["content"])
+        sys.stdout.flush()
+"""
+"""One question with requests, the answer written as it comes."""
+
+READER = """
+import sys, json, requests
+is_sse = sys.argv[1].endswith("/v1")
+path = "/chat/completions" if is_sse else "/api/chat"
+body = {"model": sys.argv[2], "stream": True}
+body["messages"] = [{"role": "user", "content": "hi"}]
+with requests.post(sys.argv[1] + path, json=body, stream=True) as reply:
+    tail = b""
+    for piece in reply.raw.stream(65536):
+        *lines, tail = (tail + piece).split(b"\\n")
+        if is_sse:
+            lines = [line[6:] for line in lines if line[:7] == b"data: {"]
+        found = json.loads(b"[" + b",".join(filter(None, lines)) + b"]")
+        if is_sse:
+            texts = [c["choices"][0]["delta"].get("content") or ""
+                     for c in found if c["choices"]]
+        else:
+            texts = [c["message"]["content"] for c in found]
+        sys.stdout.write("".join(texts))
+"""
+"""A reader that takes what the socket has and decodes many lines at a time."""
+
+STREAMS = """
+import sys, time, threading
+from llmwrap import Config, LLMWrapper
+address, count, tokens, gap_ms = sys.argv[1], *map(int, sys.argv[2:5])
+config = Config.load("/dev/null", {"HOME": "/", "OLLAMA_HOST": address})
+streaming = config.streaming._replace(max_concurrent_streams=count)
+wrapper = LLMWrapper(config._replace(streaming=streaming),
+                     environ={"HOME": "/", "OLLAMA_HOST": address})
+model = f"ollama/mock:n={tokens},itl={gap_ms}"
+wrapper.chat("warm", "ollama/mock:n=1")
+started = time.perf_counter()
+def read(answer):
+    for chunk in answer:
+        pass
+threads = [threading.Thread(target=read, args=[wrapper.chat_stream("hi", model)])
+           for _ in range(count)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(time.perf_counter() - started)
+"""
+"""Many streams at once through the library; prints the wall time in seconds."""

@@ -1,0 +1,260 @@
+"""The house keeps its order: floors, doors, threads, what is caught and touched.
+
+Read from the source, so that late imports count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from .runner import ROOT
+
+PACKAGE = ROOT / "llmwrap"
+
+FLOORS = (
+    {"errors", "messages", "units"},
+    {"config", "paths", "log"},
+    {"transport"},
+    {"backends", "metrics", "terminal"},
+    {"streams"},
+    {"engine"},
+    {"wrapper"},
+    {"cli", "__main__"},
+)
+"""What may be imported from below, the ground floor first."""
+
+NEIGHBOURS = {
+    # The configuration is looked for where paths says; paths reads nothing itself.
+    ("config", "paths"),
+    # The launcher is outside of everything else and is imported by nothing.
+    ("__main__", "cli"),
+}
+"""Imports on one floor, each with its reason."""
+
+DOORS = {
+    "argparse": "cli/",
+    "colorama": "terminal/",
+    "markdown_it": "terminal/",
+    "requests": "transport/",
+    "rich": "terminal/",
+    "tomllib": "config/",
+    "urllib3": "transport/",
+    "xllamacpp": "backends/embedded_server.py",
+}
+"""Libraries, and the one place each is imported in."""
+
+DISTRIBUTIONS = {"markdown_it": "markdown-it-py"}
+
+PROCESS_PLACES = {
+    "__main__.py": "answers --version before anything is imported",
+    "backends/embedded_server.py": "is a program of its own, behind us",
+    "cli/context.py": "holds all of it for everybody else",
+    "config/load.py": "the default of the library's Config.load",
+    "paths.py": "the places of this process, where none are handed to it",
+}
+"""Who may touch sys.argv, the standard streams and os.environ."""
+
+THREAD_PLACES = {"streams.py"}
+THREAD_MODULES = {"_thread", "asyncio", "concurrent", "multiprocessing", "queue"}
+
+CATCH_ALL_PLACES = {
+    "cli/main.py": "an unknown error is a bug and ends with status 1",
+    "streams.py": "the worker hands on whatever the iterator raises",
+}
+
+
+class Import(NamedTuple):
+    """One import: the file, the line, and the whole name of what it wants."""
+
+    file: str
+    line: int
+    name: str
+
+    @property
+    def part(self) -> str:
+        """Return the part of the package that imports."""
+        return self.file.partition("/")[0].removesuffix(".py")
+
+    def __str__(self) -> str:
+        return f"llmwrap/{self.file}:{self.line} imports {self.name}"
+
+
+@cache
+def sources() -> dict[str, ast.Module]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in files
+    }
+
+
+@cache
+def imports() -> list[Import]:
+    return [found for file, tree in sources().items() for found in _imports(file, tree)]
+
+
+def _imports(file: str, tree: ast.Module) -> Iterator[Import]:
+    package = ["llmwrap", *file.split("/")[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                # `from . import x` means the module, any other a name in a module.
+                name = start if node.module else f"{start}.{alias.name}"
+                yield Import(file, node.lineno, name)
+
+
+def floor(part: str) -> int:
+    return next(n for n, parts in enumerate(FLOORS) if part in parts)
+
+
+def places(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    for file, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, kinds):
+                yield file, node
+
+
+def where(file: str, node: ast.AST) -> str:
+    return f"llmwrap/{file}:{getattr(node, 'lineno', 0)} {ast.unparse(node)[:60]}"
+
+
+def test_every_part_of_the_house_has_a_floor() -> None:
+    parts = {file.partition("/")[0].removesuffix(".py") for file in sources()}
+
+    assert parts - {"__init__"} == set().union(*FLOORS)
+
+
+def test_every_module_stands_in_contributing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", text))
+
+    modules = {file.rpartition("/")[2] for file in sources()} - {"__init__.py"}
+    assert modules - named == set()
+
+
+def test_imports_point_down_only() -> None:
+    wrong = []
+    for found in imports():
+        wanted = found.name.split(".")
+        if wanted[0] != "llmwrap" or wanted[1:] in ([], ["__version__"]):
+            continue
+        if found.part in ("__init__", wanted[1]):
+            continue
+        is_neighbour = (found.part, wanted[1]) in NEIGHBOURS
+        if floor(wanted[1]) >= floor(found.part) and not is_neighbour:
+            wrong.append(str(found))
+
+    assert wrong == []
+
+
+def test_the_package_itself_imports_nothing_before_it_is_asked() -> None:
+    statements = [
+        node
+        for node in sources()["__init__.py"].body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+    assert [ast.unparse(node) for node in statements] == [
+        "from __future__ import annotations"
+    ]
+
+
+def test_each_foreign_library_has_one_door() -> None:
+    wrong = []
+    for found in imports():
+        top = found.name.partition(".")[0]
+        is_foreign = top not in sys.stdlib_module_names and top != "llmwrap"
+        if not (is_foreign or top in DOORS):
+            continue
+        if not found.file.startswith(DOORS.get(top, "nowhere")):
+            wrong.append(str(found))
+
+    assert wrong == []
+
+
+def test_each_foreign_library_is_declared() -> None:
+    setup = configparser.RawConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = setup["options"]["install_requires"]
+    declared += setup["options.extras_require"]["embedded"]
+    names = set(re.findall(r"^[\w-]+", declared, re.MULTILINE))
+
+    foreign = {found.name.partition(".")[0] for found in imports()} - {"llmwrap"}
+    foreign -= set(sys.stdlib_module_names)
+
+    assert names == {DISTRIBUTIONS.get(name, name) for name in foreign}
+
+
+def test_nothing_but_the_streams_starts_threads() -> None:
+    wrong = [str(i) for i in imports() if i.name.partition(".")[0] in THREAD_MODULES]
+    for file, node in places(ast.Attribute, ast.Name):
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        is_start = name in ("Thread", "Timer", "start_new_thread")
+        if is_start and file not in THREAD_PLACES:
+            wrong.append(where(file, node))
+
+    assert wrong == []
+
+
+def test_the_process_is_touched_in_known_places_only() -> None:
+    touched = {
+        "os": {"environ", "environb", "getenv", "putenv"},
+        "sys": {"argv", "stdin", "stdout", "stderr", "__stdout__", "__stderr__"},
+    }
+    wrong = []
+    for file, node in places(ast.Attribute):
+        assert isinstance(node, ast.Attribute)
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        if node.attr in touched.get(owner, ()) and file not in PROCESS_PLACES:
+            wrong.append(where(file, node))
+    wrong += [str(i) for i in imports() if i.name in ("os.environ", "sys.argv")]
+
+    assert wrong == []
+
+
+def test_nothing_prints_or_reads_lines() -> None:
+    calls = [
+        where(file, node)
+        for file, node in places(ast.Call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("print", "input", "exit", "quit")
+    ]
+
+    assert calls == []
+
+
+def test_everything_is_caught_in_known_places_only() -> None:
+    wrong = []
+    for file, node in places(ast.ExceptHandler):
+        assert isinstance(node, ast.ExceptHandler)
+        names = ast.unparse(node.type) if node.type else "everything"
+        is_wide = re.search(r"\b(everything|Exception|BaseException)\b", names)
+        # Setting things right before it goes on is no catching.
+        goes_on = isinstance(node.body[-1], ast.Raise)
+        if is_wide and not goes_on and file not in CATCH_ALL_PLACES:
+            wrong.append(where(file, node))
+
+    assert wrong == []
+
+
+def test_nothing_is_global_and_nothing_is_imported_with_a_star() -> None:
+    wrong = [where(file, node) for file, node in places(ast.Global)]
+    wrong += [str(found) for found in imports() if found.name.endswith(".*")]
+    for file, node in places(ast.ImportFrom):
+        assert isinstance(node, ast.ImportFrom)
+        if any(alias.name == "*" for alias in node.names):
+            wrong.append(where(file, node))
+
+    assert wrong == []

@@ -1,0 +1,95 @@
+"""A short run imports what it needs and no more: imports are most of its time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .fakeserver import FakeServer
+from .runner import ROOT, Runner
+
+NOT_FOR_HELP = {
+    "asyncio",
+    "colorama",
+    "concurrent",
+    "dataclasses",
+    "email",
+    "http",
+    "importlib.metadata",
+    "inspect",
+    "logging",
+    "markdown_it",
+    "pathlib",
+    "pygments",
+    "requests",
+    "rich",
+    "ssl",
+    "subprocess",
+    "tomllib",
+    "urllib3",
+}
+NOT_FOR_A_PIPE = {
+    "asyncio",
+    "colorama",
+    "concurrent",
+    "markdown_it",
+    "pygments",
+    "rich",
+    "tomllib",
+    "xllamacpp",
+}
+
+LIST_MODULES = """
+import os, sys
+def leave(status):
+    with open({file!r}, "w") as file:
+        file.write("\\n".join(sorted(set(sys.modules) - before)))
+    really_leave(status)
+really_leave, os._exit = os._exit, leave  # how the program ends
+sys.argv = ["llmwrap", *{argv!r}]
+before = set(sys.modules)
+from llmwrap.__main__ import main
+main()
+"""
+
+
+def modules(cli: Runner, tmp_path: Path, *argv: str) -> set[str]:
+    """Return what a run imports beside what Python itself does."""
+    file = tmp_path / "modules"
+    program = LIST_MODULES.format(argv=list(argv), file=str(file))
+    # Without the site: an editable installation imports modules of its own there.
+    places = [str(ROOT), *(path for path in sys.path if "site-packages" in path)]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env=cli.environ({"PYTHONPATH": ":".join(places)}),
+        input=b"Hi",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = set(file.read_text().split())
+    return found | {name.partition(".")[0] for name in found}
+
+
+def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
+    found = modules(cli, tmp_path, "--version") - {"__future__"}
+
+    assert found == {"llmwrap", "llmwrap.__main__"}
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["ask", "--help"], ["doctor", "--help"]])
+def test_help_imports_nothing_heavy(
+    cli: Runner, tmp_path: Path, argv: list[str]
+) -> None:
+    assert modules(cli, tmp_path, *argv) & NOT_FOR_HELP == set()
+
+
+def test_an_answer_on_a_pipe_imports_nothing_for_terminals(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = ["--base-url", server.url, "-m", "alpha", "Hello"]
+
+    assert modules(cli, tmp_path, *argv) & NOT_FOR_A_PIPE == set()
