@@ -1,0 +1,70 @@
+"""Colour of the labels and of the reasoning on stderr.
+
+Not for: the answer, which `markdown` renders. Floor F3. colorama is imported
+only when colour is on, and nothing else ever: an error line on a pipe must not
+pay for either.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # importing typing would cost more than this whole module
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    ColorMode = Literal["auto", "always", "never"]
+    Label = Literal["error", "warning", "note", "reasoning"]
+
+
+def wants_color(mode: ColorMode, is_tty: bool, environ: Mapping[str, str]) -> bool:
+    """Decide whether a stream gets colour.
+
+    `always` and `never` win over the environment, as an option should; `auto`
+    wants a terminal that is not dumb, and no NO_COLOR.
+
+    See: no-color.org (set and not empty).
+    """
+    if mode != "auto":
+        return mode == "always"
+    return is_tty and not environ.get("NO_COLOR") and environ.get("TERM", "") != "dumb"
+
+
+def prepare_console() -> None:
+    """Make a Windows console understand escape sequences; elsewhere do nothing.
+
+    Call it once, before the first coloured or redrawn output.
+    """
+    if sys.platform == "win32":
+        from colorama import just_fix_windows_console
+
+        just_fix_windows_console()
+
+
+class Palette:
+    """The colours of one stream; may be shared between threads.
+
+    Made with `color` off it returns every text as it is.
+    """
+
+    __slots__ = ("_codes", "_reset")
+
+    def __init__(self, *, color: bool) -> None:
+        self._codes: dict[Label, str] = {}
+        self._reset = ""
+        if color:
+            from colorama import Fore, Style
+
+            self._reset = str(Style.RESET_ALL)
+            self._codes = {
+                "error": f"{Style.BRIGHT}{Fore.RED}",
+                "warning": f"{Style.BRIGHT}{Fore.YELLOW}",
+                "note": f"{Style.BRIGHT}{Fore.CYAN}",
+                "reasoning": f"{Style.DIM}",
+            }
+
+    def paint(self, label: Label, text: str) -> str:
+        """Return `text` in the colour of `label`; sanitise it before, not after."""
+        code = self._codes.get(label, "")
+        return f"{code}{text}{self._reset}" if code and text else text
