@@ -54,6 +54,11 @@ class Stream:
         """Tell whether the worker has left the iterator."""
         return self._has_ended
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Tell whether the reader has left."""
+        return self._is_abandoned
+
     def next_chunk(self, timeout_s: float | None = None) -> Chunk:
         """Return the next chunk, waiting for it if need be.
 
