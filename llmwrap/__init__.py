@@ -46,14 +46,16 @@ _HOMES = {
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  the names of _HOMES
 
+# Type checkers would take any name for a good one if they saw this.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> object:
-    """Return a public name, importing its module at the first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'llmwrap' has no attribute '{name}'")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        """Return a public name, importing its module at the first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'llmwrap' has no attribute '{name}'")
+        from importlib import import_module
 
-    module = import_module(f".{_HOMES[name]}", __name__)
-    value: object = getattr(module, name.removeprefix("Enhanced"))
-    globals()[name] = value
-    return value
+        module = import_module(f".{_HOMES[name]}", __name__)
+        value: object = getattr(module, name.removeprefix("Enhanced"))
+        globals()[name] = value
+        return value

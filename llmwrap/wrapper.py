@@ -9,6 +9,7 @@ from .config import Config
 from .engine import Answer, Choice, Engine
 from .engine.prompting import checked_image, read_input
 from .engine.sampling import with_options
+from .errors import UsageError
 from .log import SILENT, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
 from .paths import process_environ
@@ -61,9 +62,10 @@ class LLMWrapper:
         """Ask and return the whole answer; its `str()` is the text.
 
         `prompt` is a question, or the messages of a conversation. `model` may name
-        the backend too: `lmstudio/NAME`. `images` are paths, the bytes of files, or
-        Image values, and go with the last message. `options` are the server's own
-        (`num_ctx`). Raises: the errors of llmwrap.errors.
+        the backend too: `lmstudio/NAME`. `system` None is the configured one, the
+        empty string none. `images` are paths, the bytes of files, or Image values,
+        and go with the last message. `options` are the server's own (`num_ctx`).
+        Raises: the errors of llmwrap.errors.
         """
         answer = self.chat_stream(
             prompt,
@@ -91,13 +93,15 @@ class LLMWrapper:
         """Ask and return the answer under way: iterate it for its chunks.
 
         Arguments are those of `chat`. Use it in a `with` block: leaving it early
-        ends the request on the wire. Raises: ConfigError, UnreachableError,
-        RefusedError, LimitError; later errors come where the answer is read.
+        ends the request on the wire. Raises: UsageError, ConfigError,
+        UnreachableError, RefusedError, LimitError; later errors come where the answer
+        is read.
         """
         defaults = self.config.defaults
+        system = defaults.system if system is None else system
         request = Request(
             model=model or "",
-            messages=self._messages(prompt, system or defaults.system, images),
+            messages=self._messages(prompt, system, images),
             sampling=with_options(sampling, options, defaults.options),
             think=think,
         )
@@ -111,6 +115,8 @@ class LLMWrapper:
     ) -> tuple[Message, ...]:
         if isinstance(prompt, str):
             prompt = [Message("user", prompt)]
+        if not (prompt and (prompt[-1].content or prompt[-1].images or images)):
+            raise UsageError("there is nothing to ask")
         *earlier, last = prompt
         if images:
             checked = tuple(self._image(image) for image in images)

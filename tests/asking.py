@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from llmwrap import Config, LLMWrapper
+
 from .fakeserver import FakeServer, ReceivedRequest
-from .runner import Result, Runner
+from .runner import Home, Result, Runner
 
 
 class Dialect(NamedTuple):
@@ -22,6 +24,13 @@ class Dialect(NamedTuple):
 OLLAMA = Dialect("ollama", "", "/api/chat")
 OPENAI = Dialect("openai", "/v1", "/v1/chat/completions")
 DIALECTS = (OLLAMA, OPENAI)
+
+_TABLE = """
+[defaults]
+model = "alpha:latest"
+[backends.{name}]
+base_url = "{url}"
+"""
 
 
 def ask(
@@ -70,3 +79,12 @@ def error(result: Result) -> str:
     """Return the one error line."""
     (line,) = lines(result, "error")
     return line
+
+
+def wrapped(
+    home: Home, server: FakeServer, dialect: Dialect = OLLAMA, more: str = ""
+) -> LLMWrapper:
+    """Return a wrapper that asks the server's model alpha."""
+    table = _TABLE.format(name=dialect.name, url=server.url + dialect.suffix)
+    file = home.configure(table + more)
+    return LLMWrapper(Config.load(file, home.environ), environ=home.environ)

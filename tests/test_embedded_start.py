@@ -101,11 +101,9 @@ def test_those_who_wait_for_a_start_share_its_failure(world: World) -> None:
 
     errors = [process.communicate(timeout=LONG_S)[1] for process in asking]
 
-    last_lines = {text.rstrip().rpartition(b"\n")[2].decode() for text in errors}
-    assert last_lines == {
-        "llmwrap.errors.BackendFailedError: the embedded server cannot load"
-        f" 'model.gguf': no memory; '{world.place.log}' has the details"
-    }
+    expected = b"BackendFailedError: the embedded server cannot load 'model.gguf': no "
+    last_lines = [text.rstrip().rpartition(b"\n")[2] for text in errors]
+    assert [expected in line for line in last_lines] == [True] * 3, last_lines
 
 
 def test_a_process_that_aborts_while_loading_is_reported(world: World) -> None:

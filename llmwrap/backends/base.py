@@ -148,6 +148,7 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Close what is open; the backend is not used again."""
+        return  # explicit, or mypy takes the method for abstract
 
 
 BackendFactory = Callable[[BackendSettings], Backend]

@@ -191,7 +191,7 @@ def backend_settings(
     if backend.api_key_env or backend.api_key_file:
         found = read_api_key(backend, environ)
     key = found.key.reveal() if found.key else None
-    if key is None and backend.base_url == _openai_address(environ):
+    if key is None and backend.base_url and _is_openai_address(backend, environ):
         key = environ.get("OPENAI_API_KEY") or None
     if key is None and is_first_choice and config.api_key:
         key = config.api_key.reveal()
@@ -229,6 +229,13 @@ def patience(
         retries=backend.retry_attempts if retries is None else retries,
         retry_delay_s=_or(choice.retry_delay_s, _FIRST_RETRY_S),
     )
+
+
+def _is_openai_address(backend: BackendConfig, environ: Mapping[str, str]) -> bool:
+    try:
+        return backend.base_url == _openai_address(environ)
+    except ConfigError:
+        return False  # It is somebody else's trouble when another backend is asked.
 
 
 def _openai_address(environ: Mapping[str, str]) -> str | None:
