@@ -7,16 +7,20 @@ import http.client
 import json
 import os
 import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from llmwrap.backends import embedded_server
 from llmwrap.backends.embedded_process import (
     EmbeddedServer,
     running_servers,
 )
+from llmwrap.backends.embedded_server import Settings
 from llmwrap.backends.embedded_state import (
     is_alive,
     write_state,
@@ -32,7 +36,9 @@ from .embedded_world import (
     stale_state,
     stranger,
     wait_until,
+    write_stale_state,
 )
+from .fakellama import xllamacpp
 
 REAL_MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")
 needs_real_model = pytest.mark.skipif(
@@ -110,6 +116,101 @@ def test_sigterm_ends_a_server_and_its_state(world: World) -> None:
 
     wait_until(lambda: not is_running(server.pid))
     assert not os.path.exists(world.place.state)
+
+
+def settings_for(world: World, *, size_bytes: int | None = None) -> Settings:
+    """Return the settings of a server for the world's model."""
+    state = stale_state(world, 1 << 22, 1)
+    model = state.model
+    if size_bytes is not None:
+        model = model._replace(size_bytes=size_bytes)
+    return Settings(state.start_id, "the key", LONG_S, 3, model, world.place)
+
+
+def parameters_of(world: World, *, size_bytes: int | None = None) -> Any:
+    return embedded_server._parameters(
+        xllamacpp, settings_for(world, size_bytes=size_bytes)
+    )
+
+
+def write_model(world: World, *, context_tokens: int) -> None:
+    key = b"llama.context_length"
+    world.model.write_bytes(
+        struct.pack("<4sIQQQ", b"GGUF", 3, 0, 1, len(key))
+        + key
+        + struct.pack("<II", 4, context_tokens)
+    )
+
+
+def test_the_context_is_as_long_as_the_model_was_trained_for(world: World) -> None:
+    write_model(world, context_tokens=2048)
+
+    parameters = parameters_of(world)
+
+    assert parameters.n_parallel == 2
+    assert parameters.n_ctx == 2 * 2048
+
+
+@pytest.mark.parametrize("trained", [131_072, 0])
+def test_the_context_is_bounded(world: World, trained: int) -> None:
+    if trained:
+        write_model(world, context_tokens=trained)
+
+    assert parameters_of(world).n_ctx == 2 * 8192
+
+
+def test_a_large_model_answers_one_question_at_a_time(world: World) -> None:
+    parameters = parameters_of(world, size_bytes=5 << 30)
+
+    assert (parameters.n_parallel, parameters.n_ctx) == (1, 8192)
+
+
+def test_only_loopback_and_only_the_key_open_the_server(world: World) -> None:
+    parameters = parameters_of(world)
+
+    assert parameters.hostnames == ["127.0.0.1"]
+    assert parameters.port == 0
+    assert parameters.api_keys == ["the key"]
+    assert parameters.model_alias == {"model"}
+    assert not parameters.ui
+
+
+def retired(world: World, *, touched: int | None = None) -> bool:
+    """Have a server that is idle end, and return whether it may."""
+    server = xllamacpp.Server(parameters_of(world))
+    if touched is None:
+        touched = os.stat(world.place.state).st_mtime_ns
+    try:
+        return embedded_server._retire(server, world.place, touched)
+    finally:
+        server.close()
+
+
+def test_a_server_that_ends_is_not_to_be_found(world: World) -> None:
+    write_stale_state(world, 1 << 22, 1)
+
+    assert retired(world)
+
+    assert not os.path.exists(world.place.state)
+
+
+def test_a_server_that_was_just_wanted_does_not_end(world: World) -> None:
+    write_stale_state(world, 1 << 22, 1)
+
+    assert not retired(world, touched=1)
+
+    assert os.path.exists(world.place.state)
+    assert not os.path.exists(world.place.hidden)
+
+
+def test_a_server_that_was_just_asked_does_not_end(world: World) -> None:
+    (world.directory / "busy").touch()
+    world.behave(busy=str(world.directory / "busy"))
+    write_stale_state(world, 1 << 22, 1)
+
+    assert not retired(world)
+
+    assert os.path.exists(world.place.state)
 
 
 def _ask(server: EmbeddedServer, key: str, max_tokens: int = 8) -> tuple[int, bytes]:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmwrap.errors import LimitError, ProtocolError
+from llmwrap.transport.chunking import Dechunker
 from llmwrap.transport.framing import (
-    Dechunker,
     Event,
     EventDecoder,
     LineDecoder,

@@ -22,14 +22,16 @@ def start_failure(
     model: ModelFile, place: Place, wait_status: int | None = None
 ) -> Failure:
     """Return why a server did not start, as far as its log and its end tell."""
-    name = os.path.basename(model.path)
-    reason = _reason_in_log(place.log)
+    reasons = [_reason_in_log(place.log)]
     if wait_status is not None and os.WIFSIGNALED(wait_status):
-        name_of_signal = signal.strsignal(os.WTERMSIG(wait_status))
-        reason = f"{reason} (ended by a signal: {name_of_signal})"
+        number = os.WTERMSIG(wait_status)
+        reasons.append(f"ended by a signal: {signal.strsignal(number)}")
+        if number == signal.SIGKILL:
+            reasons.append("which is how a kernel short of memory ends a process")
+    reason = ", ".join(filter(None, reasons)) or "it ended without a word"
     return Failure(
         "backend_failed",
-        f"the embedded server cannot load '{name}': {reason}",
+        f"the embedded server cannot load '{os.path.basename(model.path)}': {reason}",
         f"'{place.log}' has the details",
     )
 
@@ -40,7 +42,7 @@ def _reason_in_log(path: str) -> str:
         with open(path, "rb") as log:
             text = log.read(_LOG_START_BYTES).decode("utf-8", "replace")
     except OSError:
-        text = ""
+        return ""
     lines = [line for line in text.split("\n") if line.strip()]
-    found = _LOG_ERROR.findall(text)[:1] or lines[-1:] or ["it ended without a word"]
-    return "".join(c if c.isprintable() else " " for c in found[0]).strip()[:300]
+    found = "".join(_LOG_ERROR.findall(text)[:1] or lines[-1:])
+    return "".join(c if c.isprintable() else " " for c in found).strip()[:300]

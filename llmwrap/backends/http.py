@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from ..errors import ProtocolError
 from ..messages import Json, Request
 from ..transport.cancel import CancelToken
-from ..transport.client import ByteStream, Endpoint, HttpClient
+from ..transport.client import ByteStream, HttpClient
+from ..transport.endpoint import Endpoint
 from ..transport.framing import parse_json
 from .base import Backend, BackendSettings, WireRequest
 from .replies import ErrorReader, server_error

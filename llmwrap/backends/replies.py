@@ -18,7 +18,8 @@ from ..errors import (
     RefusedError,
 )
 from ..messages import Json
-from ..transport.client import ByteStream, Endpoint
+from ..transport.client import ByteStream
+from ..transport.endpoint import Endpoint
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
 _STATUS_HINTS = {

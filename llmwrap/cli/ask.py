@@ -74,12 +74,9 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         elif args.output is None:
             _show(args, stage, session, engine, request, stage.context.stdout.write)
         else:
-            file = AtomicFile(args.output, until=stage.context.stdout.until)
-            try:
+            with AtomicFile(args.output, until=stage.context.stdout.until) as file:
                 _show(args, stage, session, engine, request, file.write)
                 file.commit()
-            finally:
-                file.discard()
 
 
 def _show(

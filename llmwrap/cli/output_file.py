@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from typing import Self
 
 from ..errors import DeadlineError, OutputError
 from ..terminal.sanitize import visible
@@ -24,13 +25,13 @@ _DESCRIPTOR_PLACES = ("/dev/fd/", "/dev/stderr", "/dev/stdout", "/proc/")
 class AtomicFile:
     """A file that gets its name when it is complete.
 
-    Made before anything is asked, so that a name that cannot be written costs no
-    answer. `until` is when writing to a reader gives up, on the monotonic clock.
-    Belongs to one thread.
+    A context manager: entered before anything is asked, so that a name that cannot
+    be written costs no answer. `until` is when writing to a reader gives up, on the
+    monotonic clock. Belongs to one thread.
     """
 
     def __init__(self, path: str, *, until: float | None = None) -> None:
-        """Make the temporary file. Raises: OutputError."""
+        """Look what is there, and change nothing. Raises: OutputError."""
         self._shown = path
         self._until = until
         self._parts: list[bytes] = []
@@ -46,8 +47,20 @@ class AtomicFile:
             self._mode = stat.S_IFREG | (0o666 & ~_umask())
         if stat.S_ISDIR(self._mode):
             raise OutputError(f"cannot write '{path}': it is a directory")
-        if stat.S_ISREG(self._mode) and not is_descriptor:
-            self._temporary = self._make()
+        self._is_replaced = stat.S_ISREG(self._mode) and not is_descriptor
+
+    def __enter__(self) -> Self:
+        """Make the temporary file. Raises: OutputError."""
+        try:
+            if self._is_replaced:
+                self._make()
+        except BaseException:
+            self.discard()  # A signal may strike right behind the call that made it.
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.discard()
 
     def write(self, data: bytes) -> None:
         """Take a piece."""
@@ -82,16 +95,16 @@ class AtomicFile:
                 pass  # Nothing else can be done about it, and the answer matters more.
             self._temporary = None
 
-    def _make(self) -> str:
+    def _make(self) -> None:
         directory, name = os.path.split(self._path)
         # 40 characters, of four bytes at most: a name may have 255 bytes.
-        temporary = os.path.join(directory, f".{name[:40]}.{os.urandom(4).hex()}")
+        unique = f".{name[:40]}.{os.urandom(4).hex()}"
+        self._temporary = os.path.join(directory, unique)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            os.close(os.open(temporary, flags, 0o600))
+            os.close(os.open(self._temporary, flags, 0o600))
         except OSError as error:
             raise self._error(error) from error
-        return temporary
 
     def _write_through(self, data: bytes) -> None:
         number = self._opened()

@@ -89,6 +89,16 @@ class Splitter:
             raise ValueError("nothing is open that could be cut")
         return self._leaf.cut(size)
 
+    def end_table(self) -> None:
+        """Make the last row of the open table the beginning of a paragraph."""
+        leaf = self._leaf
+        if leaf is None or leaf.kind != "table":
+            raise ValueError("no table is open")
+        rows, _, row = leaf.text.rpartition("\n")
+        leaf.text = rows
+        self._close_leaf()
+        self._leaf = self._new_leaf("paragraph", row)
+
     def _guess(self, line: Line) -> Block:
         path = [*self._path[: line.depth], *line.new]
         is_inside = line.depth == len(self._path)

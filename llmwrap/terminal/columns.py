@@ -67,16 +67,19 @@ def row_cells(row: str, count: int) -> list[str]:
     return found + [""] * (count - len(found))
 
 
-def table_height(rows: Sequence[str], width: int) -> int:
-    """Return how many rows of the screen `rows` take.
+def guessed_widths(rows: Sequence[str], width: int) -> tuple[int, ...]:
+    """Return the widths of the columns as far as the source of the rows tells.
 
-    Told from their source, which is seldom shorter than what is shown of it.
+    It is seldom shorter than what will be shown of it.
     """
-    count = max(len(cells(row)) for row in rows)
+    count = len(cells(rows[0]))
     table = [row_cells(row, count) for row in rows]
-    wanted = [max(cell_len(row[i]) for row in table) for i in range(count)]
-    widths = fitted(wanted, width)
+    return fitted([max(cell_len(row[i]) for row in table) for i in range(count)], width)
+
+
+def height(rows: Sequence[str], widths: Sequence[int]) -> int:
+    """Return how many rows of the screen `rows` take in columns of these widths."""
     return sum(
-        1 + max(len(breaks(cell, widths[i])) for i, cell in enumerate(row))
-        for row in table
+        1 + max(len(breaks(cell, widths[i])) for i, cell in enumerate(cells))
+        for cells in (row_cells(row, len(widths)) for row in rows)
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 
 from .blocks import Splitter
-from .columns import is_tabular, table_height
+from .columns import guessed_widths, height, is_tabular
 from .leaf import Block
 from .prefix import code_indent, text_width
 from .wrap import Gauge, fold
@@ -39,6 +39,7 @@ class Fitter:
         self._since_look = 0
         self._is_tabular = False
         self._table_lines = 0
+        self._widths: tuple[int, ...] = ()  # of a table of which a part was cut off
 
     @property
     def open(self) -> Block | None:
@@ -90,17 +91,25 @@ class Fitter:
     def _has_columns(self, block: Block, room: int) -> bool:
         if block.joint != "cut":
             self._is_tabular = is_tabular(block.text.partition("\n")[0], room)
+            self._widths = ()
         return self._is_tabular
 
     def _table_cut(self, text: str, room: int, limit: int) -> int:
-        lines = text.split("\n")
-        if len(lines) == self._table_lines:
+        """Return where to cut a table: above its last row.
+
+        A row that is too high by itself is no longer part of the table.
+        """
+        rows = text.split("\n")
+        if len(rows) == self._table_lines and len(rows[-1]) <= room:
             return 0  # looked at when this row began
-        self._table_lines = len(lines)
-        if len(lines) < 2 or table_height(lines[:-1], room) <= limit:
+        self._table_lines = len(rows)
+        widths = self._widths or guessed_widths(rows, room)
+        if height(rows, widths) <= limit:
             return 0
-        self._table_lines = 1
-        return len(text) - len(lines[-1])
+        if len(rows) == 1:
+            self._splitter.end_table()
+        self._widths = widths
+        return len(text) - len(rows[-1])
 
 
 def _text_cut(text: str) -> int:

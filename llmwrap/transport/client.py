@@ -17,55 +17,27 @@ import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import requests
 import urllib3.exceptions
 
 from .. import __version__
 from ..errors import (
-    UNLIMITED,
-    ConfigError,
     DeadlineError,
     IncompleteError,
     LimitError,
     LLMWrapError,
-    ProtocolError,
     UnreachableError,
 )
-from ..units import format_duration, format_size
+from ..units import format_size
 from .cancel import CancelToken
+from .chunking import Dechunker
 from .connections import CancellableAdapter, Exchange, exchange_of
-from .framing import Dechunker
+from .endpoint import Endpoint
+from .faults import connect_error, read_error
 
 _READ_BYTES = 64 * 1024
 _DRAIN_S = 0.01
-
-
-class Endpoint(NamedTuple):
-    """Where and how to reach one server; `name` is the backend's, for messages.
-
-    `silence_s` is the longest silence of the socket. `body_limit_bytes` bounds a body
-    that is no stream. `pool_size` is how many connections are kept; `is_reused` False
-    says that no second request will follow, so nothing is done to keep one alive.
-    """
-
-    name: str
-    base_url: str
-    api_key: str | None = None
-    connect_timeout_s: float = 5.0
-    silence_s: float = 300.0
-    proxy: str | None = None
-    ca_bundle: str | None = None
-    body_limit_bytes: int = 64 << 20
-    pool_size: int = 10
-    is_reused: bool = True
-
-    def __repr__(self) -> str:
-        return f"Endpoint({self.name!r}, {self.base_url!r})"
-
-    def __str__(self) -> str:
-        return f"{self.name} at {self.base_url}"
 
 
 class HttpClient:
@@ -149,7 +121,7 @@ class HttpClient:
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
             # requests' own exceptions are OSErrors.
             exchange.cancel.check()
-            raise _connect_error(endpoint, error) from error
+            raise connect_error(endpoint, error) from error
 
 
 class ByteStream:
@@ -282,7 +254,7 @@ class ByteStream:
             ValueError,
         ) as error:
             self._cancel.check()
-            raise _read_error(self._endpoint, error) from error
+            raise read_error(self._endpoint, error) from error
         if self._cancel.is_cancelled:
             self._cancel.check()
 
@@ -302,106 +274,3 @@ def _chunked_reader(raw: urllib3.BaseHTTPResponse) -> http.client.HTTPResponse |
     ):
         return below
     return None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return the innermost error: the one that says what happened."""
-    seen = {id(error)}
-    while True:
-        inner = error.__cause__ or error.__context__
-        for argument in (getattr(error, "reason", None), *error.args):
-            if isinstance(argument, BaseException):
-                inner = argument
-        if inner is None or id(inner) in seen:
-            return error
-        seen.add(id(inner))
-        error = inner
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    found = [error]
-    for parent in found:
-        inner = [parent.__cause__, parent.__context__, *parent.args]
-        inner.append(getattr(parent, "reason", None))
-        found += [e for e in inner if isinstance(e, BaseException) and e not in found]
-    return found
-
-
-def _connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
-    """Return our error for a request that got no response headers."""
-    causes = _causes(error)
-
-    def is_any(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    within = format_duration(endpoint.connect_timeout_s)
-    # urllib3 2.8 derives NewConnectionError from ConnectTimeoutError.
-    is_new = is_any(urllib3.exceptions.NewConnectionError)
-    if is_any(urllib3.exceptions.ConnectTimeoutError) and not is_new:
-        return DeadlineError(
-            f"cannot connect to {endpoint} within {within}",
-            hint="is the address right? --connect-timeout waits longer",
-        )
-    if is_any(urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return DeadlineError(
-            f"{endpoint} sent nothing for {format_duration(endpoint.silence_s)}"
-        )
-    if is_any(urllib3.exceptions.NameResolutionError):
-        return UnreachableError(
-            f"cannot reach {endpoint}: the host name is not known",
-            hint="check the address",
-        )
-    if is_any(urllib3.exceptions.ProxyError):
-        return UnreachableError(
-            f"cannot reach {endpoint}: the proxy {endpoint.proxy} does not work",
-            retries_allowed=UNLIMITED,
-        )
-    if is_any(urllib3.exceptions.SSLError):
-        return UnreachableError(
-            f"cannot reach {endpoint}: TLS: {_cause(error)}",
-            hint="ca_bundle names the certificates to trust",
-        )
-    if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-        return ConfigError(f"'{endpoint.base_url}' is no usable address")
-    return _lost_error(endpoint, error, causes)
-
-
-def _lost_error(
-    endpoint: Endpoint, error: Exception, causes: list[BaseException]
-) -> LLMWrapError:
-    for cause in causes:
-        if isinstance(cause, ConnectionRefusedError):
-            return UnreachableError(
-                f"cannot reach {endpoint}: connection refused",
-                hint="is the server running? 'llmwrap doctor' looks closer",
-                retries_allowed=UNLIMITED,
-            )
-        if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
-            return UnreachableError(
-                f"{endpoint} closed the connection before it answered",
-                retries_allowed=UNLIMITED,
-            )
-    for cause in causes:
-        if isinstance(cause, http.client.HTTPException):
-            return ProtocolError(f"{endpoint} did not answer in HTTP: {cause!r:.100}")
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.strerror:
-            return UnreachableError(f"cannot reach {endpoint}: {cause.strerror}")
-    if isinstance(error, ValueError):
-        return ConfigError(f"'{endpoint.base_url}' is no usable address: {error}")
-    return UnreachableError(f"cannot reach {endpoint}: {_cause(error)}")
-
-
-def _read_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
-    """Return our error for a body that could not be read to its end."""
-    causes = _causes(error)
-    if any(
-        isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError)
-        for cause in causes
-    ):
-        return DeadlineError(f"{endpoint} fell silent in the middle of its reply")
-    if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
-        return ProtocolError(f"the compression of {endpoint}'s reply is broken")
-    return IncompleteError(
-        f"{endpoint} closed the connection in the middle of its reply"
-    )

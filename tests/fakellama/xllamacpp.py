@@ -53,6 +53,11 @@ class Server:
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         self.listening_address = f"http://127.0.0.1:{self._http.server_address[1]}"
 
+    def close(self) -> None:
+        """End it; the real one ends with its process."""
+        self._http.shutdown()
+        self._http.server_close()
+
     def handle_metrics(self) -> str:
         _append(self._behaviour.get("looks"), ".")
         busy = os.path.exists(self._behaviour.get("busy", ""))

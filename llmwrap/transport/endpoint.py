@@ -1,0 +1,31 @@
+"""Where a server is, and how to reach it. Floor F2."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """Where and how to reach one server; `name` is the backend's, for messages.
+
+    `silence_s` is the longest silence of the socket. `body_limit_bytes` bounds a body
+    that is no stream. `pool_size` is how many connections are kept; `is_reused` False
+    says that no second request will follow, so nothing is done to keep one alive.
+    """
+
+    name: str
+    base_url: str
+    api_key: str | None = None
+    connect_timeout_s: float = 5.0
+    silence_s: float = 300.0
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    body_limit_bytes: int = 64 << 20
+    pool_size: int = 10
+    is_reused: bool = True
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r}, {self.base_url!r})"
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.base_url}"

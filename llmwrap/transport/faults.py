@@ -1,0 +1,130 @@
+"""What went wrong on the wire, as our errors. Floor F2.
+
+requests wraps urllib3's errors, which wrap those of http.client and of the operating
+system, in other ways from version to version; so the whole chain is looked at, and
+the most telling link of it wins.
+"""
+
+from __future__ import annotations
+
+import http.client
+
+import requests
+import urllib3.exceptions
+
+from ..config import mask_secrets
+from ..errors import (
+    UNLIMITED,
+    ConfigError,
+    DeadlineError,
+    IncompleteError,
+    LLMWrapError,
+    ProtocolError,
+    UnreachableError,
+)
+from ..units import format_duration
+from .endpoint import Endpoint
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the innermost error: the one that says what happened."""
+    seen = {id(error)}
+    while True:
+        inner = error.__cause__ or error.__context__
+        for argument in (getattr(error, "reason", None), *error.args):
+            if isinstance(argument, BaseException):
+                inner = argument
+        if inner is None or id(inner) in seen:
+            return error
+        seen.add(id(inner))
+        error = inner
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found = [error]
+    for parent in found:
+        inner = [parent.__cause__, parent.__context__, *parent.args]
+        inner.append(getattr(parent, "reason", None))
+        found += [e for e in inner if isinstance(e, BaseException) and e not in found]
+    return found
+
+
+def connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
+    """Return our error for a request that got no response headers."""
+    causes = _causes(error)
+
+    def is_any(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    within = format_duration(endpoint.connect_timeout_s)
+    # urllib3 2.8 derives NewConnectionError from ConnectTimeoutError.
+    is_new = is_any(urllib3.exceptions.NewConnectionError)
+    if is_any(urllib3.exceptions.ConnectTimeoutError) and not is_new:
+        return DeadlineError(
+            f"cannot connect to {endpoint} within {within}",
+            hint="is the address right? --connect-timeout waits longer",
+        )
+    if is_any(urllib3.exceptions.ReadTimeoutError, TimeoutError):
+        return DeadlineError(
+            f"{endpoint} sent nothing for {format_duration(endpoint.silence_s)}"
+        )
+    if is_any(urllib3.exceptions.NameResolutionError):
+        return UnreachableError(
+            f"cannot reach {endpoint}: the host name is not known",
+            hint="check the address",
+        )
+    if is_any(urllib3.exceptions.ProxyError):
+        proxy = mask_secrets(endpoint.proxy or "")
+        return UnreachableError(
+            f"cannot reach {endpoint}: the proxy {proxy} does not work",
+            retries_allowed=UNLIMITED,
+        )
+    if is_any(urllib3.exceptions.SSLError):
+        return UnreachableError(
+            f"cannot reach {endpoint}: TLS: {_cause(error)}",
+            hint="ca_bundle names the certificates to trust",
+        )
+    if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        return ConfigError(f"'{endpoint.base_url}' is no usable address")
+    return _lost_error(endpoint, error, causes)
+
+
+def _lost_error(
+    endpoint: Endpoint, error: Exception, causes: list[BaseException]
+) -> LLMWrapError:
+    for cause in causes:
+        if isinstance(cause, ConnectionRefusedError):
+            return UnreachableError(
+                f"cannot reach {endpoint}: connection refused",
+                hint="is the server running? 'llmwrap doctor' looks closer",
+                retries_allowed=UNLIMITED,
+            )
+        if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
+            return UnreachableError(
+                f"{endpoint} closed the connection before it answered",
+                retries_allowed=UNLIMITED,
+            )
+    for cause in causes:
+        if isinstance(cause, http.client.HTTPException):
+            return ProtocolError(f"{endpoint} did not answer in HTTP: {cause!r:.100}")
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return UnreachableError(f"cannot reach {endpoint}: {cause.strerror}")
+    if isinstance(error, ValueError):
+        return ConfigError(f"'{endpoint.base_url}' is no usable address: {error}")
+    return UnreachableError(f"cannot reach {endpoint}: {_cause(error)}")
+
+
+def read_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
+    """Return our error for a body that could not be read to its end."""
+    causes = _causes(error)
+    if any(
+        isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError)
+        for cause in causes
+    ):
+        return DeadlineError(f"{endpoint} fell silent in the middle of its reply")
+    if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
+        return ProtocolError(f"the compression of {endpoint}'s reply is broken")
+    return IncompleteError(
+        f"{endpoint} closed the connection in the middle of its reply"
+    )
