@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from .errors import LLMWrapError
@@ -21,6 +22,7 @@ JOIN_S = 0.5
 _QUEUED_CHARACTERS = 1 << 20
 
 T = TypeVar("T")
+_Item = tuple[float, Chunk]  # when it arrived, and the chunk
 Source = Callable[[], Iterator[Chunk]]
 
 
@@ -31,28 +33,35 @@ class StreamEnded(Exception):
 class Stream:
     """One running iterator, read by one thread.
 
-    `next_chunk` is for that thread alone; `cancel` and `join` may come from any. What
-    the worker raised is raised where the stream is read, after every chunk before it.
+    `next_chunk` and `wait` are for that thread alone; `cancel` and `join` may come
+    from any. What the worker raised is raised where the stream is read, after every
+    chunk before it.
     """
 
     def __init__(self, source: Source, cancel: CancelToken, buffer_size: int) -> None:
         self._source = source
         self._cancel = cancel
         self._buffer_size = buffer_size
-        self._changed = threading.Condition()
-        self._chunks: deque[tuple[float, Chunk]] = deque()
+        # The queue hands chunks over without Python-level waiting, which would cost
+        # more than all else once many streams run; it has no bound, so the counts
+        # below make one, and the worker waits only when it is reached.
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._ahead: list[_Item | None] = []
         self.arrived_at = 0.0
         """When the worker had the chunk that was read last (monotonic clock)."""
+        self._room = threading.Condition()
+        self._queued = 0
         self._deltas = 0
         self._characters = 0
-        self._error: BaseException | None = None
-        self._has_ended = False
+        self._is_worker_waiting = False
         self._is_abandoned = False
+        self._error: BaseException | None = None
+        self._ended = threading.Event()
 
     @property
     def has_ended(self) -> bool:
         """Tell whether the worker has left the iterator."""
-        return self._has_ended
+        return self._ended.is_set()
 
     @property
     def is_cancelled(self) -> bool:
@@ -65,82 +74,73 @@ class Stream:
         Raises: StreamEnded at the end, TimeoutError after `timeout_s`, and what the
         worker raised.
         """
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._changed:
-            while not self._chunks:
-                if self._has_ended:
-                    if self._error:
-                        raise self._error
-                    raise StreamEnded
-                left = None if until is None else until - time.monotonic()
-                if left is not None and left <= 0:
-                    raise TimeoutError
-                self._changed.wait(left)
-            self.arrived_at, chunk = self._chunks.popleft()
+        if not self.wait(timeout_s):
+            raise TimeoutError
+        item = self._ahead[0]
+        if item is None:  # which stays, for whoever asks again
+            if self._error:
+                raise self._error
+            raise StreamEnded
+        self._ahead.clear()
+        self.arrived_at, chunk = item
+        with self._room:
+            self._queued -= 1
             self._deltas -= chunk.deltas
             self._characters -= len(chunk.text) + len(chunk.thinking)
-            self._changed.notify_all()
+            if self._is_worker_waiting:
+                self._room.notify()
         return chunk
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float | None) -> bool:
         """Wait until there is a chunk or the end; tell whether there is."""
-        until = time.monotonic() + timeout_s
-        with self._changed:
-            while not (self._chunks or self._has_ended):
-                left = until - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
+        if not self._ahead:
+            try:
+                self._ahead.append(self._queue.get(timeout=timeout_s))
+            except Empty:
+                return False
         return True
 
     def cancel(self) -> None:
         """End the stream on the wire and drop what is queued."""
         self._cancel.cancel()
-        with self._changed:
+        with self._room:
             self._is_abandoned = True
-            self._changed.notify_all()
+            self._room.notify()
 
     def join(self, timeout_s: float = JOIN_S) -> None:
         """Wait until the worker has left the iterator, at most `timeout_s`."""
-        until = time.monotonic() + timeout_s
-        with self._changed:
-            while not self._has_ended:
-                left = until - time.monotonic()
-                if left <= 0:
-                    return
-                self._changed.wait(left)
+        self._ended.wait(timeout_s)
 
     def run(self) -> None:
         """Drive the iterator to its end; called once, by a worker."""
-        error: BaseException | None = None
         try:
             self._cancel.check()
             for chunk in self._source():
                 if not self._put(chunk):
                     break
-        except Exception as raised:  # handed on to the reader, whatever it is
-            error = raised
-        with self._changed:
+        except Exception as error:  # handed on to the reader, whatever it is
             self._error = error
-            self._has_ended = True
-            self._changed.notify_all()
+        self._ended.set()
+        self._queue.put(None)
 
     def _put(self, chunk: Chunk) -> bool:
         size = len(chunk.text) + len(chunk.thinking)
         arrived_at = time.monotonic()
-        with self._changed:
+        with self._room:
             while not self._is_abandoned and self._is_full(size):
-                self._changed.wait()
-            self._chunks.append((arrived_at, chunk))
+                self._is_worker_waiting = True
+                self._room.wait()
+                self._is_worker_waiting = False
+            self._queued += 1
             self._deltas += chunk.deltas
             self._characters += size
-            self._changed.notify_all()
-            return not self._is_abandoned
+        self._queue.put((arrived_at, chunk))
+        return not self._is_abandoned
 
     def _is_full(self, size: int) -> bool:
         # Counted in deltas, as the specification does, and in characters: 8192
         # chunks of one read each would be half a gigabyte.
-        return bool(self._chunks) and (
+        return bool(self._queued) and (
             self._deltas >= self._buffer_size
             or self._characters + size > _QUEUED_CHARACTERS
         )

@@ -83,7 +83,6 @@ def test_chat_returns_the_whole_answer(
     assert completion.timing.ttft_s is not None
 
 
-@pytest.mark.xfail(reason="Answer.read uses the chunks up again", strict=True)
 def test_a_whole_answer_still_gives_its_chunks(wrapper: LLMWrapper) -> None:
     answer = wrapper.chat("Hello!")
 

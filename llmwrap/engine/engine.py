@@ -6,13 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
-from ..backends import create_backend
+from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend, BackendSettings, WireRequest
 from ..config import BackendConfig, Config
 from ..errors import DeadlineError, LimitError, RefusedError
 from ..log import SILENT, Log
 from ..messages import Request
 from ..streams import StreamPool, start_together
+from ..transport.lean import import_requests
 from ..units import format_duration, format_size
 from .answer import Answer, Asking
 from .choice import Choice
@@ -133,6 +134,8 @@ class Engine:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         key = (config.name, config.base_url)
         if key not in self._backends:
+            if self._is_one_shot and config.kind in BUILT_IN_KINDS:
+                import_requests()
             settings = self._settings(config, is_first_choice=is_first_choice)
             self._backends[key] = create_backend(settings)
         return self._backends[key]

@@ -9,6 +9,7 @@ from ..units import format_size
 
 _LIMIT_OPTIONS = ("num_predict", "max_tokens", "max_completion_tokens", "n_predict")
 _SUSPICIOUS_BYTES_PER_TOKEN = 16
+_BLOCK_CHARACTERS = 64 * 1024
 
 
 class Folder:
@@ -22,8 +23,8 @@ class Folder:
         self.finish_reason: str | None = None
         self.usage = Usage()
         self._server: ServerTimings | None = None
-        self._texts: list[str] = []
-        self._thoughts: list[str] = []
+        self._text = _GrowingText()
+        self._thinking = _GrowingText()
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
 
@@ -35,7 +36,7 @@ class Folder:
     @property
     def text(self) -> str:
         """Return the text that has come."""
-        return "".join(self._texts)
+        return self._text.whole()
 
     def add(self, chunk: Chunk) -> None:
         """Take a chunk. Raises: LimitError when the answer grows over its limit."""
@@ -46,10 +47,8 @@ class Folder:
                 hint="limits.answer sets the bound",
             )
         self._size_bytes += size_bytes
-        if chunk.text:
-            self._texts.append(chunk.text)
-        if chunk.thinking:
-            self._thoughts.append(chunk.thinking)
+        self._text.add(chunk.text)
+        self._thinking.add(chunk.thinking)
         self.model = chunk.model or self.model
         self.finish_reason = self.finish_reason or chunk.finish_reason
         self.usage = chunk.usage or self.usage
@@ -61,7 +60,7 @@ class Folder:
         """Return the answer as far as it came."""
         return Completion(
             text=self.text,
-            thinking="".join(self._thoughts),
+            thinking=self._thinking.whole(),
             model=self.model,
             backend=backend,
             finish_reason=self.finish_reason,
@@ -70,6 +69,39 @@ class Folder:
             server=self._server,
             attempts=attempts,
         )
+
+
+class _GrowingText:
+    """A text that grows at its end and is in memory once.
+
+    A list to be joined, and io.StringIO too, would hold it twice at the end. CPython
+    lengthens a string in place when nobody else refers to it; where it copies, blocks
+    keep the copies few.
+    """
+
+    def __init__(self) -> None:
+        self._whole = ""
+        self._pieces: list[str] = []
+        self._pieces_size = 0
+
+    def add(self, piece: str) -> None:
+        """Take what follows."""
+        self._pieces.append(piece)
+        self._pieces_size += len(piece)
+        if self._pieces_size > _BLOCK_CHARACTERS:
+            self._merge()
+
+    def whole(self) -> str:
+        """Return all that was taken."""
+        self._merge()
+        return self._whole
+
+    def _merge(self) -> None:
+        whole, self._whole = self._whole, ""
+        whole += "".join(self._pieces)
+        self._whole = whole
+        self._pieces.clear()
+        self._pieces_size = 0
 
 
 def has_own_limit(request: Request) -> bool:

@@ -24,7 +24,9 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may let an answer go, which cancels, in the
+        # middle of any method here.
+        self._lock = threading.RLock()
         self._cancelled = threading.Event()
         self._socket: socket.socket | None = None
         self.sent_at: float | None = None

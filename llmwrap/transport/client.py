@@ -16,7 +16,6 @@ import http.client
 import io
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import requests
 import urllib3.exceptions
@@ -224,26 +223,8 @@ class ByteStream:
             pass
 
     def _read(self) -> bytes:
-        with self._mapped_errors():
-            if self._dechunker is None or self._buffered is None:
-                return self._raw.read1(_READ_BYTES, decode_content=True)
-            while not self._dechunker.is_done:
-                if self._dechunker.error:
-                    raise self._dechunker.error
-                read = self._buffered.fp.read1(_READ_BYTES)
-                if not read:
-                    raise IncompleteError(
-                        f"{self._endpoint} closed the connection in the middle of"
-                        " its reply"
-                    )
-                if body := self._dechunker.feed(read):
-                    return body
-        return b""
-
-    @contextmanager
-    def _mapped_errors(self) -> Iterator[None]:
         try:
-            yield
+            piece = self._read_body()
         except LLMWrapError:
             self._cancel.check()
             raise
@@ -255,8 +236,23 @@ class ByteStream:
         ) as error:
             self._cancel.check()
             raise read_error(self._endpoint, error) from error
-        if self._cancel.is_cancelled:
-            self._cancel.check()
+        self._cancel.check()
+        return piece
+
+    def _read_body(self) -> bytes:
+        if self._dechunker is None or self._buffered is None:
+            return self._raw.read1(_READ_BYTES, decode_content=True)
+        while not self._dechunker.is_done:
+            if self._dechunker.error:
+                raise self._dechunker.error
+            read = self._buffered.fp.read1(_READ_BYTES)
+            if not read:
+                raise IncompleteError(
+                    f"{self._endpoint} closed the connection in the middle of its reply"
+                )
+            if body := self._dechunker.feed(read):
+                return body
+        return b""
 
 
 def _chunked_reader(raw: urllib3.BaseHTTPResponse) -> http.client.HTTPResponse | None:

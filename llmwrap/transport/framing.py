@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple, NoReturn
 
 from ..errors import LimitError, ProtocolError
@@ -43,6 +44,8 @@ class LineDecoder:
     """
 
     def __init__(self, limit_bytes: int) -> None:
+        self.error: LimitError | None = None
+        """What is wrong behind the lines that were handed out last."""
         self._limit_bytes = limit_bytes
         self._tail: list[bytes] = []
         self._tail_bytes = 0
@@ -50,6 +53,8 @@ class LineDecoder:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Return the lines that `piece` completes. Raises: LimitError."""
+        if self.error:
+            raise self.error
         if self._skip_lf and piece:
             # The CR that ended the last line may have been half of a CR LF.
             self._skip_lf = False
@@ -71,6 +76,9 @@ class LineDecoder:
             self._refuse()
         if lines and max(map(len, lines)) > self._limit_bytes:
             self._refuse()
+            lines = list(takewhile(lambda line: len(line) <= self._limit_bytes, lines))
+        if self.error and not lines:
+            raise self.error
         return lines
 
     def flush(self) -> list[bytes]:
@@ -79,8 +87,8 @@ class LineDecoder:
         self._tail, self._tail_bytes = [], 0
         return [tail] if tail else []
 
-    def _refuse(self) -> NoReturn:
-        raise LimitError(
+    def _refuse(self) -> None:
+        self.error = LimitError(
             f"a line of the reply is longer than {format_size(self._limit_bytes)}",
             hint="limits.line sets the bound",
         )
@@ -103,6 +111,8 @@ class EventDecoder:
     """
 
     def __init__(self, limit_bytes: int) -> None:
+        self.error: LimitError | None = None
+        """What is wrong behind the events that were handed out last."""
         self._lines = LineDecoder(limit_bytes)
         self._limit_bytes = limit_bytes
         self._name = ""
@@ -112,7 +122,13 @@ class EventDecoder:
 
     def feed(self, piece: bytes) -> list[Event]:
         """Return the events that `piece` completes. Raises: LimitError."""
-        return self._events(self._lines.feed(piece))
+        if self.error:
+            raise self.error
+        events = self._events(self._lines.feed(piece))
+        self.error = self.error or self._lines.error
+        if self.error and not events:
+            raise self.error
+        return events
 
     def flush(self) -> list[Event]:
         """Return the event that was pending when the reply ended, if any."""
@@ -124,6 +140,8 @@ class EventDecoder:
             lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             self._is_first = False
         for line in lines:
+            if self.error:
+                break
             if line[:6] == b"data: ":
                 self._add(line[6:])
             elif line:
@@ -154,7 +172,7 @@ class EventDecoder:
         self._data.append(value)
         self._data_bytes += len(value)
         if self._data_bytes > self._limit_bytes:
-            raise LimitError(
+            self.error = LimitError(
                 "an event of the reply is longer than"
                 f" {format_size(self._limit_bytes)}",
                 hint="limits.line sets the bound",
