@@ -73,11 +73,12 @@ class World:
         """End every process that was started, whatever became of its files."""
         with contextlib.suppress(LLMWrapError):
             stop_servers(self.state_dir)
-        for pid in self.starts():
+        started = [pid for pid in self.starts() if pid != os.getpid()]
+        for pid in started:
             with contextlib.suppress(OSError):
-                if is_running(pid) and b"embedded_server" in cmdline(pid):
+                if b"llmwrap.backends.embedded_server" in cmdline(pid):
                     os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(is_running, self.starts())))
+        wait_until(lambda: not any(map(is_running, started)))
 
     def behave(self, **behaviour: object) -> None:
         """Replace the model by one that makes the fake behave so."""

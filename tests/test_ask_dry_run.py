@@ -50,3 +50,10 @@ def test_a_dry_run_masks_what_an_address_holds(cli: Runner) -> None:
     result = cli.run("--base-url", url, "-m", "x", "--dry-run", "Hello")
 
     assert "sk-secret" not in result.text + result.stderr
+
+
+def test_no_name_of_a_server_drives_the_terminal(cli: Runner) -> None:
+    with FakeServer(models=["a\x9b2J\x7f"]) as server:
+        result = cli.run("--base-url", server.url, "--dry-run", "Hello", tty=True)
+
+    assert json.loads(result.stdout)["body"]["model"] == "a<U+009B>2J^?"

@@ -1,4 +1,4 @@
-"""What `ask` writes to stdout: text, JSON, events; whole, broken off, on a terminal."""
+"""What `ask` writes to stdout: text, JSON, events; whole or broken off."""
 
 from __future__ import annotations
 
@@ -168,10 +168,9 @@ def test_json_holds_the_reasoning_whether_shown_or_not(
 ) -> None:
     server.thinking = ["hm", "m"]
 
-    answer = document(
-        ask(cli, server, "--json", "--hide-thinking", "Hello", dialect=dialect)
-    )
+    result = ask(cli, server, "--json", "--hide-thinking", "Hello", dialect=dialect)
 
+    answer = document(result)
     assert answer["thinking"] == "hmm"
     assert answer["text"] == "Hello from the fake server."
 
@@ -182,9 +181,8 @@ def test_json_names_the_model_as_the_reply_does_and_counts_attempts(
     server.script(OLLAMA.path, json_error(503, {"error": "busy"}), times=2)
     server.script(OLLAMA.path, ollama_reply(["one"], model="other:1b"))
 
-    result = ask(cli, server, "--json", "--retry-delay", "0", "Hello")
+    answer = document(ask(cli, server, "--json", "--retry-delay", "0", "Hello"))
 
-    answer = document(result)
     assert (answer["model"], answer["attempts"]) == ("other:1b", 3)
 
 

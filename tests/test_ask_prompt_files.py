@@ -28,6 +28,17 @@ def test_files_are_named_in_the_prompt_in_their_order(
     )
 
 
+def test_nothing_in_a_file_ends_its_fence(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    (home.path / "a.md").write_text("1.\n   ````\n   code\n   ````\n")
+
+    ask(cli, server, "-f", "a.md")
+
+    first, *_, last = prompt(server).splitlines()[1:]
+    assert first == last == "`````"
+
+
 def test_a_file_alone_is_a_prompt(cli: Runner, server: FakeServer, home: Home) -> None:
     (home.path / "a.txt").write_text("A")
 

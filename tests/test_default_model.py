@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from .asking import chats, error, lines
 from .fakeserver import FakeServer, json_reply
-from .runner import Runner
+from .runner import Home, Runner
 
 
 def model_asked(cli: Runner, server: FakeServer, suffix: str = "") -> Any:
@@ -54,6 +55,14 @@ def test_else_the_first_of_the_list_is(cli: Runner, server: FakeServer) -> None:
     assert model_asked(cli, server, "/v1") == "alpha:latest"
 
 
+def test_lm_studio_says_itself_what_is_loaded(cli: Runner, server: FakeServer) -> None:
+    server.shelf.load("beta:7b")
+
+    cli.run("-b", "lmstudio", "--base-url", f"{server.url}/v1", "Hello")
+
+    assert chats(server)[0].json["model"] == "beta:7b"
+
+
 @pytest.mark.parametrize("suffix", ["", "/v1"])
 def test_no_model_at_all_is_status_5_with_what_to_do(cli: Runner, suffix: str) -> None:
     with FakeServer(models=[]) as server:
@@ -62,3 +71,41 @@ def test_no_model_at_all_is_status_5_with_what_to_do(cli: Runner, suffix: str) -
     assert result.status == 5
     assert f"at {server.url}{suffix} has no model; " in error(result)
     assert "llmwrap models pull" in error(result)
+
+
+# The configured one
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "asked"),
+    [
+        ("lmstudio/m", "http://127.0.0.1:1234/v1/chat/completions", "m"),
+        ("embedded/m", None, None),
+        ("there/is/none.gguf", None, None),
+    ],
+)
+def test_the_model_of_the_file_may_name_its_backend_where_the_file_names_none(
+    cli: Runner, home: Home, model: str, url: str | None, asked: str | None
+) -> None:
+    home.configure(f'[defaults]\nmodel = "{model}"\n')
+
+    result = cli.run("--dry-run", "Hello")
+
+    if url is None:  # The embedded backend has none of them.
+        assert result.status == 5
+        assert "not installed" in error(result) or "not found" in error(result)
+    else:
+        request = json.loads(result.stdout)
+        assert (request["url"], request["body"]["model"]) == (url, asked)
+
+
+def test_the_model_of_the_file_is_a_name_to_the_backend_of_the_file(
+    cli: Runner, home: Home, server: FakeServer
+) -> None:
+    # As LiteLLM names its models.
+    table = f'[backends.proxy]\nbackend_type = "OpenAI"\nbase_url = "{server.url}/v1"\n'
+    home.configure(f'[defaults]\nmodel = "ollama/llama3"\n{table}')
+
+    result = cli.run("--dry-run", "Hello")
+
+    assert json.loads(result.stdout)["body"]["model"] == "ollama/llama3"

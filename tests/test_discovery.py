@@ -11,8 +11,10 @@ import pytest
 
 from llmwrap.backends.base import BackendSettings
 from llmwrap.backends.embedded_models import DEFAULT_MODEL
+from llmwrap.backends.lmstudio import LMStudioBackend
 from llmwrap.engine.discovery import first_that_answers, is_loopback
 from llmwrap.engine.state import read_discovered
+from llmwrap.errors import DeadlineError
 
 from .asking import OPENAI, chats, error, lines
 from .fakeserver import (
@@ -141,6 +143,17 @@ def test_nobody_is_taken_where_nobody_answers(server: FakeServer) -> None:
 )
 def test_loopback_is_this_machine(address: str, is_here: bool) -> None:
     assert is_loopback(address) == is_here
+
+
+def test_lm_studios_silence_is_waited_for_once(server: FakeServer) -> None:
+    for path in ("/api/v0/models", "/v1/models"):
+        server.script(path, Silence())
+    backend = LMStudioBackend(candidate(f"{server.url}/v1", "lmstudio"))
+
+    with pytest.raises(DeadlineError):
+        backend.models(timeout_s=0.05)
+
+    assert len(server.requests) == 1
 
 
 # Through the program

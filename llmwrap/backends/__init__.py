@@ -6,7 +6,7 @@ up among the entry points of the group `llmwrap.backends`.
 
 from __future__ import annotations
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LLMWrapError
 from .base import ENTRY_POINT_GROUP, Backend, BackendFactory, BackendSettings
 
 BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
@@ -15,34 +15,32 @@ BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
 def create_backend(settings: BackendSettings) -> Backend:
     """Return the backend that speaks to what `settings` describe.
 
-    Raises: ConfigError for a kind that nobody provides.
+    Raises: ConfigError for a kind that nobody provides, or that cannot be loaded.
     """
-    return _factory(settings.kind)(settings)
-
-
-def _factory(kind: str) -> BackendFactory:
+    kind = settings.kind
     if kind == "ollama":
         from .ollama import OllamaBackend
 
-        return OllamaBackend
+        return OllamaBackend(settings)
     if kind == "openai":
         from .openai import OpenAIBackend
 
-        return OpenAIBackend
+        return OpenAIBackend(settings)
     if kind == "lmstudio":
         from .lmstudio import LMStudioBackend
 
-        return LMStudioBackend
+        return LMStudioBackend(settings)
     if kind == "embedded":
         from .embedded import EmbeddedBackend
 
-        return EmbeddedBackend
-    return _entry_point(kind)
+        return EmbeddedBackend(settings)
+    return _backend_of_entry_point(settings)
 
 
-def _entry_point(kind: str) -> BackendFactory:
+def _backend_of_entry_point(settings: BackendSettings) -> Backend:
     from importlib.metadata import entry_points
 
+    kind = settings.kind
     found = {
         entry_point.name.lower(): entry_point
         for entry_point in entry_points(group=ENTRY_POINT_GROUP)
@@ -50,8 +48,16 @@ def _entry_point(kind: str) -> BackendFactory:
     if kind.lower() not in found:
         known = ", ".join([*BUILT_IN_KINDS, *sorted(found)])
         raise ConfigError(f"no backend of type '{kind}'", hint=f"there are {known}")
+    entry_point = found[kind.lower()]
     try:
-        factory: BackendFactory = found[kind.lower()].load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"the backend '{kind}' cannot be loaded: {error}") from error
-    return factory
+        factory: BackendFactory = entry_point.load()
+        return factory(settings)
+    except LLMWrapError:
+        raise
+    except Exception as error:  # a package of others may raise anything
+        brings = entry_point.dist.name if entry_point.dist else entry_point.value
+        raise ConfigError(
+            f"the backend type '{kind}' cannot be loaded:"
+            f" {type(error).__name__}: {error}",
+            hint=f"the package '{brings}' brings it",
+        ) from error

@@ -22,10 +22,12 @@ class DeltaMerger:
     """Put the deltas of one read together to as few chunks as keep their order.
 
     In a flood hundreds of tokens share a read; one chunk for all of them keeps the
-    queue, the front and the terminal cheap.
+    queue, the front and the terminal cheap. `model` is what the reply calls it: whoever
+    shows the first piece wants to know who speaks.
     """
 
     def __init__(self) -> None:
+        self.model: str | None = None
         self._thinking: list[str] = []
         self._text: list[str] = []
 
@@ -51,18 +53,9 @@ class DeltaMerger:
                 text=well_formed("".join(self._text)),
                 thinking=well_formed("".join(self._thinking)),
                 deltas=len(self._text) + len(self._thinking),
+                model=self.model,
             )
             self._text, self._thinking = [], []
-
-
-def other_name(document: dict[str, Json], model: str) -> Iterator[Chunk]:
-    """Yield a chunk that names the model, if the reply has another than was asked.
-
-    For the first pieces of an answer: whoever shows them wants to know who speaks.
-    """
-    name = string_at(document, "model")
-    if name not in ("", model):
-        yield Chunk(deltas=0, model=name)
 
 
 def string_at(document: dict[str, Json], key: str) -> str:

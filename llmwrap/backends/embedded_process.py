@@ -12,7 +12,6 @@ is still wanted, and puts another one in the place of one that died.
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -272,6 +271,8 @@ def _end_if_outdated(order: _Order) -> None:
 
 def _end(place: Place, state: ServerState, clock: Clock) -> None:
     """End a server that `living_state` showed to be alive under `start.lock`."""
+    import signal  # 2 ms for its enums, which only this needs.
+
     remove_state(place)
     began = clock()
     for number, seconds in (

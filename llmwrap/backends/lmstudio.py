@@ -5,7 +5,7 @@ See: lmstudio.ai/docs, REST API v0.
 
 from __future__ import annotations
 
-from ..errors import LLMWrapError, UnreachableError
+from ..errors import DeadlineError, LLMWrapError, UnreachableError
 from ..messages import Json
 from .base import Model
 from .deltas import count_at, string_at
@@ -22,7 +22,7 @@ class LMStudioBackend(OpenAIBackend):
             document = self._call(
                 "GET", "/models", timeout_s=timeout_s, base_url=self._own_api
             )
-        except UnreachableError:
+        except (UnreachableError, DeadlineError):
             raise
         except LLMWrapError:
             return super().models(timeout_s=timeout_s)

@@ -20,7 +20,7 @@ from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream
 from ..transport.framing import LineDecoder, parse_documents, parse_json
 from .base import Model, Progress
-from .deltas import DeltaMerger, count_at, number_at, other_name, string_at
+from .deltas import DeltaMerger, count_at, number_at, string_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
 from .replies import server_error
 
@@ -66,7 +66,7 @@ class OllamaBackend(HttpBackend):
             for documents in self._batches(reply):
                 for chunk in self._chunks(documents, request.model, is_first):
                     yield chunk
-                    is_first = is_first and not chunk.deltas
+                    is_first = False
                     if chunk.is_complete:
                         return
         raise IncompleteError(f"{self._endpoint} ended its answer without 'done'")
@@ -150,6 +150,8 @@ class OllamaBackend(HttpBackend):
         for piece in reply.pieces():
             if found := [line for line in lines.feed(piece) if line.strip()]:
                 yield parse_documents(found)
+            if lines.error:
+                raise lines.error
         if tail := [line for line in lines.flush() if line.strip()]:
             try:
                 yield [parse_json(tail[0])]
@@ -171,7 +173,7 @@ class OllamaBackend(HttpBackend):
                     is_first = is_first and merger.is_empty
                     self._raise_reported(document, model, is_first)
                 if is_first and merger.is_empty:
-                    yield from other_name(document, model)
+                    merger.model = string_at(document, "model") or None
                 message = object_at(document, "message")
                 if thinking := string_at(message, "thinking"):
                     yield from merger.add_thinking(thinking)

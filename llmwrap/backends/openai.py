@@ -19,7 +19,7 @@ from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream
 from ..transport.framing import Event, EventDecoder, parse_documents, parse_json
 from .base import Model
-from .deltas import DeltaMerger, count_at, number_at, other_name, string_at
+from .deltas import DeltaMerger, count_at, number_at, string_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
 from .replies import server_error
 
@@ -108,6 +108,8 @@ class OpenAIBackend(HttpBackend):
             if events := _until_done(decoder.feed(piece)):
                 has_events = True
                 yield events
+            if decoder.error:
+                raise decoder.error
         if events := _until_done(decoder.flush()):
             has_events = True
             yield self._whole_events(events)
@@ -141,7 +143,7 @@ class OpenAIBackend(HttpBackend):
                 if not isinstance(document, dict):
                     raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
                 if is_first and merger.is_empty:
-                    yield from other_name(document, model)
+                    merger.model = string_at(document, "model") or None
                 if text := _plain_text(document):
                     merger.add_text(text)
                     continue

@@ -8,10 +8,18 @@ from ..engine import Answer, Engine
 from ..engine.prompting import checked_image, joined_prompt
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
-from ..messages import Image, Message, Request, Sampling
+from ..messages import Image, Json, Message, Request, Sampling
 from .ask_options import add_arguments
 from .context import Context
-from .output import EventsFront, Front, JsonFront, TextFront, Write, json_line
+from .output import (
+    EventsFront,
+    Front,
+    JsonFront,
+    TextFront,
+    Write,
+    cleaned,
+    json_line,
+)
 from .output_file import AtomicFile
 from .parser import Command
 from .session import Reasoning, Session
@@ -69,8 +77,10 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:
             wire = engine.wire_request(request)
-            line = json_line({"version": 1, **wire._asdict()})
-            stage.context.stdout.write(line)
+            document: Json = {"version": 1, **wire._asdict()}
+            if _is_cleaned(args, stage.context):
+                document = cleaned(document)
+            stage.context.stdout.write(json_line(document))
         elif args.output is None:
             _show(args, stage, session, engine, request, stage.context.stdout.write)
         else:

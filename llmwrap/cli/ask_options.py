@@ -101,7 +101,7 @@ def _add_output(parser: Parser) -> None:
         "-O",
         "--output",
         metavar="FILE",
-        help="write the answer to FILE, complete or not at all",
+        help="write the answer to FILE, complete or not at all; - is stdout",
     )
     group.add_argument(
         "--format",
@@ -136,7 +136,8 @@ def _add_output(parser: Parser) -> None:
         "--sanitize",
         choices=("auto", "always", "never"),
         default="auto",
-        help="make control characters visible: on a terminal (auto), always or never",
+        help="make control characters visible: on a terminal (auto), always or never,"
+        " which leaves Markdown undrawn",
     )
     group.add_argument(
         "--dry-run",

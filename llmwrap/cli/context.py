@@ -141,9 +141,9 @@ class Context:
         return cls(stdin, stdout, stderr, os.environ)
 
     def set_deadline(self, until: float | None) -> None:
-        """Let reading stdin and writing stdout give up at `until`."""
-        self.stdin.until = until
-        self.stdout.until = until
+        """Let reading stdin and writing stdout and stderr give up at `until`."""
+        for descriptor in (self.stdin, self.stdout, self.stderr):
+            descriptor.until = until
 
     @property
     def is_smart_terminal(self) -> bool:

@@ -104,6 +104,7 @@ class AtomicFile:
         try:
             os.close(os.open(self._temporary, flags, 0o600))
         except OSError as error:
+            self._temporary = None
             raise self._error(error) from error
 
     def _write_through(self, data: bytes) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable
 
 from ..config import Config
 from ..engine import Choice, Engine
 from ..engine.prompting import decoded, read_input
-from ..errors import UsageError
+from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
+from ..streams import start_together
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
 from .context import Context, Descriptor
@@ -91,13 +93,26 @@ class Session:
         limits = self.config.limits
         limit = limits.prompt_bytes if is_text else limits.body_bytes
         if name not in _STDIN_NAMES:
-            return read_input(name, limit)
+            return self._file_bytes(name, limit)
         if vars(self._args).get("no_stdin"):
             raise UsageError("stdin is wanted, and --no-stdin never reads it")
         if self._stdin_taken:
             raise UsageError("stdin is wanted twice", hint="it can be read only once")
         self._stdin_taken = True
         return self.context.stdin.read_all(limit, "stdin")
+
+    def _file_bytes(self, name: str, limit: int) -> bytes:
+        until = self.context.stdin.until
+        if until is None:
+            return read_input(name, limit)
+        # On a thread: opening a fifo waits for its writer, whom nothing hurries.
+        [outcome] = start_together([lambda: read_input(name, limit)])
+        try:
+            return outcome.result(until - time.monotonic())
+        except TimeoutError:
+            raise DeadlineError(
+                f"'{name}' did not end before the deadline", hint="--timeout sets it"
+            ) from None
 
     def text_of(self, name: str) -> str:
         """Return the text of a file or stdin (`-`), with a note on replaced bytes.

@@ -90,8 +90,9 @@ class Answer:
 
         Raises: as reading does; IncompleteError when the answer was left early.
         """
-        for _ in self:
-            pass
+        if self._completion is None:
+            for _ in self:
+                pass
         if self._completion is None:
             raise IncompleteError("the answer was left before its end")
         return self._completion
@@ -135,8 +136,9 @@ class Answer:
         Raises: as reading does.
         """
         chunks = list(self)
+        completion = self.completion
         self._chunks = (chunk for chunk in chunks)
-        return self.completion
+        return completion
 
     def __del__(self) -> None:
         # An answer that was never read must not keep its worker and its server busy.

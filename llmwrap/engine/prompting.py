@@ -37,9 +37,8 @@ def joined_prompt(
 
 def _named(name: str, text: str) -> str:
     # A fence that no line of the file can end.
-    longest = max(
-        (len(line) - len(line.lstrip("`")) for line in text.splitlines()), default=0
-    )
+    starts = (line.lstrip(" ") for line in text.splitlines())
+    longest = max((len(line) - len(line.lstrip("`")) for line in starts), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{name}:\n{fence}\n{text.removesuffix(chr(10))}\n{fence}"
 

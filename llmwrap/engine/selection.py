@@ -62,7 +62,10 @@ class Selector:
                 return named
         name = config.chosen_backend or self._file_backend()
         if name is None:
-            return Selection(None, model or config.defaults.model)
+            model = model or config.defaults.model
+            # A backend of the file would have names of its own, with slashes in them.
+            named = self._split(model, may_name_backend=True) if model else None
+            return named or Selection(None, model)
         backend = self.backend(name)
         return Selection(backend, model or self._file_model(backend.name))
 

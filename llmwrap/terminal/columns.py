@@ -59,6 +59,16 @@ def fitted(wanted: Sequence[int], width: int) -> tuple[int, ...]:
     return tuple(widths)
 
 
+def spread(widths: Sequence[int], width: int) -> tuple[int, ...]:
+    """Return `widths` with all room of `width` cells shared out evenly.
+
+    For a table whose later rows are not known when the first must be shown.
+    """
+    spare = max(0, width - len(GAP) * (len(widths) - 1) - sum(widths))
+    share, odd = divmod(spare, len(widths))
+    return tuple(size + share + (i < odd) for i, size in enumerate(widths))
+
+
 def row_cells(row: str, count: int) -> list[str]:
     """Return exactly `count` cells; what a row has too many stays in the last."""
     found = cells(row)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 
 from .blocks import Splitter
-from .columns import guessed_widths, height, is_tabular
+from .columns import guessed_widths, height, is_tabular, spread
 from .leaf import Block
 from .prefix import code_indent, text_width
 from .wrap import Gauge, fold
@@ -40,6 +40,7 @@ class Fitter:
         self._is_tabular = False
         self._table_lines = 0
         self._widths: tuple[int, ...] = ()  # of a table of which a part was cut off
+        self._finished: list[Block] = []  # here, not in feed: Ctrl-C must lose none
 
     @property
     def open(self) -> Block | None:
@@ -48,14 +49,14 @@ class Fitter:
 
     def finish(self) -> list[Block]:
         """End the text and return what was open."""
-        return self._splitter.finish()
+        self._finished += self._splitter.finish()
+        return self._take_finished()
 
     def feed(self, text: str, width: int, height: int) -> list[Block]:
         """Take the next piece and return the blocks that it finishes.
 
         `width`, `height`: of the part of the screen that can be redrawn.
         """
-        finished: list[Block] = []
         stride = max(4, min(_LONGEST_STRIDE, width // 2))
         text = self._last_character + text  # so that a word may end between pieces
         position = 1
@@ -63,13 +64,17 @@ class Fitter:
             limit = position + max(1, stride - self._since_look)
             word_end = _WORD_END.search(text, position, limit)
             end = word_end.end() if word_end else min(limit, len(text))
-            finished += self._splitter.feed(text[position:end])
+            self._finished += self._splitter.feed(text[position:end])
             self._since_look += end - position
             if word_end or self._since_look >= stride:
                 self._since_look = 0
-                finished += self._cut(width, height)
+                self._finished += self._cut(width, height)
             position = end
         self._last_character = text[-1]
+        return self._take_finished()
+
+    def _take_finished(self) -> list[Block]:
+        finished, self._finished = self._finished, []
         return finished
 
     def _cut(self, width: int, height: int) -> list[Block]:
@@ -100,14 +105,19 @@ class Fitter:
         A row that is too high by itself is no longer part of the table.
         """
         rows = text.split("\n")
-        if len(rows) == self._table_lines and len(rows[-1]) <= room:
-            return 0  # looked at when this row began
-        self._table_lines = len(rows)
-        widths = self._widths or guessed_widths(rows, room)
-        if height(rows, widths) <= limit:
+        is_head_only = len(rows) < 3 and not self._widths
+        is_known = len(rows) == self._table_lines and len(rows[-1]) <= room
+        if is_head_only or is_known:
             return 0
-        if len(rows) == 1:
+        self._table_lines = len(rows)
+        if height(rows, self._widths or guessed_widths(rows, room)) <= limit:
+            return 0
+        widths = self._widths
+        if len(rows) > 1 and not widths:
+            widths = spread(guessed_widths(rows[:-1], room), room)
+        if len(rows) == 1 or height(rows[-1:], widths) > limit:
             self._splitter.end_table()
+            return 0
         self._widths = widths
         return len(text) - len(rows[-1])
 

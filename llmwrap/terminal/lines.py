@@ -203,7 +203,7 @@ def has_bar(rest: str) -> bool:
 def cells(row: str) -> list[str]:
     """Return the cells of one table row, without the bars around it."""
     row = row.strip()
-    found = re.split(r"(?<!\\)\|", row[1:] if row.startswith("|") else row)
+    found = re.split(r"(?<!\\)\|", row.removeprefix("|"))
     if len(found) > 1 and not found[-1].strip():
         found.pop()
     return [cell.strip().replace("\\|", "|") for cell in found]

@@ -38,11 +38,11 @@ class MarkdownStream:
 
     Nothing else may write to the terminal between the first `feed` and `close`.
     Where a `feed` comes too soon after the last frame its text waits for the next
-    one, or for `draw`; a caller that waits long between two pieces calls it.
+    one, or for `draw`; a caller that waits between two pieces calls it.
 
     `write`: takes one frame, control sequences and all, and flushes it; its
     errors are passed on. `size`: returns columns and rows as they are now.
-    `clock`: a monotonic one. `rewraps`: see Region.
+    `clock`: a monotonic one. `rewraps`: see region.rewraps.
     """
 
     def __init__(
@@ -61,49 +61,66 @@ class MarkdownStream:
         self._region = Region(write, rewraps=rewraps)
         self._context = Context()
         self._finished: list[Block] = []
-        self._next_frame = clock()
         self._last_size = self._screen()
+        self._next_frame_s = self._settled_s = clock()
         self._is_blank = True
 
     def feed(self, text: str) -> None:
         """Take the next piece of the answer; draw it if a frame is due."""
-        now, size = self._clock(), self._screen()
-        self._finished += self._fitter.feed(visible(text), size[0] - 1, size[1])
-        if size != self._last_size:
-            self._last_size, self._next_frame = size, now + SETTLE_S
-            self._region.resized(size[0], now)
-        if self._is_blank or now >= self._next_frame:
-            self.draw()
+        now_s = self._clock()
+        columns, rows = self._look_at_size(now_s)
+        self._finished += self._fitter.feed(visible(text), columns - 1, rows)
+        if self._is_blank or now_s >= max(self._next_frame_s, self._settled_s):
+            self._paint(now_s)
 
     def draw(self) -> None:
-        """Show all that has come, whether a frame is due or not."""
-        started = self._clock()
-        columns, rows = self._screen()
-        done: list[Row] = []
-        for block in self._finished:
-            rendered = self._renderer.render(block, self._context, columns - 1)
-            self._context = rendered.context
-            done += rendered.rows
-        self._finished.clear()
-        open_ = self._preview(columns - 1)
-        ended = self._clock()
-        self._region.update(done, open_, columns=columns, lines=rows, now_s=ended)
-        self._is_blank = self._is_blank and not (done or open_)
-        self._next_frame = ended + max(FRAME_S, _SLOW_FRAMES * (ended - started))
+        """Show all that has come, unless the size of the screen just changed."""
+        now_s = self._clock()
+        self._look_at_size(now_s)
+        if self._is_blank or now_s >= self._settled_s:
+            self._paint(now_s)
 
     def close(self) -> None:
         """End the answer, whole or broken off, and show its final state.
 
         The cursor is left at the start of an empty row. May be called twice.
         """
+        now_s = self._clock()
+        self._look_at_size(now_s)
         self._finished += self._fitter.finish()
-        self.draw()
+        self._paint(now_s)
 
-    def _preview(self, width: int) -> tuple[Row, ...]:
+    def _look_at_size(self, now_s: float) -> tuple[int, int]:
+        size = self._screen()
+        if size != self._last_size:
+            self._last_size = size
+            self._settled_s = now_s + SETTLE_S
+            self._region.resized(size[0], now_s)
+        return size
+
+    def _paint(self, started_s: float) -> None:
+        columns, rows = self._last_size
+        context = self._context
+        done: list[Row] = []
+        for block in self._finished:
+            rendered = self._renderer.render(block, context, columns - 1)
+            context = rendered.context
+            done += rendered.rows
+        open_ = self._preview(context, columns - 1)
+        now_s = self._clock()
+        self._region.update(done, open_, columns=columns, lines=rows, now_s=now_s)
+        # Only now: a Ctrl-C while rendering must not lose what is finished.
+        self._context = context
+        self._finished.clear()
+        self._is_blank = self._is_blank and not (done or open_)
+        took_s = now_s - started_s
+        self._next_frame_s = now_s + max(FRAME_S, _SLOW_FRAMES * took_s)
+
+    def _preview(self, context: Context, width: int) -> tuple[Row, ...]:
         block = self._fitter.open
         if block is None:
             return ()
-        return self._renderer.render(block, self._context, width).rows
+        return self._renderer.render(block, context, width).rows
 
     def _screen(self) -> tuple[int, int]:
         columns, rows = self._size()

@@ -21,7 +21,7 @@ from the cursor up, and written anew, all in one write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from .render import Row
@@ -33,11 +33,20 @@ _IN_FLIGHT_S = 0.03
 """A row younger than this may have met the new size of the screen, not the old."""
 
 
+def rewraps(environ: Mapping[str, str]) -> bool:
+    """Guess whether the terminal breaks rows anew when it becomes narrower.
+
+    Most do; xterm, GNU screen and the Linux console cut them off instead.
+    """
+    name = environ.get("TERM", "")
+    is_screen = name.startswith("screen") and "TMUX" not in environ
+    return not (is_screen or name == "linux" or "XTERM_VERSION" in environ)
+
+
 class Region:
     """Draws finished and open rows; for one thread, and the only writer.
 
-    `rewraps`: whether the terminal breaks rows anew when it becomes narrower, as
-    most do; xterm and the Linux console cut them off instead.
+    `rewraps`: see the function of that name.
     """
 
     def __init__(self, write: Callable[[str], None], *, rewraps: bool) -> None:

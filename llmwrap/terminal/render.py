@@ -174,7 +174,9 @@ class Renderer:
             columns = context.columns
             lines = more_rows(rows, columns, room, self._inline.text)
         elif block.joint != "cut" and is_tabular(rows[0], room):
-            lines, columns = new_table(rows, room, self._inline.text)
+            lines, columns = new_table(
+                rows, room, self._inline.text, is_cut=block.is_cut
+            )
         else:
             return self._flow(block, context, room)
         return _Body(lines, block.opens, Context(columns=columns))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rich.style import Style
 from rich.text import Text
 
-from .columns import GAP, Align, Columns, aligns_of, fitted, row_cells
+from .columns import GAP, Align, Columns, aligns_of, fitted, row_cells, spread
 from .wrap import wrapped
 
 _HEADER = Style(bold=True)
@@ -20,14 +20,15 @@ Inline = Callable[[str], Text]
 
 
 def new_table(
-    rows: Sequence[str], width: int, inline: Inline
+    rows: Sequence[str], width: int, inline: Inline, *, is_cut: bool
 ) -> tuple[list[Text], Columns]:
     """Return the lines of a whole table, or its beginning, and its columns."""
     aligns = aligns_of(rows[1])
     count = len(aligns)
     table = [_texts(row, count, inline) for row in (rows[0], *rows[2:])]
     wanted = [max(row[i].cell_len for row in table) for i in range(count)]
-    columns = Columns(fitted(wanted, width), aligns)
+    widths = fitted(wanted, width)
+    columns = Columns(spread(widths, width) if is_cut else widths, aligns)
     for text in table[0]:
         text.stylize(_HEADER)
     rule = GAP.join("\u2500" * size for size in columns.widths)

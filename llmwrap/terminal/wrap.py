@@ -17,9 +17,15 @@ from rich.text import Text
 _WIDE = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f"
 _WIDE += "\uff00-\uff60\uffe0-\uffe6\U00020000-\U0003fffd"
 _CLOSING = "\u3001\u3002\uff0c\uff0e\uff01\uff1f\uff1a\uff1b\uff09\u300d\u300f\u3011"
+_MARKS_IN_CELL = 8
+"""Code points that may share a cell; a row of joined ones would never be full."""
 _UNIT = re.compile(
     rf"(?P<blank> +)|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+",
 )
+
+
+def _size(text: str) -> int:
+    return max(cell_len(text), len(text) // _MARKS_IN_CELL)
 
 
 def fold(text: str, width: int) -> list[int]:
@@ -28,11 +34,13 @@ def fold(text: str, width: int) -> list[int]:
         return list(range(width, len(text), width))
     offsets: list[int] = []
     used = 0
-    for start, _, size in split_graphemes(text)[0]:
-        if used + size > width and start:
-            offsets.append(start)
-            used = 0
-        used += size
+    for start, end, cells in split_graphemes(text)[0]:
+        for piece in range(start, end, 2 * _MARKS_IN_CELL):  # one, but for a hostile
+            size = max(cells, min(2, (end - piece) // _MARKS_IN_CELL))
+            if used + size > width and piece:
+                offsets.append(piece)
+                used = 0
+            used += size
     return offsets
 
 
@@ -48,7 +56,7 @@ def breaks(line: str, width: int) -> list[int]:
     used = 0
     for unit in _UNIT.finditer(line):
         text, start = unit.group(), unit.start()
-        size = cell_len(text)
+        size = _size(text)
         if unit["blank"] is None and used + size > width:
             if start:
                 offsets.append(start)
@@ -56,7 +64,7 @@ def breaks(line: str, width: int) -> list[int]:
             if size > width:
                 folds = [start + offset for offset in fold(text, width)]
                 offsets += folds
-                size = cell_len(line[folds[-1] : unit.end()]) if folds else size
+                size = _size(line[folds[-1] : unit.end()]) if folds else size
         used += size
     return offsets
 

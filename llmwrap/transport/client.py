@@ -86,7 +86,7 @@ class HttpClient:
         prepared.prepare_body(body, None)
         token = cancel or CancelToken()
         token.check()
-        with exchange_of(token) as exchange:
+        with exchange_of(token, self.endpoint.silence_s) as exchange:
             try:
                 response = self._send(prepared, exchange)
             except UnreachableError:
@@ -106,6 +106,7 @@ class HttpClient:
         self, prepared: requests.PreparedRequest, exchange: Exchange
     ) -> requests.Response:
         endpoint = self.endpoint
+        exchange.is_connected = False
         proxies = {}
         if endpoint.proxy:
             proxies = {"http": endpoint.proxy, "https": endpoint.proxy}
@@ -120,7 +121,9 @@ class HttpClient:
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
             # requests' own exceptions are OSErrors.
             exchange.cancel.check()
-            raise connect_error(endpoint, error) from error
+            raise connect_error(
+                endpoint, error, is_connected=exchange.is_connected
+            ) from error
 
 
 class ByteStream:

@@ -25,12 +25,15 @@ from .cancel import CancelToken
 class Exchange:
     """What happened to one request on the wire; filled in by its connection.
 
-    `was_reused` tells that it went out over a pooled connection; `is_sent` that the
-    request had been written, `is_answered` that response headers came back.
+    `is_connected` tells that there was a connection, TLS included; `was_reused` that
+    it was a pooled one, `is_answered` that response headers came back. `silence_s` is
+    how long the server may take nothing.
     """
 
-    def __init__(self, cancel: CancelToken) -> None:
+    def __init__(self, cancel: CancelToken, silence_s: float) -> None:
         self.cancel = cancel
+        self.silence_s = silence_s
+        self.is_connected = False
         self.was_reused = False
         self.is_answered = False
 
@@ -39,9 +42,9 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 @contextmanager
-def exchange_of(cancel: CancelToken) -> Iterator[Exchange]:
+def exchange_of(cancel: CancelToken, silence_s: float) -> Iterator[Exchange]:
     """Bind this thread's next request to `cancel`."""
-    exchange = Exchange(cancel)
+    exchange = Exchange(cancel, silence_s)
     binding = _exchange.set(exchange)
     try:
         yield exchange
@@ -52,16 +55,21 @@ def exchange_of(cancel: CancelToken) -> Iterator[Exchange]:
 class _ReportingMixin(HTTPConnection):
     """Tell the exchange what the connection is doing."""
 
+    _is_used = False
+
     def connect(self) -> None:
         super().connect()
+        self._is_used = False
         self._attach()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         exchange = _exchange.get()
         if exchange:
-            exchange.was_reused = self.sock is not None
+            # TLS and tunnels connect before they are asked to send something.
+            exchange.was_reused = self.sock is not None and self._is_used
             self._attach()
         super().request(*args, **kwargs)
+        self._is_used = True
         if exchange:
             exchange.cancel.mark_sent()
 
@@ -75,7 +83,12 @@ class _ReportingMixin(HTTPConnection):
     def _attach(self) -> None:
         exchange = _exchange.get()
         if exchange and self.sock is not None:
+            exchange.is_connected = True
             exchange.cancel.attach(self.sock)
+            # urllib3 sends within the time for connecting, and that as a whole: too
+            # little for a long prompt on a slow road.
+            self.timeout = exchange.silence_s
+            self.sock.settimeout(exchange.silence_s)
 
 
 class _Connection(_ReportingMixin):

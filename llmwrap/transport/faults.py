@@ -8,6 +8,8 @@ the most telling link of it wins.
 from __future__ import annotations
 
 import http.client
+import os
+import ssl
 
 import requests
 import urllib3.exceptions
@@ -49,8 +51,15 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
+def connect_error(
+    endpoint: Endpoint, error: Exception, *, is_connected: bool
+) -> LLMWrapError:
     """Return our error for a request that got no response headers."""
+    if endpoint.ca_bundle and (problem := _bundle_problem(endpoint.ca_bundle)):
+        return ConfigError(
+            f"cannot use the certificates in '{endpoint.ca_bundle}': {problem}",
+            hint="ca_bundle names them",
+        )
     causes = _causes(error)
 
     def is_any(*kinds: type[BaseException]) -> bool:
@@ -59,12 +68,15 @@ def connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
     within = format_duration(endpoint.connect_timeout_s)
     # urllib3 2.8 derives NewConnectionError from ConnectTimeoutError.
     is_new = is_any(urllib3.exceptions.NewConnectionError)
-    if is_any(urllib3.exceptions.ConnectTimeoutError) and not is_new:
+    is_late = is_any(urllib3.exceptions.ReadTimeoutError, TimeoutError)
+    if (is_any(urllib3.exceptions.ConnectTimeoutError) and not is_new) or (
+        is_late and not is_connected
+    ):
         return DeadlineError(
             f"cannot connect to {endpoint} within {within}",
             hint="is the address right? --connect-timeout waits longer",
         )
-    if is_any(urllib3.exceptions.ReadTimeoutError, TimeoutError):
+    if is_late:
         return DeadlineError(
             f"{endpoint} sent nothing for {format_duration(endpoint.silence_s)}"
         )
@@ -87,6 +99,19 @@ def connect_error(endpoint: Endpoint, error: Exception) -> LLMWrapError:
     if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         return ConfigError(f"'{endpoint.base_url}' is no usable address")
     return _lost_error(endpoint, error, causes)
+
+
+def _bundle_problem(bundle: str) -> str:
+    """Return what is wrong with a file or directory of certificates, if anything."""
+    is_directory = os.path.isdir(bundle)
+    try:
+        ssl.create_default_context(
+            cafile=None if is_directory else bundle,
+            capath=bundle if is_directory else None,
+        )
+    except OSError as error:  # ssl's own are of this kind
+        return error.strerror or str(error)
+    return ""
 
 
 def _lost_error(

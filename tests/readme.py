@@ -1,0 +1,29 @@
+"""Read the blocks of code out of the README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .runner import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+class Block(NamedTuple):
+    """A block of code: its language, its text, and the heading it stands under."""
+
+    language: str
+    text: str
+    heading: str
+
+
+def blocks(*languages: str) -> Iterator[Block]:
+    """Yield the blocks of these languages in their order."""
+    heading = ""
+    pattern = r"^#+ ([^\n]*)$|^```(\w+)\n(.*?)^```$"
+    for found in re.finditer(pattern, README, re.MULTILINE | re.DOTALL):
+        heading = found[1] or heading
+        if found[2] in languages:
+            yield Block(found[2], found[3], heading)
