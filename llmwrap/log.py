@@ -93,15 +93,15 @@ SILENT = Log()
 """A log that says nothing, for the library and for tests."""
 
 
-def people_sink(write: Callable[[str], None], threshold: int) -> Sink:
-    """Return a sink of lines for people: `llmwrap: warning: MESSAGE`.
+def people_sink(tell: Callable[[str, str], None], threshold: int) -> Sink:
+    """Return a sink for people; `tell` gets level and message of each record.
 
     Errors are left out: the program's end writes their line, exactly one.
     """
 
     def emit(record: Record) -> None:
         if record.level != "error":
-            write(f"llmwrap: {record.level}: {record.message}\n")
+            tell(record.level, record.message)
 
     return Sink(threshold, emit)
 

@@ -61,7 +61,8 @@ def test_reasoning_shows_on_a_terminal_or_when_asked_for(
     server.script(OLLAMA.path, ollama_reply(["Hi"], thinking=["hm", "m\n", "so"]))
     server.script(OPENAI.path, openai_reply(["Hi"], thinking=["hm", "m\n", "so"]))
 
-    result = ask(cli, server, *argv, "--raw", "Hello", dialect=dialect, tty=tty)
+    argv = [*argv, "--raw", "--color", "never"]
+    result = ask(cli, server, *argv, "Hello", dialect=dialect, tty=tty)
 
     assert (result.status, result.text) == (0, "Hi\n")
     assert ("hmm\nso\n" in result.stderr) == is_shown
@@ -88,7 +89,8 @@ def test_reasoning_of_an_answer_that_is_not_streamed_is_shown_too(
     server.script(OLLAMA.path, whole_ollama_reply(answer))
     server.script(OPENAI.path, whole_openai_reply(answer))
 
-    result = ask(cli, server, "--no-stream", "Hello", dialect=dialect, tty=["stderr"])
+    argv = ["--no-stream", "--color", "never"]
+    result = ask(cli, server, *argv, "Hello", dialect=dialect, tty=["stderr"])
 
     assert (result.text, "hm\n" in result.stderr) == ("Hi\n", True)
 

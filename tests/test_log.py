@@ -7,34 +7,32 @@ import json
 from llmwrap.log import LEVELS, Log, json_sink, people_sink, text_sink
 
 
-def test_people_get_a_line_with_program_and_level() -> None:
-    lines: list[str] = []
-    log = Log(people_sink(lines.append, LEVELS["note"]))
+def test_people_are_told_level_and_message() -> None:
+    told: list[tuple[str, str]] = []
+    log = Log(people_sink(lambda *record: told.append(record), LEVELS["note"]))
 
     log.note("using model 'x'")
     log.warning("the cache is damaged")
 
-    assert lines == [
-        "llmwrap: note: using model 'x'\n",
-        "llmwrap: warning: the cache is damaged\n",
-    ]
+    assert told == [("note", "using model 'x'"), ("warning", "the cache is damaged")]
 
 
 def test_what_is_below_the_threshold_is_not_said() -> None:
-    lines: list[str] = []
-    log = Log(people_sink(lines.append, LEVELS["warning"]))
+    told: list[str] = []
+    log = Log(people_sink(lambda level, _: told.append(level), LEVELS["warning"]))
 
     log.debug("a")
     log.info("b")
     log.note("c")
 
-    assert lines == []
+    assert told == []
 
 
 def test_the_error_line_is_left_to_the_end_of_the_program() -> None:
     lines: list[str] = []
     log = Log(
-        people_sink(lines.append, 0), json_sink(lines.append, 0, has_errors=False)
+        people_sink(lambda level, _: lines.append(level), 0),
+        json_sink(lines.append, 0, has_errors=False),
     )
 
     log.error("boom")
@@ -68,7 +66,10 @@ def test_text_lines_have_time_level_message_and_attributes() -> None:
 def test_each_sink_has_a_threshold_of_its_own() -> None:
     people: list[str] = []
     file: list[str] = []
-    log = Log(people_sink(people.append, LEVELS["note"]), text_sink(file.append, 10))
+    log = Log(
+        people_sink(lambda level, _: people.append(level), LEVELS["note"]),
+        text_sink(file.append, 10),
+    )
 
     log.debug("wire")
     log.note("seen")

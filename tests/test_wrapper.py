@@ -83,6 +83,15 @@ def test_chat_returns_the_whole_answer(
     assert completion.timing.ttft_s is not None
 
 
+def test_an_answer_left_at_its_end_marker_is_complete(wrapper: LLMWrapper) -> None:
+    with wrapper.chat_stream("Hello!") as answer:
+        for chunk in answer:
+            if chunk.is_complete:
+                break
+
+    assert answer.completion.text == "Hello from the fake server."
+
+
 def test_a_whole_answer_still_gives_its_chunks(wrapper: LLMWrapper) -> None:
     answer = wrapper.chat("Hello!")
 

@@ -156,6 +156,8 @@ class OllamaBackend(HttpBackend):
             try:
                 yield [parse_json(tail[0])]
             except ProtocolError as error:
+                if tail[0].lstrip()[:1] != b"{":
+                    raise  # No part of a line either: a page, or a word of a proxy.
                 raise IncompleteError(
                     f"{self._endpoint} broke off in the middle of a line"
                 ) from error

@@ -29,6 +29,7 @@ _STATUS_HINTS = {
     405: "is the address, '/v1' included, right?",
 }
 _SHOWN_CHARACTERS = 300
+_LONGEST_WAIT_S = 365 * 86400.0
 _ERROR_BODY_BYTES = 64 * 1024
 _CONTEXT_PHRASES = (
     "exceed_context_size_error",
@@ -233,7 +234,7 @@ def retry_after_s(value: str) -> float | None:
     if not value:
         return None
     if value.isascii() and value.replace(".", "", 1).isdigit():
-        return float(value)
+        return min(float(value), _LONGEST_WAIT_S)  # a long number is infinite
     from datetime import UTC, datetime
 
     try:

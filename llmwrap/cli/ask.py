@@ -73,6 +73,10 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
     stage.reasoning = session.reasoning(
         is_asked=args.think is True, is_hidden=args.hide_thinking
     )
+    if args.typo:
+        session.log.note(
+            f"asking about '{args.operands[0]}'; the command is '{args.typo}'"
+        )
     request = _request(args, session)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:

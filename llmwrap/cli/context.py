@@ -18,6 +18,8 @@ from typing import NoReturn
 
 from ..errors import DeadlineError, Interrupted, LimitError, OutputError
 from ..log import SILENT, Log
+from ..terminal.sanitize import visible
+from ..terminal.style import Palette, wants_color
 from ..units import format_size
 
 _READ_BYTES = 64 * 1024
@@ -118,6 +120,10 @@ class Context:
         self.started_at = time.monotonic()
         self.log: Log = SILENT
         """The log of the command, once its configuration is read."""
+        self.color = "auto"
+        """What `--color` says, once the options are parsed."""
+        self.is_debugging = environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
+        """Whether a bug shall show its traceback."""
         self.signum: int | None = None
         """The signal that asked the program to end, if one did."""
         self._has_struck = False
@@ -165,6 +171,20 @@ class Context:
         except Interrupted as interrupted:
             if interrupted.signum != signal.SIGPIPE:
                 raise  # The user's own signal, which came while this was written.
+
+    @property
+    def palette(self) -> Palette:
+        """Return the colours of stderr."""
+        is_colored = wants_color(self.color, self.stderr.is_tty, self.environ)
+        return Palette(color=is_colored)
+
+    def tell(self, level: str, message: str) -> None:
+        """Write one line for people to stderr: `llmwrap: warning: MESSAGE`.
+
+        Whatever a server put into the message adds no other line.
+        """
+        label = self.palette.paint(level, f"llmwrap: {level}: ")
+        self.say(f"{label}{visible(message, keep='')}\n")
 
     def size(self) -> tuple[int, int]:
         """Return columns and rows of the terminal."""
@@ -248,11 +268,6 @@ def _fill(number: int) -> None:
     if opened != number:
         os.dup2(opened, number)
         os.close(opened)
-
-
-def is_debugging(environ: Mapping[str, str]) -> bool:
-    """Tell whether a bug shall show its traceback."""
-    return environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
 
 
 def arguments() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from .. import __version__
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..terminal.sanitize import visible
-from .context import Context, arguments, is_debugging
+from .context import Context, arguments
 from .parser import Command, Parser, new_parser
 from .words import BUILT, PLANNED, Words, take_apart
 
@@ -43,7 +43,6 @@ def main(argv: Sequence[str] | None = None, context: Context | None = None) -> i
     """
     context = context or Context.of_process()
     words = take_apart(arguments() if argv is None else argv)
-    is_verbose = "-vv" in words.options or "--debug" in words.options
     try:
         return _run(words, context)
     except Interrupted as interrupted:
@@ -56,7 +55,7 @@ def main(argv: Sequence[str] | None = None, context: Context | None = None) -> i
             report(error, context)
             return error.exit_status
         report(LLMWrapError(f"a bug in llmwrap: {error!r}", hint=_BUG_HINT), context)
-        if is_verbose or is_debugging(context.environ):
+        if context.is_debugging:
             import traceback
 
             context.say(visible(traceback.format_exc()))
@@ -71,8 +70,8 @@ def report(error: LLMWrapError, context: Context) -> None:
     if isinstance(error, UsageError) and error.hint.startswith("usage: "):
         context.say(f"{error.hint}\n")
         error = UsageError(error.message, hint="'llmwrap --help' tells more")
-    line = visible(" ".join(str(error).split()), keep="")
-    context.say(f"llmwrap: error: {line}\n")
+    line = " ".join(str(error).split())
+    context.tell("error", line)
     context.log.error(line, error__type=error.kind, exit_status=error.exit_status)
 
 
@@ -95,16 +94,14 @@ def _run(words: Words, context: Context) -> int:
             f"'{words.command}' is not built yet",
             hint=f"to ask about the word: llmwrap ask {words.command}",
         )
-    if words.typo:
-        context.say(
-            f"llmwrap: note: asking about '{words.operands[0]}'; the command is"
-            f" '{words.typo}'\n"
-        )
     module = load_command(words.command)
     parser = parser_of(module)
     # Operands are taken off already: argparse cannot mix them with options.
     args = parser.parse_args(words.options)
     args.operands = words.operands
+    args.typo = words.typo
+    context.color = args.color
+    context.is_debugging = context.is_debugging or args.verbose > 1
     if args.help:
         context.stdout.write(_help(words, parser).encode())
         return 0

@@ -148,7 +148,8 @@ class Reasoning:
     def show(self, text: str) -> None:
         """Show a piece."""
         if self._is_shown:
-            self._context.say(visible(text))
+            shown = visible(text)
+            self._context.say(self._context.palette.paint("reasoning", shown))
             self._last = text[-1]
 
     def end(self) -> None:
@@ -181,8 +182,8 @@ def make_log(
         threshold = wanted if args.quiet else min(wanted, configured)
         if logging.format == "json":
             return Log(json_sink(to_stderr, threshold, has_errors=False))
-        return Log(people_sink(to_stderr, threshold))
-    people = people_sink(to_stderr, wanted)
+        return Log(people_sink(context.tell, threshold))
+    people = people_sink(context.tell, wanted)
     if output == "stdout":
 
         def to_stdout(line: str) -> None:

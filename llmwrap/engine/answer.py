@@ -93,6 +93,8 @@ class Answer:
         if self._completion is None:
             for _ in self:
                 pass
+        if self._completion is None and self._folder.finish_reason is not None:
+            self._complete()  # It was left at its end marker.
         if self._completion is None:
             raise IncompleteError("the answer was left before its end")
         return self._completion
@@ -142,8 +144,9 @@ class Answer:
 
     def __del__(self) -> None:
         # An answer that was never read must not keep its worker and its server busy.
-        if not self._stream.has_ended:
-            self._stream.cancel()
+        stream: Stream | None = getattr(self, "_stream", None)
+        if stream and not stream.has_ended:
+            stream.cancel()
 
     def _start(self) -> Stream:
         asking, token = self._asking, self._token
@@ -170,9 +173,10 @@ class Answer:
                     loading_until = loading_until or first_until
                     poll_s = _LOADING_POLLS_S[min(polls, len(_LOADING_POLLS_S) - 1)]
                     polls += 1
-                    self._pause(poll_s, error, loading_until)
+                    self._check_wait(poll_s, error, loading_until)
+                    self._token.wait(poll_s)
                 else:
-                    self._pause(self._retry_delay_s(error, retries), error)
+                    self._token.wait(self._retry_delay_s(error, retries))
                     retries += 1
                     loading_until = None
                     self._attempts += 1
@@ -257,6 +261,7 @@ class Answer:
         backoff_s = min(patience.retry_delay_s * 2.0**retries, _LONGEST_DELAY_S)
         jitter = uniform(0.5, 1.0)  # noqa: S311  no secret hangs on it
         delay_s: float = max(jitter * backoff_s, error.retry_after_s or 0.0)
+        self._check_wait(delay_s, error)
         self._asking.log.info(
             f"retrying in {format_duration(delay_s)} ({retries + 1} of {allowed}):"
             f" {error.message}",
@@ -264,10 +269,10 @@ class Answer:
         )
         return delay_s
 
-    def _pause(
+    def _check_wait(
         self, delay_s: float, error: LLMWrapError, limit: float | None = None
     ) -> None:
-        """Wait, unless that would last beyond the deadline: then raise at once."""
+        """Raise at once when a wait would last beyond the deadline."""
         now = time.monotonic()
         if limit is not None and now + delay_s > limit:
             raise self._deadline_error(is_total=False) from error
@@ -276,7 +281,6 @@ class Answer:
             if limit is not None:
                 raise self._deadline_error(is_total=True) from error
             raise error
-        self._token.wait(delay_s)
 
     def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
         watch = self._stopwatch

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend, BackendSettings, WireRequest
 from ..config import BackendConfig, Config
-from ..errors import DeadlineError, LimitError, RefusedError
+from ..errors import BackendFailedError, DeadlineError, LimitError, RefusedError
 from ..log import SILENT, Log
 from ..messages import Request
 from ..streams import StreamPool, start_together
@@ -23,6 +23,7 @@ from .selection import Selection, Selector, backend_settings, patience
 from .state import Discovered, keep_discovered, read_discovered
 
 _LOOKUP_S = 10.0
+_LOADING_POLL_S = 0.5
 
 
 class Target(NamedTuple):
@@ -85,12 +86,7 @@ class Engine:
         wrong later is raised where the answer is read.
         """
         called_at = time.monotonic()
-        limit = self.config.limits.prompt_bytes
-        if prompt_bytes(request) > limit:
-            raise LimitError(
-                f"the prompt is longer than {format_size(limit)}",
-                hint="limits.prompt sets the bound",
-            )
+        self._check_size(request)
         target = self.target(request.model or None)
         waiting = patience(target.config, self.config, self._choice, called_at)
         if self._until is not None:
@@ -109,6 +105,7 @@ class Engine:
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""
+        self._check_size(request)
         target = self.target(request.model or None)
         return target.backend.wire_request(request._replace(model=target.model))
 
@@ -122,7 +119,8 @@ class Engine:
         selection = self.selector(choice).selection()
         config = selection.backend or self._discover(choice)
         backend = self.backend(config)
-        return Target(backend, config, selection.model or self._default_model(backend))
+        model = selection.model or self._default_model(backend, config)
+        return Target(backend, config, model)
 
     def selector(self, choice: Choice | None = None) -> Selector:
         """Return the rules that choose a backend."""
@@ -139,6 +137,14 @@ class Engine:
             settings = self._settings(config, is_first_choice=is_first_choice)
             self._backends[key] = create_backend(settings)
         return self._backends[key]
+
+    def _check_size(self, request: Request) -> None:
+        limit = self.config.limits.prompt_bytes
+        if prompt_bytes(request) > limit:
+            raise LimitError(
+                f"the prompt is longer than {format_size(limit)}",
+                hint="limits.prompt sets the bound",
+            )
 
     def _settings(
         self, config: BackendConfig, *, is_first_choice: bool
@@ -191,8 +197,25 @@ class Engine:
                 hint="name one with -m",
             ) from None
 
-    def _default_model(self, backend: Backend) -> str:
-        name = self._looked_up(backend)
+    def _loaded(self, backend: Backend, config: BackendConfig) -> str | None:
+        """Return the default model, waiting for a server that loads its model."""
+        waiting = patience(config, self.config, self._choice, time.monotonic())
+        until = time.monotonic() + waiting.first_token_s
+        while True:
+            try:
+                return self._looked_up(backend)
+            except BackendFailedError as error:
+                if not error.is_loading:
+                    raise
+                if time.monotonic() + _LOADING_POLL_S > min(until, self._until or until):
+                    raise DeadlineError(
+                        f"{backend.name} at {backend.address} is still loading its model",
+                        hint="--first-token-timeout waits longer",
+                    ) from error
+            time.sleep(_LOADING_POLL_S)
+
+    def _default_model(self, backend: Backend, config: BackendConfig) -> str:
+        name = self._loaded(backend, config)
         if name is None:
             raise RefusedError(
                 f"{backend.name} at {backend.address} has no model",

@@ -108,7 +108,7 @@ def has_own_limit(request: Request) -> bool:
     """Tell whether the user himself bounded the length of the answer."""
     options = request.sampling.options
     limits = [request.sampling.max_tokens, *map(options.get, _LIMIT_OPTIONS)]
-    return any(isinstance(limit, int | float) and limit > 0 for limit in limits)
+    return any(isinstance(limit, int | float) and limit >= 0 for limit in limits)
 
 
 def cut_error(completion: Completion) -> IncompleteError:

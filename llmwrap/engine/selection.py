@@ -74,10 +74,7 @@ class Selector:
 
         Raises: ConfigError for an unknown name, or one without an address.
         """
-        backend = self._find(name)
-        if backend is None:
-            known = ", ".join(dict.fromkeys([*self._config.backends, *BUILT_IN_KINDS]))
-            raise ConfigError(f"no backend '{name}'", hint=f"there are {known}")
+        backend = self._config.backend(name)  # in any case; names the nearest
         address = self.address(backend)
         if address is None:
             raise ConfigError(

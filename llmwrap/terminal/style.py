@@ -12,17 +12,13 @@ import sys
 TYPE_CHECKING = False  # importing typing would cost more than this whole module
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal
-
-    ColorMode = Literal["auto", "always", "never"]
-    Label = Literal["error", "warning", "note", "reasoning"]
 
 
-def wants_color(mode: ColorMode, is_tty: bool, environ: Mapping[str, str]) -> bool:
+def wants_color(mode: str, is_tty: bool, environ: Mapping[str, str]) -> bool:
     """Decide whether a stream gets colour.
 
-    `always` and `never` win over the environment, as an option should; `auto`
-    wants a terminal that is not dumb, and no NO_COLOR.
+    `mode` is what `--color` takes: `always` and `never` win over the environment, as
+    an option should; `auto` wants a terminal that is not dumb, and no NO_COLOR.
 
     See: no-color.org (set and not empty).
     """
@@ -51,7 +47,7 @@ class Palette:
     __slots__ = ("_codes", "_reset")
 
     def __init__(self, *, color: bool) -> None:
-        self._codes: dict[Label, str] = {}
+        self._codes: dict[str, str] = {}
         self._reset = ""
         if color:
             from colorama import Fore, Style
@@ -64,7 +60,10 @@ class Palette:
                 "reasoning": f"{Style.DIM}",
             }
 
-    def paint(self, label: Label, text: str) -> str:
-        """Return `text` in the colour of `label`; sanitise it before, not after."""
+    def paint(self, label: str, text: str) -> str:
+        """Return `text` in the colour of `label`, if it has one.
+
+        Sanitise it before, not after.
+        """
         code = self._codes.get(label, "")
         return f"{code}{text}{self._reset}" if code and text else text
