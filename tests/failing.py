@@ -6,7 +6,15 @@ from .asking import Dialect, ask
 from .fakeserver import FakeServer, Reply, Step, json_error
 from .runner import Result, Runner
 
-PATIENCE = ("-n", "--first-token-timeout", "5", "--idle-timeout", "5", "--timeout", "20")
+PATIENCE = (
+    "-n",
+    "--first-token-timeout",
+    "5",
+    "--idle-timeout",
+    "5",
+    "--timeout",
+    "20",
+)
 
 
 def asked(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -144,18 +143,14 @@ def test_a_server_may_be_slow_to_take_a_long_request(
     server: FakeServer, clients: Clients
 ) -> None:
     """On a new connection or a kept one; the time for connecting is for connecting."""
-    head, end = server.speech("ollama").head(), threading.Event()
-    server.script(_CHAT, head, Body(b"all\n"), WaitFor(end), EndBody(), times=2)
+    server.script(_CHAT, json_reply({}), times=2)
     with Relay(server.port) as relay:
         client = clients(f"http://{relay.address}", connect_timeout_s=0.2)
         for _ in range(2):
-            end.clear()
             relay.road.clear()
             threading.Timer(0.4, relay.road.set).start()
             with closing(client.open("POST", _CHAT, b"x" * (8 << 20))) as reply:
-                assert next(reply.pieces()) == b"all\n"
-                end.set()
-                select.select([reply._raw.connection.sock], [], [], _WAIT_S)
+                assert reply.read_all() == b"{}"
 
         assert relay.connections == 1
 
@@ -222,14 +217,18 @@ def test_a_key_goes_where_it_is_set_for(
 
     with FakeServer() as other:
         here = cli.run("-b", dialect.name, "-m", "alpha", "hi", environ=environ)
-        there = ask(cli, other, "-b", dialect.name, "hi", dialect=dialect, environ=environ)
+        there = ask(
+            cli, other, "-b", dialect.name, "hi", dialect=dialect, environ=environ
+        )
 
         assert (here.status, there.status) == (0, 0)
         assert server.requests[0].headers["authorization"] == "Bearer k-1"
         assert "authorization" not in other.requests[0].headers
 
 
-@pytest.mark.parametrize("steps", [(), (ollama_reply(["one"])[:1])], ids=["head", "body"])
+@pytest.mark.parametrize(
+    "steps", [(), (ollama_reply(["one"])[:1])], ids=["head", "body"]
+)
 def test_another_thread_can_cancel(
     client: HttpClient, server: FakeServer, steps: tuple[Step, ...]
 ) -> None:

@@ -99,7 +99,9 @@ def test_a_bundle_that_is_unusable_is_a_bad_configuration(
     if content is not None:
         bundle.write_text(content)
 
-    result = _asked(cli, DIALECTS[0], f"https://{tls.address}", f'ca_bundle = "{bundle}"')
+    result = _asked(
+        cli, DIALECTS[0], f"https://{tls.address}", f'ca_bundle = "{bundle}"'
+    )
 
     assert result.status == 3
     assert f"'{bundle}'" in error(result)
@@ -151,7 +153,9 @@ def test_a_new_tls_connection_found_dead_is_not_replaced(
     assert (tls.connections, len(server.requests)) == (1, 1)
 
 
-@pytest.mark.parametrize("steps", [(), (ollama_reply(["one"])[:1])], ids=["head", "body"])
+@pytest.mark.parametrize(
+    "steps", [(), (ollama_reply(["one"])[:1])], ids=["head", "body"]
+)
 def test_a_tls_request_can_be_cancelled(
     trusting: HttpClient, server: FakeServer, steps: tuple[Step, ...]
 ) -> None:

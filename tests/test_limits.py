@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -59,7 +59,7 @@ class Measured(NamedTuple):
     peak_mib: float
 
 
-def _measured(cli: Runner, *argv: str, **options: object) -> Measured:
+def _measured(cli: Runner, *argv: str, **options: Any) -> Measured:
     process = cli.start(*argv, through=_MEASURE, **options)
     stdout, stderr = process.communicate()
     said, _, peak = stderr.decode().rpartition("peak ")
@@ -123,7 +123,9 @@ def test_an_answer_over_its_limit(
     result = ask(cli, server, how, "hi", dialect=dialect)
 
     assert result.status == 9
-    assert error(result) == "the answer is longer than 10 B; limits.answer sets the bound"
+    assert (
+        error(result) == "the answer is longer than 10 B; limits.answer sets the bound"
+    )
     assert "1234567890ab".startswith(result.text.strip())
     assert streamed or not result.stdout
 
@@ -186,7 +188,8 @@ def test_a_list_of_models_over_the_limit(cli: Runner, server: FakeServer) -> Non
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("-f", "/dev/zero"), ("-i", "/dev/zero"), ("-s", "@/dev/zero")]
+    ("option", "value"),
+    [("-f", "/dev/zero"), ("-i", "/dev/zero"), ("-s", "@/dev/zero")],
 )
 def test_a_file_without_end_is_over_the_limit(
     cli: Runner, server: FakeServer, option: str, value: str
@@ -200,7 +203,7 @@ def test_a_file_without_end_is_over_the_limit(
 
 
 def test_a_stdin_without_end_is_over_the_limit(cli: Runner, server: FakeServer) -> None:
-    with open("/dev/zero", "rb") as endless:  # noqa: PTH123  no ordinary file
+    with open("/dev/zero", "rb") as endless:
         run = _measured(cli, *address(server), "hi", stdin=endless)
 
     assert (run.status, run.stdout, server.requests) == (9, b"", [])

@@ -89,10 +89,8 @@ def test_the_shell_reports_141(cli: Runner, server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("option", ["--version", "--help", "--json", "--raw"])
-def test_a_full_disk_is_status_12(
-    cli: Runner, server: FakeServer, option: str
-) -> None:
-    with open("/dev/full", "wb") as full:  # noqa: PTH123  no ordinary file
+def test_a_full_disk_is_status_12(cli: Runner, server: FakeServer, option: str) -> None:
+    with open("/dev/full", "wb") as full:
         process = cli.start(*address(server), option, "-n", "hi", stdout=full)
         _, stderr = process.communicate(timeout=_WAIT_S)
 
@@ -204,7 +202,9 @@ def test_a_fifo_that_nobody_writes_ends_with_the_deadline(
     result = ask(cli, server, "-n", "--timeout", "0.5", option, name, "hi")
 
     assert result.status == 124
-    assert error(result) == f"'{fifo}' did not end before the deadline; --timeout sets it"
+    assert (
+        error(result) == f"'{fifo}' did not end before the deadline; --timeout sets it"
+    )
     os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets the reading thread go
 
 

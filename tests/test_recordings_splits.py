@@ -22,7 +22,8 @@ from llmwrap.errors import LLMWrapError
 from llmwrap.messages import Completion, Message, Request
 from llmwrap.metrics.timing import Stopwatch
 from llmwrap.transport.cancel import CancelToken
-from llmwrap.transport.client import ByteStream, Endpoint
+from llmwrap.transport.client import ByteStream
+from llmwrap.transport.endpoint import Endpoint
 
 from .fakeserver import Recording, load_recordings, recordings_directory
 from .fakeserver.recordings import VARIABLE
@@ -113,7 +114,7 @@ def test_cuts_at_many_places_change_nothing(name: str) -> None:
     recording = _RECORDINGS[name]
     body = recording.body
     whole = _outcome(recording, [body])
-    rng = random.Random(name)  # noqa: S311  the same cuts at each run
+    rng = random.Random(name)
 
     for _ in range(_RANDOM_CUTS):
         places = sorted(rng.sample(range(len(body)), min(40, len(body) // 2)))
@@ -140,7 +141,7 @@ def test_other_line_ends_cut_anywhere_change_nothing(
     recording = _RECORDINGS[name]
     whole = _outcome(recording, [recording.body])
     body = recording.body.replace(b"\n", line_end)
-    rng = random.Random(name)  # noqa: S311  the same cuts at each run
+    rng = random.Random(name)
 
     for place in rng.sample(range(len(body)), _RANDOM_CUTS):
         assert _outcome(recording, [body[:place], body[place:]]) == whole, place

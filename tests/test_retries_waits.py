@@ -14,7 +14,9 @@ from .failing import asked, busy, failing
 from .fakeserver import FakeServer, json_error
 from .runner import Runner
 
-_LOADING = {"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}
+_LOADING = {
+    "error": {"message": "Loading model", "type": "unavailable_error", "code": 503}
+}
 _DAY_S = 86400
 
 both = pytest.mark.parametrize("dialect", DIALECTS, ids=str)
@@ -83,9 +85,7 @@ def test_a_backoff_beyond_the_deadline_ends_it_now(
 ) -> None:
     failing(server, dialect, *busy())
 
-    result = asked(
-        cli, server, dialect, "--retries", "3", "--timeout", "5", delay="60"
-    )
+    result = asked(cli, server, dialect, "--retries", "3", "--timeout", "5", delay="60")
 
     assert (result.status, len(server.requests)) == (6, 1)
 
@@ -116,7 +116,10 @@ def test_a_model_that_loads_is_waited_out_and_not_counted(
 @both
 @pytest.mark.parametrize(
     ("option", "said"),
-    [("--first-token-timeout", "sent no token within 500ms"), ("--timeout", "deadline")],
+    [
+        ("--first-token-timeout", "sent no token within 500ms"),
+        ("--timeout", "deadline"),
+    ],
 )
 def test_a_model_that_loads_for_ever_is_a_timeout(
     cli: Runner, server: FakeServer, dialect: Dialect, option: str, said: str

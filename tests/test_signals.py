@@ -284,9 +284,7 @@ def test_a_signal_that_came_ignored_stays_so(
     assert (process.returncode, stdout, stderr) == (0, b" two\n", b"")
 
 
-def test_ctrl_c_during_the_imports_is_no_traceback(
-    cli: Runner, tmp_path: Path
-) -> None:
+def test_ctrl_c_during_the_imports_is_no_traceback(cli: Runner, tmp_path: Path) -> None:
     """A module that the program imports early is replaced by one that never ends."""
     modules = tmp_path / "modules"
     modules.mkdir()

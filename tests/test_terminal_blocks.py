@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -69,6 +70,9 @@ FRAGMENTS = (
     *("# x", "\n- ", "\n  ", "\n```\n", "\n| a | b |\n|---|---|\n| c |"),
 )
 
+LONG_BLANKS = " " * (lines.LINE_LIMIT - 4)
+LONG = tuple(character * (lines.LINE_LIMIT - 4) for character in " -=#|`~1<a")
+
 
 def split(pieces: Iterable[str]) -> list[Block]:
     splitter = Splitter()
@@ -90,16 +94,18 @@ def kinds_and_texts(text: str) -> list[tuple[str, str]]:
         ("A\n===\nB\n---\n", [("heading", "A"), ("heading", "B")]),
         ("a\n\n---\n***\n_ _ _", [("paragraph", "a"), *[("rule", "")] * 3]),
         ("a\n# b\nc", [("paragraph", "a"), ("heading", "b"), ("paragraph", "c")]),
-        ("```\na\n\n b\n```\nc", [*[("code", t) for t in ("a", "", " b")], ("paragraph", "c")]),
+        ("```\na\n\n b\n```", [("code", "a"), ("code", ""), ("code", " b")]),
         ("~~~~\n```\n~~~\n~~~~~", [("code", "```"), ("code", "~~~")]),
         ("   ```\n     a\n   ```", [("code", "  a")]),
         ("```\nunclosed", [("code", "unclosed")]),
         ("``` a`b", [("paragraph", "``` a`b")]),
-        ("    a\n\n\n    b\nc", [*[("code", t) for t in ("a", "", "", "b")], ("paragraph", "c")]),
+        ("    a\n\n    b\n\n", [("code", "a"), ("code", ""), ("code", "b")]),
+        ("    a\nb", [("code", "a"), ("paragraph", "b")]),
         ("<b>\nx\n\ny", [("html", "<b>"), ("html", "x"), ("paragraph", "y")]),
         ("<http://a.b>", [("paragraph", "<http://a.b>")]),
         ("|a|b|\n|-|-|\n|1|2|", [("table", "|a|b|\n|-|-|\n|1|2|")]),
-        ("x\na|b\n-|-\n1|2\ny", [("paragraph", "x"), ("table", "a|b\n-|-\n1|2"), ("paragraph", "y")]),
+        ("x\na|b\n-|-\n1|2", [("paragraph", "x"), ("table", "a|b\n-|-\n1|2")]),
+        ("a|b\n-|-\n1|2\ny", [("table", "a|b\n-|-\n1|2"), ("paragraph", "y")]),
         ("|a|b|\n|-|\n", [("paragraph", "|a|b|\n|-|")]),
         ("a\tb", [("paragraph", "a    b")]),
     ],
@@ -114,7 +120,8 @@ def test_text_falls_into_blocks(text: str, blocks: list[tuple[str, str]]) -> Non
         ("- a\n- b", [("a", ("-",), 1), ("b", ("-",), 1)]),
         ("- a\n  b\nlazy", [("a\nb\nlazy", ("-",), 1)]),
         ("- a\n\n  b\n\nc", [("a", ("-",), 1), ("b", ("-",), 0), ("c", (), 0)]),
-        ("1. a\n   - b\n2. c", [("a", ("1.",), 1), ("b", ("1.", "-"), 1), ("c", ("2.",), 1)]),
+        ("1. a\n   - b", [("a", ("1.",), 1), ("b", ("1.", "-"), 1)]),
+        ("- a\n  - b\n- c", [("a", ("-",), 1), ("b", ("-", "-"), 1), ("c", ("-",), 1)]),
         ("- - a", [("a", ("-", "-"), 2)]),
         ("-\n- a", [("", ("-",), 1), ("a", ("-",), 1)]),
         ("-\n  a", [("a", ("-",), 1)]),
@@ -163,20 +170,29 @@ def test_where_a_document_is_cut_makes_no_difference(position: int) -> None:
     assert split(pieces) == split([DOCUMENT])
 
 
-@pytest.mark.parametrize("limit", [25, 40, lines.LINE_LIMIT])
-@settings(max_examples=300, deadline=None)
-@example(fragments=["-", " " * 50, "x"])
-@example(fragments=["a\n- ", " " * 50, "x\n#", " " * 60, "y"])
+@settings(max_examples=500, deadline=None)
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=30))
-def test_one_character_at_a_time_gives_the_same_blocks(
-    limit: int, fragments: list[str]
-) -> None:
-    """With lines beyond the limit too, where another rule decides."""
+def test_one_character_at_a_time_gives_the_same_blocks(fragments: list[str]) -> None:
     text = "".join(fragments)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "LINE_LIMIT", limit)
 
-        assert split(text) == split([text])
+    assert split(text) == split([text])
+
+
+@settings(max_examples=300, deadline=None)
+@example(fragments=["-", LONG_BLANKS, "x"], cuts=[1, 600, 996, 997])
+@example(fragments=["a\n- ", LONG_BLANKS, "x\n#", LONG_BLANKS, "y"], cuts=[990, 1999])
+@given(
+    fragments=st.lists(st.sampled_from((*FRAGMENTS, *LONG)), max_size=12),
+    cuts=st.lists(st.integers(0, 3000), max_size=8),
+)
+def test_lines_beyond_the_limit_are_the_same_in_pieces(
+    fragments: list[str], cuts: list[int]
+) -> None:
+    text = "".join(fragments)
+    ends = [0, *sorted(cuts), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(ends)]
+
+    assert split(pieces) == split([text])
 
 
 def test_the_open_block_shows_what_has_come() -> None:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 from ..errors import DeadlineError, Interrupted, LimitError, OutputError
 from ..log import SILENT, Log

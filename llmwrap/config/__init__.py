@@ -8,7 +8,7 @@ lists the settings for the manual page.
 """
 
 from .addresses import mask_secrets, parse_base_url
-from .load import Config
+from .load import Config, built_in_backend
 from .schema import BUILT_IN_BASE_URLS, FIRST_TOKEN_TIMEOUT_S, IDLE_TIMEOUT_S
 from .source import config_path
 from .values import (
@@ -39,6 +39,7 @@ __all__ = [
     "StreamingConfig",
     "TemplatesConfig",
     "UIConfig",
+    "built_in_backend",
     "config_path",
     "mask_secrets",
     "parse_base_url",

@@ -143,6 +143,11 @@ class Config(NamedTuple):
         return bad_value(origin, key, value, suggestion(str(value), choices))
 
 
+def built_in_backend(kind: str) -> BackendConfig:
+    """Return a built-in backend as it is without a table and without variables."""
+    return _backend(Settings(), kind)
+
+
 def _filled(settings: Settings, path: str | None, environ: Mapping[str, str]) -> Config:
     backends = {name: _backend(settings, name) for name in settings.backends}
     cache = CacheConfig._make(_values(settings, "cache"))

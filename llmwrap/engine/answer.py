@@ -188,7 +188,7 @@ class Answer:
                 yield from self._read(first_until)
                 self._complete()
             else:
-                # Nothing of a broken or cut answer may be shown before its end is known.
+                # Nothing of a broken or cut answer may be shown: its end comes first.
                 chunks = list(self._read(first_until, is_whole=True))
                 self._complete()
                 yield from chunks

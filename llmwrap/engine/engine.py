@@ -199,17 +199,19 @@ class Engine:
 
     def _loaded(self, backend: Backend, config: BackendConfig) -> str | None:
         """Return the default model, waiting for a server that loads its model."""
-        waiting = patience(config, self.config, self._choice, time.monotonic())
-        until = time.monotonic() + waiting.first_token_s
+        called_at = time.monotonic()
+        waiting = patience(config, self.config, self._choice, called_at)
+        until = called_at + waiting.first_token_s
+        until = min(until, self._until or until) - _LOADING_POLL_S
         while True:
             try:
                 return self._looked_up(backend)
             except BackendFailedError as error:
                 if not error.is_loading:
                     raise
-                if time.monotonic() + _LOADING_POLL_S > min(until, self._until or until):
+                if time.monotonic() > until:
                     raise DeadlineError(
-                        f"{backend.name} at {backend.address} is still loading its model",
+                        f"{backend.name} at {backend.address} still loads its model",
                         hint="--first-token-timeout waits longer",
                     ) from error
             time.sleep(_LOADING_POLL_S)

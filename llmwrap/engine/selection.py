@@ -6,7 +6,6 @@ and asks nobody; what has to be asked (discovery, the default model) is discover
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from ..config import (
     BUILT_IN_BASE_URLS,
     BackendConfig,
     Config,
+    built_in_backend,
     mask_secrets,
     parse_base_url,
 )
@@ -118,7 +118,7 @@ class Selector:
 
     def built_in(self, kind: str) -> BackendConfig:
         """Return the backend that needs no table."""
-        return Config.load(os.devnull, {}).backend(kind)
+        return built_in_backend(kind)
 
     def _find(self, name: str) -> BackendConfig | None:
         lowered = name.lower()

@@ -26,6 +26,7 @@ _OPEN_LIMIT = 4000
 """The same within a string or a comment, which must not be left."""
 _LINE_LIMIT = 2000
 """A line that is longer is data: it stays plain."""
+_OPEN_KINDS = frozenset({"String", "Comment"})
 _LANGUAGE_LIMIT = 64
 """Lexers remembered; their names come from the model."""
 
@@ -80,7 +81,7 @@ class Highlighter:
                 if end > 0:
                     style = self._theme.get_style_for_token(kind)
                     styled.stylize(style, max(0, start - shift), min(end, len(text)))
-                is_open = "String" in kind or "Comment" in kind
+                is_open = not _OPEN_KINDS.isdisjoint(kind)
         after = before + text + ("\n" if ends_line else "")
         return Colored(styled, Code(code.language, after, is_open))
 
