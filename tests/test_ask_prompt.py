@@ -103,7 +103,7 @@ def test_nothing_to_ask_is_a_usage_error(
 
 
 def test_bare_llmwrap_on_a_terminal_prints_its_usage(cli: Runner) -> None:
-    result = cli.run(tty=True)
+    result = cli.run(tty=True, environ={"NO_COLOR": "1"})
 
     assert (result.status, result.stdout) == (2, b"")
     assert result.stderr.startswith("usage: llmwrap [ask] [OPTION...] [PROMPT...]\n")

@@ -284,7 +284,8 @@ def test_a_bar_is_drawn_on_a_terminal_and_gone_at_the_end(
     cli: Runner, server: FakeServer
 ) -> None:
     drawn = Event()
-    context = cli.context(tty=("stderr",), environ={"OLLAMA_HOST": server.url})
+    environ = {"OLLAMA_HOST": server.url, "NO_COLOR": "1"}
+    context = cli.context(tty=("stderr",), environ=environ)
     half = b'{"status":"pulling 0a1b","digest":"x","total":4194304,"completed":2097152}'
     done = b'{"status":"success"}\n'
     server.script("/api/pull", Head(), Body(half + b"\n"), WaitFor(drawn), Body(done))

@@ -124,7 +124,7 @@ def test_an_unknown_backend_is_status_3(home: Home, server: FakeServer) -> None:
     found = diagnosed(home, table(server.url), Choice(backend="nix"))
 
     assert found.exit_status == 3
-    assert "no backend 'nix'" in said(found.findings, "backend", "error")[0]
+    assert "unknown backend 'nix'" in said(found.findings, "backend", "error")[0]
 
 
 def test_a_server_that_breaks_ends_as_it_would_for_a_question(

@@ -1,6 +1,6 @@
 """Compare what the fake server says by default with what real servers said.
 
-The recordings are not part of the repository: without LLMWRAP_TRANSCRIPTS these tests
+The recordings are not part of the repository: without LLMWRAP_TEST_TRANSCRIPTS these tests
 are skipped.
 """
 

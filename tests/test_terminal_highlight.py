@@ -33,6 +33,14 @@ int main(void) {
     return 0;  // done
 }
 """
+JAVASCRIPT = """\
+/**
+ * Return if new.
+ */
+const a = `text
+for ${a} return`; // done
+<!-- x
+"""
 
 
 def colours(code: str, language: str) -> list[list[str]]:
@@ -74,13 +82,19 @@ def seen(code: str, styles: list[list[str]]) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("code", "language"),
-    [(PYTHON, "python"), (C, "c"), (PYTHON * 20, "python")],
-    ids=["python", "c", "long"],
+    [(PYTHON, "python"), (C, "c"), (JAVASCRIPT, "js"), (PYTHON * 20, "python")],
+    ids=["python", "c", "javascript", "long"],
 )
 def test_lines_are_coloured_as_in_the_whole(code: str, language: str) -> None:
     assert seen(code, colours(code, language)) == seen(
         code, colours_of_whole(code, language)
     )
+
+
+def test_what_is_no_code_of_its_language_is_not_marked_as_wrong() -> None:
+    colored = Highlighter().line(Code("json"), "{'a': ...")
+
+    assert not any("red" in str(span.style) for span in colored.text.spans)
 
 
 def test_what_is_looked_at_again_does_not_grow() -> None:

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import ProtocolError
+from ..errors import LLMWrapError, ProtocolError
 from ..messages import Json, Request
 from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream, HttpClient
 from ..transport.endpoint import Endpoint
 from ..transport.framing import parse_json
 from .base import Backend, BackendSettings, WireRequest
-from .replies import ErrorReader, server_error
+from .replies import ErrorReader, server_error, without_key
 
 JsonObject = dict[str, Json]
 
@@ -80,15 +80,25 @@ class HttpBackend(Backend):
     ) -> Iterator[ByteStream]:
         """Open a reply with status 200, and close it afterwards."""
         sent = None if body is None else encode_json(body)
-        reply = self._client.open(
-            method, path, sent, cancel=cancel, accept=self.stream_type
-        )
+        with self._masked():
+            reply = self._client.open(
+                method, path, sent, cancel=cancel, accept=self.stream_type
+            )
+            try:
+                if reply.status != 200:
+                    raise self._errors.status_error(reply, model)
+                yield reply
+            finally:
+                reply.close()
+
+    @contextmanager
+    def _masked(self) -> Iterator[None]:
+        """Take the key out of the errors that pass."""
         try:
-            if reply.status != 200:
-                raise self._errors.status_error(reply, model)
-            yield reply
-        finally:
-            reply.close()
+            yield
+        except LLMWrapError as error:
+            error.message = without_key(error.message, self._endpoint)
+            raise
 
     def _call(
         self,
@@ -114,10 +124,11 @@ class HttpBackend(Backend):
         )
         sent = None if body is None else encode_json(body)
         try:
-            reply = client.open(method, path, sent)
-            if reply.status != 200:
-                raise self._errors.status_error(reply, model)
-            document = parse_json(reply.read_all(timeout_s=timeout_s))
+            with self._masked():
+                reply = client.open(method, path, sent)
+                if reply.status != 200:
+                    raise self._errors.status_error(reply, model)
+                document = parse_json(reply.read_all(timeout_s=timeout_s))
         finally:
             client.close()
         if error := server_error(document):

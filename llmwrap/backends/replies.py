@@ -29,6 +29,7 @@ _STATUS_HINTS = {
     405: "is the address, '/v1' included, right?",
 }
 _SHOWN_CHARACTERS = 300
+_SHORTEST_PART = 8
 _LONGEST_WAIT_S = 365 * 86400.0
 _ERROR_BODY_BYTES = 64 * 1024
 _CONTEXT_PHRASES = (
@@ -223,6 +224,20 @@ def shown(text: str, endpoint: Endpoint) -> str:
         text = text.replace(endpoint.api_key, "***")
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def without_key(text: str, endpoint: Endpoint) -> str:
+    """Return a message of ours without our key, even where it was cut off.
+
+    It may quote what a server sent, and a server may send back what it got. A dummy
+    key such as `ollama`, which is part of the endpoint's own name, is left alone.
+    """
+    key = endpoint.api_key or ""
+    if key in str(endpoint):
+        return text
+    for size in range(len(key), min(len(key), _SHORTEST_PART) - 1, -1):
+        text = text.replace(key[:size], "***")
+    return text
 
 
 def retry_after_s(value: str) -> float | None:

@@ -107,6 +107,4 @@ _VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
 
 def _log(args: argparse.Namespace, context: Context) -> Log:
     """Return a log for people only: what the file says of logging may be the fault."""
-    return Log(
-        people_sink(context.tell, people_threshold(args))
-    )
+    return Log(people_sink(context.tell, people_threshold(args)))

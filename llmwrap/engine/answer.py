@@ -27,6 +27,7 @@ from ..streams import Stream, StreamEnded, StreamPool
 from ..transport.cancel import CancelToken
 from ..units import format_duration
 from .choice import Patience
+from .deadlines import first_token_error, idle_error, total_error
 from .folding import Folder, cut_error, has_own_limit, suspected_cut
 from .telemetry import log_completion, log_request
 
@@ -231,24 +232,14 @@ class Answer:
             raise
 
     def _deadline_error(self, *, is_total: bool) -> DeadlineError:
-        patience, backend = self._asking.patience, self._asking.backend
+        asking, backend = self._asking, self._asking.backend
         where = f"{backend.name} at {backend.address}" if backend.address else "it"
         if is_total:
-            return DeadlineError(
-                f"{where} did not finish before the deadline",
-                hint="--timeout sets it",
-            )
-        if self._folder.is_empty:
-            return DeadlineError(
-                f"{where} sent no token within"
-                f" {format_duration(patience.first_token_s)}",
-                hint="--first-token-timeout waits longer, for a model that loads",
-            )
-        return DeadlineError(
-            f"{where} fell silent for {format_duration(patience.idle_s)} in the middle"
-            " of its answer",
-            hint="--idle-timeout waits longer",
-        )
+            return total_error(where)
+        first_s, is_streamed = asking.patience.first_token_s, asking.request.is_streamed
+        if self._folder.is_empty or not is_streamed:
+            return first_token_error(where, first_s, is_streamed=is_streamed)
+        return idle_error(where, asking.patience.idle_s)
 
     def _retry_delay_s(self, error: LLMWrapError, retries: int) -> float:
         """Return how long to wait before the next attempt, or raise `error`."""

@@ -136,7 +136,7 @@ def _text_cut(text: str) -> int:
 
 
 def _is_balanced(text: str) -> bool:
-    is_paired = all(text.count(mark) % 2 == 0 for mark in ("*", "`", "~~"))
+    is_paired = all(text.count(mark) % 2 == 0 for mark in ("*", "**", "`", "~~"))
     return is_paired and text.count("[") == text.count("]") and not _ends_open(text)
 
 

@@ -27,6 +27,7 @@ _OPEN_LIMIT = 4000
 _LINE_LIMIT = 2000
 """A line that is longer is data: it stays plain."""
 _OPEN_KINDS = frozenset({"String", "Comment"})
+_CLOSINGS = ("*/", "-->")
 _LANGUAGE_LIMIT = 64
 """Lexers remembered; their names come from the model."""
 
@@ -52,6 +53,17 @@ class Colored:
     after: Code
 
 
+@dataclass(frozen=True, slots=True)
+class _Token:
+    start: int
+    end: int
+    kind: tuple[str, ...]
+
+    @property
+    def is_error(self) -> bool:
+        return self.kind[:1] == ("Error",)
+
+
 class _Lexer(Protocol):
     """What is used of pygments, which has no types."""
 
@@ -75,13 +87,13 @@ class Highlighter:
         head = len(before) - before.rfind("\n") - 1
         lexer = self._lexer(code.language)
         if lexer is not None and head + len(text) <= _LINE_LIMIT:
-            shift = len(before)
-            for start, kind, value in lexer.get_tokens_unprocessed(f"{before}{text}\n"):
-                end = start + len(value) - shift
-                if end > 0:
-                    style = self._theme.get_style_for_token(kind)
-                    styled.stylize(style, max(0, start - shift), min(end, len(text)))
-                is_open = not _OPEN_KINDS.isdisjoint(kind)
+            for token in _tokens(lexer, before + text):
+                start, end = token.start - len(before), token.end - len(before)
+                if end > 0 and not token.is_error:
+                    style = self._theme.get_style_for_token(token.kind)
+                    styled.stylize(style, max(0, start), min(end, len(text)))
+                if start <= len(text) < end:  # it holds the end of the line
+                    is_open = not _OPEN_KINDS.isdisjoint(token.kind)
         after = before + text + ("\n" if ends_line else "")
         return Colored(styled, Code(code.language, after, is_open))
 
@@ -92,6 +104,23 @@ class Highlighter:
             lexer: _Lexer | None = Syntax("", language).lexer if language else None
             self._lexers[language] = lexer
         return self._lexers[language]
+
+
+def _tokens(lexer: _Lexer, text: str) -> list[_Token]:
+    """Return the tokens of `text` and a newline, as if a comment were to end.
+
+    Unlike strings, comments that never end are errors to many lexers.
+    """
+    as_it_is: list[_Token] = []
+    for closing in ("", *_CLOSINGS):
+        tokens = [
+            _Token(start, start + len(value), kind)
+            for start, kind, value in lexer.get_tokens_unprocessed(f"{text}\n{closing}")
+        ]
+        if not any(token.is_error for token in tokens):
+            return tokens
+        as_it_is = as_it_is or tokens
+    return as_it_is
 
 
 def _needed(code: Code, text: str) -> str:

@@ -6,7 +6,7 @@ chunk framing off unless it was told `--raw`; it is put back here, a chunk for e
 line or event, as these servers send them.
 
 The directory is not part of the repository. Tests that need it take it from the
-environment variable LLMWRAP_TRANSCRIPTS and are skipped without it.
+environment variable LLMWRAP_TEST_TRANSCRIPTS and are skipped without it.
 """
 
 import os
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from .steps import Close, Reply, Verbatim
 from .wire import LAST_CHUNK, Header, chunk, dechunked
 
-VARIABLE = "LLMWRAP_TRANSCRIPTS"
+VARIABLE = "LLMWRAP_TEST_TRANSCRIPTS"
 
 _MARK = b"# ---- raw response follows ----\n"
 _BLANK = b"\r\n\r\n"
