@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from llmwrap.backends.embedded_process import (
+from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     ensure_server,
     stop_servers,
 )
-from llmwrap.backends.embedded_state import (
+from llmwrap.backends.embedded.state import (
     ModelFile,
     Place,
     ServerState,
@@ -76,7 +76,7 @@ class World:
         started = [pid for pid in self.starts() if pid != os.getpid()]
         for pid in started:
             with contextlib.suppress(OSError):
-                if b"llmwrap.backends.embedded_server" in cmdline(pid):
+                if b"llmwrap.backends.embedded.server" in cmdline(pid):
                     os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(map(is_running, started)))
 
@@ -115,7 +115,7 @@ class World:
         program = self.directory / f"script-{self._scripts}.py"
         program.write_text(
             f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-            "from llmwrap.backends.embedded_process import ensure_server\n"
+            "from llmwrap.backends.embedded.process import ensure_server\n"
             f"server = ensure_server({str(self.model)!r},"
             f" state_dir={self.state_dir!r}, environ={self.environ!r},"
             f" idle_s={LONG_S}, deadline_s={LONG_S})\n" + body

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded_failure import start_failure
-from llmwrap.backends.embedded_state import ModelFile, Place
+from llmwrap.backends.embedded.failure import start_failure
+from llmwrap.backends.embedded.state import ModelFile, Place
 
 MODEL = ModelFile("/models/m.gguf", 1, 1, 1)
 LOADING = "0.00.004.047 I srv    load_model: loading model '/models/m.gguf'\n"

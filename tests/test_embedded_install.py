@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded_install import install_default, install_url
-from llmwrap.backends.embedded_models import PackagedModel, models_dir
+from llmwrap.backends.embedded.install import install_default, install_url
+from llmwrap.backends.embedded.models import PackagedModel, models_dir
 from llmwrap.errors import (
     DeadlineError,
     OutputError,

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from llmwrap import Config, LLMWrapper
-from llmwrap.backends.embedded_models import DEFAULT_MODEL
-from llmwrap.backends.embedded_process import (
+from llmwrap.backends.embedded.models import DEFAULT_MODEL
+from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     running_servers,
     stop_servers,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded_models import (
+from llmwrap.backends.embedded.models import (
     DEFAULT_MODEL,
     gguf_sha256,
     installed_models,

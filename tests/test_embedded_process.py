@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded_process import (
+from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     ensure_server,
     running_servers,
     stop_servers,
 )
-from llmwrap.backends.embedded_state import (
+from llmwrap.backends.embedded.state import (
     is_alive,
     write_state,
 )

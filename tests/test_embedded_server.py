@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from llmwrap.backends import embedded_server
-from llmwrap.backends.embedded_process import (
+from llmwrap.backends.embedded import server as embedded_server
+from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     running_servers,
 )
-from llmwrap.backends.embedded_server import Settings
-from llmwrap.backends.embedded_state import (
+from llmwrap.backends.embedded.server import Settings
+from llmwrap.backends.embedded.state import (
     is_alive,
     write_state,
 )

@@ -1,7 +1,7 @@
 """Compare what the fake server says by default with what real servers said.
 
-The recordings are not part of the repository: without LLMWRAP_TEST_TRANSCRIPTS these tests
-are skipped.
+The recordings are not part of the repository: without LLMWRAP_TEST_TRANSCRIPTS these
+tests are skipped.
 """
 
 import json

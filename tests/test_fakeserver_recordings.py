@@ -1,7 +1,7 @@
 """Test the recordings of real servers: parsed, played back, and compared with the fake.
 
-The recordings are not part of the repository: without LLMWRAP_TEST_TRANSCRIPTS the tests
-that need them are skipped. Parsing is tested on a recording made up here as well.
+The recordings are not part of the repository: without LLMWRAP_TEST_TRANSCRIPTS the
+tests that need them are skipped. Parsing is tested on a recording made up here too.
 """
 
 from collections.abc import Iterator

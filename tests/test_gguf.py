@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.gguf import check_gguf, trained_context_tokens
+from llmwrap.backends.embedded.gguf import check_gguf, trained_context_tokens
 from llmwrap.errors import ConfigError, RefusedError
 
 REAL_MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")

@@ -45,7 +45,7 @@ DOORS = {
     "rich": "terminal/",
     "tomllib": "config/",
     "urllib3": "transport/",
-    "xllamacpp": "backends/embedded_server.py",
+    "xllamacpp": "backends/embedded/server.py",
 }
 """Libraries, and the one place each is imported in."""
 
@@ -53,7 +53,7 @@ DISTRIBUTIONS = {"markdown_it": "markdown-it-py"}
 
 PROCESS_PLACES = {
     "__main__.py": "answers --version before anything is imported",
-    "backends/embedded_server.py": "is a program of its own, behind us",
+    "backends/embedded/server.py": "is a program of its own, behind us",
     "cli/context.py": "holds all of it for everybody else",
     "config/load.py": "the default of the library's Config.load",
     "paths.py": "the places of this process, where none are handed to it",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.pip_download import fetch_wheel
+from llmwrap.backends.embedded.pip_download import fetch_wheel
 from llmwrap.errors import (
     DeadlineError,
     LLMWrapError,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.python_index import (
+from llmwrap.backends.embedded.python_index import (
     PYPI,
     PipSettings,
     WheelLink,

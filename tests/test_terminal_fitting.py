@@ -15,7 +15,7 @@ from llmwrap.terminal.render import Context, Renderer
 PROSE = " ".join(f"w{number}" for number in range(2000))
 TALL_ROW = f"|a|b|\n|-|-|\n|1|{PROSE[:4000]}|\n|2|3|\n\nend"
 ROWS = "".join(f"| n{number} | some more text in this cell |\n" for number in range(99))
-SIZES = [(9, 5), (39, 10), (79, 24), (199, 50)]
+SIZES = [(9, 5), (39, 10), (79, 24)]
 FRAGMENTS = (
     *("word ", "word ", "longer words here ", "x" * 30, "世界の言葉", "**", "`", "\n"),
     *(

@@ -70,10 +70,11 @@ class Show:
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_pieces_end_as_the_whole_does(answer: str, size: tuple[int, int]) -> None:
     whole = Show(size).play([answer])
-    by_token = Show(size).play(re.findall(r"\s*\S{1,4}|\s+", answer))
+    is_long = len(answer) > 3000
+    by_token = Show(size, tick_s=0.002 if is_long else 0.02)
 
-    assert by_token == whole
-    if len(answer) < 3000:
+    assert by_token.play(re.findall(r"\s*\S{1,4}|\s+", answer)) == whole
+    if not is_long:
         assert Show(size, tick_s=0.001).play(answer) == whole
 
 
@@ -101,7 +102,7 @@ def letters(text: str) -> str:
     return "".join(character for character in text if character.isalpha())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
     size=st.sampled_from([(10, 5), (11, 4), (40, 10), (80, 24), (25, 3)]),

@@ -31,7 +31,7 @@ def create_backend(settings: BackendSettings) -> Backend:
 
         return LMStudioBackend(settings)
     if kind == "embedded":
-        from .embedded import EmbeddedBackend
+        from .embedded.backend import EmbeddedBackend
 
         return EmbeddedBackend(settings)
     return _backend_of_entry_point(settings)

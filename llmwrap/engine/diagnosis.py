@@ -179,7 +179,7 @@ def _model(
 
 
 def _embedded_model(name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    from ..backends.embedded_models import model_path
+    from ..backends.embedded.models import model_path
 
     path = model_path(name, environ)
     if not has_embedded_extra():

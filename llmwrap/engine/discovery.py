@@ -85,6 +85,6 @@ def _probe(candidate: BackendSettings) -> Callable[[], None]:
 
 def embedded_is_ready(environ: Mapping[str, str]) -> bool:
     """Tell whether the embedded default model is installed."""
-    from ..backends.embedded_models import DEFAULT_MODEL, installed_models
+    from ..backends.embedded.models import DEFAULT_MODEL, installed_models
 
     return any(model.name == DEFAULT_MODEL.name for model in installed_models(environ))

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..paths import state_dir
 
 if TYPE_CHECKING:
-    from ..backends.embedded_process import EmbeddedServer
+    from ..backends.embedded.process import EmbeddedServer
 
 
 class RunningServer(NamedTuple):
@@ -47,8 +47,8 @@ def embedded_report(environ: Mapping[str, str], now: float) -> EmbeddedReport:
     None is found where the state directory cannot be used: asking the backend for its
     models says why.
     """
-    from ..backends.embedded_process import running_servers
-    from ..backends.embedded_state import place_of
+    from ..backends.embedded.process import running_servers
+    from ..backends.embedded.state import place_of
 
     directory = state_dir(environ)
     servers = []
@@ -71,7 +71,7 @@ def stop_embedded_servers(environ: Mapping[str, str]) -> tuple[RunningServer, ..
 
     Raises: ConfigError, BackendFailedError when one does not end.
     """
-    from ..backends.embedded_process import stop_servers
+    from ..backends.embedded.process import stop_servers
 
     return tuple(_running(server) for server in stop_servers(state_dir(environ)))
 

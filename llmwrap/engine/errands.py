@@ -103,10 +103,10 @@ def install(
     """Install the GGUF file at a URL, or the default model for an empty source.
 
     Runs on the caller's thread, so that an interruption cleans up. Raises: UsageError
-    for a source that is no URL, and as embedded_install.py says.
+    for a source that is no URL, and as embedded/install.py says.
     """
-    from ..backends.embedded_install import install_default, install_url
-    from ..backends.embedded_models import SUFFIX
+    from ..backends.embedded.install import install_default, install_url
+    from ..backends.embedded.models import SUFFIX
 
     def tell(done_bytes: int, total_bytes: int | None, label: str) -> None:
         on_progress(Progress(label, done_bytes, total_bytes))

@@ -1,6 +1,6 @@
 """Start an embedded server and cut it loose from us. Floor F3.
 
-Apart from embedded_process.py, because its imports (subprocess) cost more than all of
+Apart from process.py, because its imports (subprocess) cost more than all of
 the way that finds a running server.
 
 The process gets a session of its own, `/` as its directory, /dev/null and its log as
@@ -18,11 +18,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from ..errors import BackendFailedError, ConfigError, LLMWrapError
-from .embedded_failure import start_failure
-from .embedded_state import Failure, ModelFile, Place
+from ...errors import BackendFailedError, ConfigError, LLMWrapError
+from .failure import start_failure
+from .state import Failure, ModelFile, Place
 
-_MODULE = "llmwrap.backends.embedded_server"
+_MODULE = "llmwrap.backends.embedded.server"
 _HANDOVER_S = 60.0
 _ENVIRONMENT = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER")
 _ENVIRONMENT_PREFIXES = (
@@ -124,7 +124,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     # user whose machine does nothing else may set either variable.
     if "GOMP_SPINCOUNT" not in kept:
         kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = os.path.abspath(__file__)
+    for _ in __name__.split("."):
+        root = os.path.dirname(root)
     paths = [path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path]
     if root not in [*site.getsitepackages(), site.getusersitepackages(), *paths]:
         # A source tree. Not always: its place before the standard library is wrong

@@ -2,8 +2,8 @@
 
 `ensure_server` is on the way of every question to the embedded backend: when a server
 runs it reads one small file, asks the kernel for one lock, and imports neither
-requests nor subprocess. embedded_state.py says how a living server is told from a
-stranger; embedded_server.py is the process itself.
+requests nor subprocess. state.py says how a living server is told from a
+stranger; server.py is the process itself.
 
 Call `ensure_server` before each request, not once: it also tells the server that it
 is still wanted, and puts another one in the place of one that died.
@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from ..errors import BackendFailedError, ConfigError, DeadlineError, RefusedError
-from ..paths import ensure_private_dir
-from ..units import format_duration
-from .embedded_state import (
+from ...errors import BackendFailedError, ConfigError, DeadlineError, RefusedError
+from ...paths import ensure_private_dir
+from ...units import format_duration
+from .gguf import check_gguf
+from .state import (
     ModelFile,
     Place,
     ServerState,
@@ -36,7 +37,6 @@ from .embedded_state import (
     start_lock_path,
     sweep,
 )
-from .gguf import check_gguf
 
 DEFAULT_IDLE_S = 600.0
 """How long a server that nobody asks stays."""
@@ -193,7 +193,7 @@ def _living(state_dir: str) -> list[tuple[Place, ServerState]]:
 def _await_server(
     order: _Order, environ: Mapping[str, str], idle_s: float, deadline_s: float
 ) -> ServerState:
-    from . import embedded_start  # It imports subprocess.
+    from . import start  # It imports subprocess.
 
     watched: set[str] = set()  # the starts whose failure is ours too
     has_started = False
@@ -206,9 +206,7 @@ def _await_server(
                 watched.add(state.start_id)
                 _end_if_outdated(order)
         elif lock_fd := _claim(order, watched, has_started=has_started):
-            start_id = embedded_start.start(
-                order.model, order.place, lock_fd, idle_s, environ
-            )
+            start_id = start.start(order.model, order.place, lock_fd, idle_s, environ)
             watched.add(start_id)
             has_started = True
         if order.clock() >= order.until:
@@ -226,7 +224,7 @@ def _claim(order: _Order, watched: set[str], *, has_started: bool) -> int | None
     Nobody starts twice: a second one would fail too. Raises: the error of a start that
     was watched and failed.
     """
-    from .embedded_start import start_error
+    from .start import start_error
 
     check_gguf(order.model.path)
     ensure_private_dir(servers_dir(order.state_dir))
@@ -236,7 +234,7 @@ def _claim(order: _Order, watched: set[str], *, has_started: bool) -> int | None
         state = read_state(order.place)
         if has_started or (state and state.start_id in watched):
             raise start_error(order.model, order.place, state and state.failure)
-        # In this order: see embedded_state.py.
+        # In this order: see state.py.
         remove_state(order.place)
         lock_fd = hold(order.place.lock)
         sweep(order.state_dir, keep=order.place)
@@ -294,6 +292,6 @@ def _is_server(pid: int) -> bool:
     # server that is not signalled ends all the same, its state being gone.
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"llmwrap.backends.embedded_server" in file.read()
+            return b"llmwrap.backends.embedded.server" in file.read()
     except FileNotFoundError:
         return not os.path.exists("/proc/self")

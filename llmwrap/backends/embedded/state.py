@@ -37,7 +37,7 @@ import zlib
 from contextlib import suppress
 from typing import Literal, NamedTuple, TypeAlias
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 _LARGEST_STATE_BYTES = 64 * 1024
 _OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

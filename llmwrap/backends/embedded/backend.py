@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import UnreachableError
-from ..messages import Chunk, Json, Request
-from ..paths import state_dir
-from ..transport.cancel import CancelToken
-from .base import Backend, BackendSettings, Model, WireRequest
-from .embedded_models import gguf_sha256, installed_models, model_path
-from .embedded_process import EmbeddedServer, ensure_server, running_servers
-from .openai import OpenAIBackend
+from ...errors import UnreachableError
+from ...messages import Chunk, Json, Request
+from ...paths import state_dir
+from ...transport.cancel import CancelToken
+from ..base import Backend, BackendSettings, Model, WireRequest
+from ..openai import OpenAIBackend
+from .models import gguf_sha256, installed_models, model_path
+from .process import EmbeddedServer, ensure_server, running_servers
 
 _NO_ADDRESS = "http://127.0.0.1/v1"  # before a port is picked
 

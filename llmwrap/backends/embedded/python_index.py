@@ -20,7 +20,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from ..errors import (
+from ...errors import (
     BackendFailedError,
     ConfigError,
     DeadlineError,
@@ -30,8 +30,8 @@ from ..errors import (
     RefusedError,
     UnreachableError,
 )
-from ..transport.download import Page, fetch_page
-from ..transport.fetch import FetchSettings, public_url
+from ...transport.download import Page, fetch_page
+from ...transport.fetch import FetchSettings, public_url
 
 PYPI = "https://pypi.org/simple"
 _ACCEPT = (

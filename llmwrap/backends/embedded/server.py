@@ -1,12 +1,12 @@
 """The background process that serves one model: a real llama.cpp. Floor F3.
 
-    python -P -m llmwrap.backends.embedded_server < SETTINGS
+    python -P -m llmwrap.backends.embedded.server < SETTINGS
 
-Only embedded_start.py runs it. The process forks twice: the first one ends at once,
+Only start.py runs it. The process forks twice: the first one ends at once,
 so that whoever started it has no child left to wait for; the second one stays until
 the third, the server, is ready or dead, and says why if it is dead (llama.cpp may end
 a process without asking Python). The server holds the lock of its place as long as it
-lives; see embedded_state.py. The only door to xllamacpp.
+lives; see state.py. The only door to xllamacpp.
 
 For a small machine: a context of the length the model was trained for, at most 8192
 tokens a slot; two answers at a time, each with a whole context of its own (a shared
@@ -33,8 +33,9 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from .embedded_failure import start_failure
-from .embedded_state import (
+from .failure import start_failure
+from .gguf import trained_context_tokens
+from .state import (
     Failure,
     ModelFile,
     Place,
@@ -43,7 +44,6 @@ from .embedded_state import (
     remove_state,
     write_state,
 )
-from .gguf import trained_context_tokens
 
 CONTEXT_BOUND_TOKENS = 8192
 PARALLEL_SLOTS = 2

