@@ -18,7 +18,7 @@ from types import FrameType
 from ..errors import DeadlineError, Interrupted, LimitError, OutputError
 from ..log import SILENT, Log
 from ..terminal.sanitize import visible
-from ..terminal.style import Palette, wants_color
+from ..terminal.style import Palette, prepare_console, wants_color
 from ..units import format_size
 
 _READ_BYTES = 64 * 1024
@@ -143,6 +143,8 @@ class Context:
                 _fill(number)
                 descriptors.append(Descriptor(number, is_open=False))
         stdin, stdout, stderr = descriptors
+        if stdout.is_tty or stderr.is_tty:
+            prepare_console()
         return cls(stdin, stdout, stderr, os.environ)
 
     def set_deadline(self, until: float | None) -> None:

@@ -27,12 +27,14 @@ class MarkdownFront(Front):
     def prepare(self) -> None:
         """Load the renderer, which takes as long as a first token."""
         from ..terminal.markdown import MarkdownStream
+        from ..terminal.region import rewraps
 
         self._stream = MarkdownStream(
             self._context.stdout.write_text,
             self._context.size,
             color=self._color,
             clock=time.monotonic,
+            rewraps=rewraps(self._context.environ),
         )
 
     def show(self, chunk: Chunk) -> None:
