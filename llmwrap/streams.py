@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from .errors import LLMWrapError
 from .messages import Chunk
-from .transport.cancel import CancelToken
+from .transport.cancel import LONGEST_WAIT_S, CancelToken, wait_for
 
 JOIN_S = 0.5
 _QUEUED_CHARACTERS = 1 << 20
@@ -93,12 +93,19 @@ class Stream:
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until there is a chunk or the end; tell whether there is."""
-        if not self._ahead:
+        if self._ahead:
+            return True
+        until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = max(0.0, until - time.monotonic())
             try:
-                self._ahead.append(self._queue.get(timeout=timeout_s))
+                item = self._queue.get(timeout=min(left_s, LONGEST_WAIT_S))
             except Empty:
+                if left_s:
+                    continue
                 return False
-        return True
+            self._ahead.append(item)
+            return True
 
     def cancel(self) -> None:
         """End the stream on the wire and drop what is queued."""
@@ -241,7 +248,7 @@ class Outcome(Generic[T]):
 
         Raises: TimeoutError when it has not ended after `timeout_s`.
         """
-        if not self._ended.wait(max(0.0, timeout_s)):
+        if not wait_for(self._ended, timeout_s):
             raise TimeoutError
         if self._error:
             raise self._error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -49,7 +49,7 @@ def _splits(data: bytes) -> list[list[bytes]]:
     return [*cuts, [data[i : i + 1] for i in range(size)]]
 
 
-_WIRE: dict[str, tuple[Callable[[list[bytes]], list[object]], bytes]] = {
+_WIRE: dict[str, tuple[Callable[[list[bytes]], Sequence[object]], bytes]] = {
     "lines": (_lines, 'a\n\n{"x":"\u2028é"}\r\nlast'.encode()),
     "lines ended by CR": (_lines, b"a\rb\r\r\nc\r"),
     "events": (_events, b'data: {"a":1}\n\n: ping\n\ndata: x\ndata: y\n\n'),

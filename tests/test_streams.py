@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_no_more_streams_run_at_once_than_allowed() -> None:
         with lock:
             running.discard(number)
 
-    streams = [pool.start(lambda n=n: source(n), CancelToken()) for n in range(12)]
+    streams = [pool.start(partial(source, n), CancelToken()) for n in range(12)]
 
     assert [_texts(stream) for stream in streams] == [[str(n)] for n in range(12)]
     assert max(most) == 3

@@ -28,6 +28,7 @@ _WRITE_BYTES = select.PIPE_BUF
 _ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING_S = 1.0  # for leaving in good order
 _SOON_S = 0.005
+_LONGEST_WAIT_S = 0.5
 
 
 class Descriptor:
@@ -90,16 +91,20 @@ class Descriptor:
 
     def _wait(self, *, writing: bool) -> None:
         """Wait until the descriptor is ready, or raise DeadlineError."""
-        left_s = None
-        if self.until is not None:
-            left_s = max(0.0, self.until - time.monotonic())
         me = [self.number]
-        ready = select.select([] if writing else me, me if writing else [], [], left_s)
-        if not any(ready):
-            doing = "stdout took nothing" if writing else "stdin did not end"
-            raise DeadlineError(
-                f"{doing} before the deadline", hint="--timeout sets it"
-            )
+        readers, writers = ([], me) if writing else (me, [])
+        until = float("inf") if self.until is None else self.until
+        while True:
+            left_s = max(0.0, until - time.monotonic())
+            # In slices: a signal that comes right before a wait does not end it.
+            ready = select.select(readers, writers, [], min(left_s, _LONGEST_WAIT_S))
+            if any(ready):
+                return
+            if not left_s:
+                doing = "stdout took nothing" if writing else "stdin did not end"
+                raise DeadlineError(
+                    f"{doing} before the deadline", hint="--timeout sets it"
+                )
 
 
 class Context:

@@ -14,6 +14,21 @@ import time
 
 from ..errors import CancelledError
 
+LONGEST_WAIT_S = 0.5
+"""A signal that comes right before a thread goes to sleep does not wake it up: whoever
+waits in the main thread looks up that often."""
+
+
+def wait_for(event: threading.Event, seconds: float) -> bool:
+    """Wait until an event is set, `seconds` at most; tell whether it is."""
+    until = time.monotonic() + seconds
+    while True:
+        left_s = max(0.0, until - time.monotonic())
+        if event.wait(min(left_s, LONGEST_WAIT_S)):
+            return True
+        if not left_s:
+            return False
+
 
 class CancelToken:
     """One request's right to be cancelled, and when its bytes went out.
@@ -64,7 +79,7 @@ class CancelToken:
 
         Raises: CancelledError when it was.
         """
-        self._cancelled.wait(seconds)
+        wait_for(self._cancelled, seconds)
         self.check()
 
     def check(self) -> None:
