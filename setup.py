@@ -27,7 +27,7 @@ class BuildMan(Command):
 
     def initialize_options(self) -> None:
         """Have no options."""
-        self.build_base = ""
+        self.build_base: str | None = None
 
     def finalize_options(self) -> None:
         """Take the directory from `build`."""
@@ -44,7 +44,7 @@ class BuildMan(Command):
         sys.path.insert(0, str(ROOT))
         from man.pages import write_pages
 
-        pages = sorted(write_pages(Path(self.build_base) / "man"))
+        pages = sorted(write_pages(Path(self.build_base or "build") / "man"))
         self.distribution.data_files = [
             (f"share/man/{directory}", [str(page) for page in group])
             for directory, group in groupby(pages, key=lambda page: page.parent.name)

@@ -54,6 +54,7 @@ class Stream:
         self._deltas = 0
         self._characters = 0
         self._is_worker_waiting = False
+        self._is_started = False
         self._is_abandoned = False
         self._error: BaseException | None = None
         self._ended = threading.Event()
@@ -101,6 +102,8 @@ class Stream:
             try:
                 item = self._queue.get(timeout=min(left_s, LONGEST_WAIT_S))
             except Empty:
+                if not self._is_started:
+                    self._cancel.check()  # It waits for its turn: nobody else would.
                 if left_s:
                     continue
                 return False
@@ -120,6 +123,7 @@ class Stream:
 
     def run(self) -> None:
         """Drive the iterator to its end; called once, by a worker."""
+        self._is_started = True
         try:
             self._cancel.check()
             for chunk in self._source():

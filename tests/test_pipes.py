@@ -88,6 +88,25 @@ def test_the_shell_reports_141(cli: Runner, server: FakeServer) -> None:
     assert (stdout, stderr) == (b"flood", b"status 141\n")
 
 
+def test_a_pipe_that_does_not_block_gets_everything(
+    cli: Runner, server: FakeServer
+) -> None:
+    """The other end of the shell's pipe may belong to a program that set it so."""
+    server.answer = ["x" * 1000] * 500
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = cli.start(*address(server), "-n", "hi", stdout=writer)
+    os.close(writer)
+
+    came = b""
+    while part := os.read(reader, 1 << 16):
+        came += part
+    os.close(reader)
+    process.communicate(timeout=_WAIT_S)
+
+    assert (process.returncode, len(came)) == (0, 500_001)
+
+
 @pytest.mark.parametrize("option", ["--version", "--help", "--json", "--raw"])
 def test_a_full_disk_is_status_12(cli: Runner, server: FakeServer, option: str) -> None:
     with open("/dev/full", "wb") as full:

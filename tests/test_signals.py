@@ -6,6 +6,7 @@ program's own pipes.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -33,7 +34,7 @@ from .runner import ROOT, Runner
 Process = subprocess.Popen[bytes]
 
 _WAIT_S = 20.0
-_CLOSE_S = 3.0
+_CLOSE_S = 10.0
 _PATH = "/api/chat"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -188,6 +189,23 @@ def test_it_dies_of_the_signal_and_keeps_what_came(
     if moment.has_request:
         assert server.requests[0].disconnected.wait(_CLOSE_S)
     assert len(server.requests) == (name != "connecting")
+
+
+@pytest.mark.parametrize("kind", ["json", "events"])
+def test_an_object_says_that_it_was_interrupted(
+    start: Callable[..., Process], server: FakeServer, kind: str
+) -> None:
+    moment = _MOMENTS["in mid answer"]
+    process = start(moment.arm(server), "--format", kind)
+    moment.wait(server, process)
+
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=_WAIT_S)
+
+    last = json.loads(stdout.splitlines()[-1])
+    said = last if kind == "events" else last["error"]
+    assert (process.returncode, stderr) == (-signal.SIGTERM, b"")
+    assert (said["kind"], said["exit_status"]) == ("interrupted", 143)
 
 
 @pytest.mark.parametrize("name", _MOMENTS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterable
 
 import pytest
 
 from llmwrap.backends import create_backend
 from llmwrap.backends.base import BackendSettings
+from llmwrap.errors import CancelledError
 from llmwrap.messages import Message, Request
 from llmwrap.transport.cancel import CancelToken
 
@@ -258,3 +260,27 @@ def test_sixty_four_streams_are_all_right(
 
     assert [text.split() for text in texts] == [question.split() for question in asked]
     assert server.max_in_flight == at_once
+
+
+def test_an_answer_that_waits_for_its_turn_can_be_cancelled(
+    home: Home, server: FakeServer
+) -> None:
+    server.script(OLLAMA.path, Silence())
+    raised: list[Exception] = []
+
+    def read(answer: Iterable[object]) -> None:
+        try:
+            list(answer)
+        except CancelledError as error:
+            raised.append(error)
+
+    with wrapped(home, server, more="[streaming]\nmax_concurrent_streams = 1\n") as one:
+        with one.chat_stream("first"):
+            server.wait_for_silence()
+            waiting = one.chat_stream("second")
+            reader = threading.Thread(target=read, args=(waiting,))
+            reader.start()
+            waiting.cancel()
+            reader.join(_WAIT_S)
+
+    assert (len(raised), len(server.requests)) == (1, 1)

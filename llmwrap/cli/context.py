@@ -56,7 +56,10 @@ class Descriptor:
         try:
             while view:
                 self._wait(writing=True)
-                view = view[os.write(self.number, view[:_WRITE_BYTES]) :]
+                try:
+                    view = view[os.write(self.number, view[:_WRITE_BYTES]) :]
+                except BlockingIOError:
+                    continue  # Somebody else filled it first.
         except BrokenPipeError:
             raise Interrupted(signal.SIGPIPE) from None
         except OSError as error:
