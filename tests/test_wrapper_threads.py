@@ -57,8 +57,9 @@ def test_an_answer_nobody_keeps_ends_its_request(
     server.script(OLLAMA.path, Silence())
 
     with wrapped(home, server) as wrapper:
-        wrapper.chat_stream("Hello!")
+        answer = wrapper.chat_stream("Hello!")
         (request,) = server.wait_for_requests(1)
+        del answer
         gc.collect()  # it is held by its own generator
 
         assert request.disconnected.wait(10)
