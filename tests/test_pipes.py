@@ -146,6 +146,20 @@ def test_closed_descriptors(
     assert (process.returncode, output) == (status, (stdout, stderr))
 
 
+def test_a_stderr_whose_reader_has_left_changes_nothing(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.answer = [_UNICODE]
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    process = cli.start(*address(server), "-n", "-vv", "hi", stderr=writer)
+    os.close(writer)
+    stdout, _ = process.communicate(timeout=_WAIT_S)
+
+    assert (process.returncode, stdout) == (0, _ANSWER)
+
+
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_a_closed_stdout_is_status_12_for_words_of_our_own(
     cli: Runner, option: str
@@ -243,48 +257,6 @@ def test_a_stdin_that_cannot_be_read_is_none(tmp_path: Path) -> None:
 
     assert Descriptor(number).read_all(100, "stdin") == b""
     os.close(number)
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"PYTHONIOENCODING": "ascii:strict"},
-        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
-        {"LC_ALL": "POSIX", "LANG": None},
-        {"LC_ALL": "xx_YY.nonsense"},
-        {"LC_ALL": "de_DE.ISO-8859-1"},
-        {"LANG": None, "TERM": None},
-        {"HOME": None, "XDG_CONFIG_HOME": None, "XDG_STATE_HOME": None},
-        {"HOME": "/nonexistent", "XDG_CONFIG_HOME": None, "XDG_STATE_HOME": None},
-        {"PATH": None},
-    ],
-    ids=str,
-)
-def test_surroundings_change_nothing(
-    cli: Runner, server: FakeServer, environ: dict[str, str | None]
-) -> None:
-    server.answer = [_UNICODE]
-
-    result = cli.spawn(*address(server), _UNICODE, stdin=b"", environ=environ)
-
-    assert (result.status, result.stdout, result.stderr) == (0, _ANSWER, "")
-    assert server.requests[0].json["messages"][-1]["content"] == _UNICODE
-
-
-def test_a_working_directory_that_is_gone_changes_nothing(
-    cli: Runner, server: FakeServer, tmp_path: Path
-) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    script = 'rmdir "$PWD"; exec "$@"'
-
-    process = cli.start(
-        *address(server), "hi", cwd=gone, through=("/bin/sh", "-c", script, "sh")
-    )
-    stdout, stderr = process.communicate(b"", _WAIT_S)
-
-    assert (process.returncode, stderr) == (0, b"")
-    assert stdout.decode() == "".join(server.answer) + "\n"
 
 
 def test_a_pipe_gets_every_character_as_it_is(cli: Runner, server: FakeServer) -> None:

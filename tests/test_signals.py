@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +23,10 @@ from .fakeserver import (
     FakeServer,
     Repeat,
     Silence,
-    Tell,
-    WaitFor,
     json_error,
     ollama_reply,
 )
-from .runner import ROOT, Runner
+from .runner import Runner
 
 Process = subprocess.Popen[bytes]
 
@@ -273,57 +270,3 @@ def test_a_second_signal_is_no_traceback(
 
     assert process.returncode in (-first, -second)
     assert stderr == b""
-
-
-@pytest.mark.parametrize("signum", _SIGNALS, ids=lambda signum: signum.name)
-def test_a_signal_that_came_ignored_stays_so(
-    cli: Runner, server: FakeServer, signum: signal.Signals
-) -> None:
-    """nohup ignores SIGHUP, a shell without job control SIGINT for what runs in &."""
-    first, gate = threading.Event(), threading.Event()
-    reply = ollama_reply(["one", " two"])
-    server.script(_PATH, reply[0], Tell(first), WaitFor(gate, _WAIT_S), reply[1:])
-    script = f"trap '' {signum.name[3:]}; exec \"$@\""
-    program = [sys.executable, "-m", "llmwrap", "--base-url", server.url, "-m", "alpha"]
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", script, "sh", *program, "-n", "hi"],
-        env=cli.environ({"PYTHONPATH": str(ROOT)}),
-        cwd=cli.home.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert first.wait(_WAIT_S)
-    _read(process, b"one")
-
-    process.send_signal(signum)
-    gate.set()
-    stdout, stderr = process.communicate(timeout=_WAIT_S)
-
-    assert (process.returncode, stdout, stderr) == (0, b" two\n", b"")
-
-
-def test_ctrl_c_during_the_imports_is_no_traceback(cli: Runner, tmp_path: Path) -> None:
-    """A module that the program imports early is replaced by one that never ends."""
-    modules = tmp_path / "modules"
-    modules.mkdir()
-    (modules / "argparse.py").write_text(
-        "import os, time\nos.write(1, b'importing')\ntime.sleep(600)\n"
-    )
-    path = os.pathsep.join([str(modules), str(ROOT)])
-    process = cli.start("hi", environ={"PYTHONPATH": path})
-    _read(process, b"importing")
-
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=_WAIT_S)
-
-    assert (process.returncode, stderr) == (-signal.SIGINT, b"")
-
-
-def test_what_a_signal_turned_into_is_still_the_signal(cli: Runner) -> None:
-    """CPython makes a TypeError of an exception that strikes in `from x import y`."""
-    context = cli.context()
-    context.signum = signal.SIGINT
-
-    result = cli.run_in(context, "--no-such-option")
-
-    assert (result.status, result.stderr) == (130, "")

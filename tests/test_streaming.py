@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterable
 
 import pytest
 
 from llmwrap.backends import create_backend
 from llmwrap.backends.base import BackendSettings
-from llmwrap.errors import CancelledError
 from llmwrap.messages import Message, Request
 from llmwrap.transport.cancel import CancelToken
 
-from .asking import DIALECTS, OLLAMA, Dialect, ask, error, wrapped
+from .asking import DIALECTS, OLLAMA, Dialect, ask, error
 from .fakeserver import (
     Answer,
     Body,
@@ -22,18 +19,15 @@ from .fakeserver import (
     EndBody,
     FakeServer,
     Pause,
-    ReceivedRequest,
+    Raw,
     Repeat,
     Reply,
-    Respond,
     Silence,
     Step,
-    Tell,
     Usage,
-    WaitFor,
 )
 from .fakeserver.speech import Speech
-from .runner import Home, Runner
+from .runner import Runner
 
 _WAIT_S = 10.0
 _TOKENS = ("one", " two", " three")
@@ -117,6 +111,22 @@ def test_connecting_has_a_timeout_of_its_own(
 
     assert result.status == 124
     assert f"cannot connect to {dialect} at {url} within 200ms" in error(result)
+
+
+@both
+@pytest.mark.parametrize("how", ["silence", "drip"])
+def test_looking_for_a_model_is_within_the_deadline(
+    cli: Runner, server: FakeServer, dialect: Dialect, how: str
+) -> None:
+    drip: Reply = (Raw(b"HTTP/1.1 200 OK\r\nX: "), Repeat((Raw(b"x"), Pause(0.01))))
+    path = "/api/ps" if dialect is OLLAMA else "/v1/models"
+    server.script(path, (Silence(),) if how == "silence" else drip)
+
+    url = server.url + dialect.suffix
+    result = cli.run("--base-url", url, *_SLOW, "--timeout", "0.3", "hi")
+
+    assert result.status == 124
+    assert "did not name its models within" in error(result)
 
 
 def test_reasoning_ends_the_wait_for_the_first_token(
@@ -226,61 +236,3 @@ def test_usage_a_moment_later_is_waited_for(cli: Runner, server: FakeServer) -> 
 
     usage = json.loads(result.stdout)["usage"]
     assert usage == {"prompt_tokens": 7, "completion_tokens": 3}
-
-
-def _echo(server: FakeServer, dialect: Dialect) -> Step:
-    """Return the reply that says what was asked, a word a token."""
-    speech = _speech(server, dialect)
-
-    def reply(request: ReceivedRequest) -> Reply:
-        words = [f"{w} " for w in request.json["messages"][-1]["content"].split()]
-        return speech.stream(Answer(words))
-
-    return Respond(reply)
-
-
-@both
-@pytest.mark.parametrize("at_once", [64, 5])
-def test_sixty_four_streams_are_all_right(
-    home: Home, server: FakeServer, dialect: Dialect, at_once: int
-) -> None:
-    """As many at once as configured; the others wait for their turn."""
-    more = f"[streaming]\nmax_concurrent_streams = {at_once}\n"
-    asked = [f"question {n} " + "word " * n for n in range(64)]
-    meeting = threading.Event()
-    for _ in range(at_once):
-        server.script(dialect.path, WaitFor(meeting, _WAIT_S), _echo(server, dialect))
-    server.script(dialect.path, Tell(meeting), _echo(server, dialect), times=None)
-
-    with wrapped(home, server, dialect, more) as wrapper:
-        answers = [wrapper.chat_stream(question) for question in asked]
-        server.wait_for_requests(at_once)
-        meeting.set()
-        texts = [str(answer) for answer in answers]
-
-    assert [text.split() for text in texts] == [question.split() for question in asked]
-    assert server.max_in_flight == at_once
-
-
-def test_an_answer_that_waits_for_its_turn_can_be_cancelled(
-    home: Home, server: FakeServer
-) -> None:
-    server.script(OLLAMA.path, Silence())
-    raised: list[Exception] = []
-
-    def read(answer: Iterable[object]) -> None:
-        try:
-            list(answer)
-        except CancelledError as error:
-            raised.append(error)
-
-    with wrapped(home, server, more="[streaming]\nmax_concurrent_streams = 1\n") as one:
-        with one.chat_stream("first"):
-            server.wait_for_silence()
-            waiting = one.chat_stream("second")
-            reader = threading.Thread(target=read, args=(waiting,))
-            reader.start()
-            waiting.cancel()
-            reader.join(_WAIT_S)
-
-    assert (len(raised), len(server.requests)) == (1, 1)

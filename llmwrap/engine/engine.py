@@ -135,7 +135,8 @@ class Engine:
             if self._is_one_shot and config.kind in BUILT_IN_KINDS:
                 import_requests()
             settings = self._settings(config, is_first_choice=is_first_choice)
-            self._backends[key] = create_backend(settings)
+            # Of two threads that make it at once, both get the one that is closed.
+            self._backends.setdefault(key, create_backend(settings))
         return self._backends[key]
 
     def _check_size(self, request: Request) -> None:
