@@ -87,10 +87,11 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
             stage.context.stdout.write(json_line(document))
         elif args.output is None:
             _show(args, stage, session, engine, request, stage.context.stdout.write)
+            stage.context.settle()
         else:
             with AtomicFile(args.output, until=stage.context.stdout.until) as file:
                 _show(args, stage, session, engine, request, file.write)
-                file.commit()
+                file.commit(stage.context.settle)
 
 
 def _show(

@@ -29,6 +29,7 @@ _ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING_S = 1.0  # for leaving in good order
 _SOON_S = 0.005
 _LONGEST_WAIT_S = 0.5
+_WEAKREFS = ("weakref.py", "_weakrefset.py")
 
 
 class Descriptor:
@@ -134,6 +135,7 @@ class Context:
         self.signum: int | None = None
         """The signal that asked the program to end, if one did."""
         self._has_struck = False
+        self._is_settled = False
 
     @classmethod
     def of_process(cls) -> Context:
@@ -228,8 +230,12 @@ class Context:
         else:
             _restore(before)
 
+    def settle(self) -> None:
+        """Let ending signals do nothing from now on: what was asked for is done."""
+        self._is_settled = True
+
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is None:
+        if self.signum is None and not self._is_settled:
             self.signum = signum
             signal.signal(signal.SIGALRM, lambda _, frame: self._strike(signum, frame))
             self._strike(signum, frame)
@@ -239,8 +245,9 @@ class Context:
         if self._has_struck:
             self.die(signum)
             return
-        if _is_importing(frame):
-            # importlib loses exceptions in its callbacks, or makes TypeErrors of them.
+        if self._is_settled:
+            return
+        if _loses_exceptions(frame):
             signal.setitimer(signal.ITIMER_REAL, _SOON_S)
             return
         self._has_struck = True
@@ -259,9 +266,16 @@ _Handlers = Mapping[
 ]
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _loses_exceptions(frame: FrameType | None) -> bool:
+    """Tell whether an exception raised in a frame would not arrive anywhere.
+
+    Python prints those of finalizers and goes on; importlib does so in its callbacks,
+    and an import may make a TypeError of one.
+    """
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        code = frame.f_code
+        is_finalizer = code.co_name == "__del__" or code.co_filename.endswith(_WEAKREFS)
+        if is_finalizer or code.co_filename.startswith("<frozen importlib"):
             return True
         frame = frame.f_back
     return False
