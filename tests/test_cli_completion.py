@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.cli.completion_words import vocabulary
+from llmwrap.cli.words import BUILT
 
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
@@ -66,7 +67,7 @@ LINES = {
 
 # What bash offers; only the part behind the last colon or equals sign is replaced.
 OFFERS = {
-    "llmwrap ": ["ask", "backends", "completion", "config", "doctor", "models"],
+    "llmwrap ": sorted(BUILT),
     "llmwrap mo": ["models"],
     "llmwrap what is mo": [],
     "llmwrap -- mo": [],
@@ -271,7 +272,10 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("llmwrap ", {"ask", "backends", "completion", "config", "doctor", "models"}),
+        (
+            "llmwrap ",
+            set(BUILT),
+        ),
         ("llmwrap hello ", set()),
         ("llmwrap models ", {"list", "show", "pull", "install", "warm"}),
         ("llmwrap -m ", set(MODELS)),

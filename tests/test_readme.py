@@ -99,17 +99,44 @@ def test_the_streaming_chat_shows_each_token_and_can_be_left(
     assert chats(llama)[0].disconnected.wait(10)
 
 
+def test_the_cache_management_runs(home: Home, llama: FakeServer) -> None:
+    run_program(python_block("Streaming chat"), home, llama)
+    run_program(python_block("Streaming chat"), home, llama)
+
+    result = run_program(python_block("Cache management"), home, llama)
+    again = run_program(python_block("Streaming chat"), home, llama)
+
+    assert result == Result(0, b"Hit ratio: 50.0%\n", "")
+    assert again.text == "Hello from the fake server."
+    assert len(chats(llama)) == 2
+
+
 def test_every_program_has_a_test() -> None:
     headings = [block.heading for block in blocks("python")]
 
     # The last is built, installed and asked by test_plugin.py.
-    assert headings == ["Basic setup", "Streaming chat", "Backends of your own"]
+    assert headings == [
+        "Basic setup",
+        "Streaming chat",
+        "Cache management",
+        "Backends of your own",
+    ]
 
 
 @pytest.mark.parametrize(
     ("heading", "words"),
     [
         ("Basic Setup", ["load", "chat", "Hello!", "Response: "]),
+        (
+            "Cache Management",
+            [
+                "get_cache_stats()",
+                "Hit ratio: ",
+                "hit_ratio() * 100",
+                'invalidate_cache_for_model("llama3.2")',
+                "clear_cache()",
+            ],
+        ),
         ("Streaming Chat", ["llama3.2", "token", "content", "is_complete", "break"]),
     ],
 )
@@ -193,7 +220,7 @@ def test_the_statuses_are_those_of_the_errors() -> None:
     known = {kind.exit_status for kind in LLMWrapError.__subclasses__()}
 
     assert numbers - {0, 1} <= known
-    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 124} == numbers
+    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 124} == numbers
 
 
 def test_files_that_are_named_exist() -> None:

@@ -21,6 +21,10 @@ from ..terminal.sanitize import visible
 from ..terminal.style import Palette, prepare_console, wants_color
 from ..units import format_size
 
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from ..direct import Invocation
+
 _READ_BYTES = 64 * 1024
 # A pipe that select calls writable takes this much without blocking (POSIX PIPE_BUF),
 # so a deadline holds even when the reader has stopped.
@@ -44,6 +48,10 @@ class Descriptor:
         self.is_tty = is_open and os.isatty(number)
         self.until: float | None = None
         """When reading and writing give up, on the monotonic clock."""
+        self.ahead = b""
+        """What direct mode read of it already."""
+        self.has_ended = False
+        """Whether that was all."""
 
     def write(self, data: bytes) -> None:
         """Write all of `data` at once.
@@ -72,9 +80,9 @@ class Descriptor:
 
     def read_all(self, limit_bytes: int, what: str) -> bytes:
         """Return everything up to the end. Raises: LimitError, DeadlineError."""
-        parts: list[bytes] = []
-        size = 0
-        while self.is_open:
+        parts = [self.ahead]
+        size = len(self.ahead)
+        while self.is_open and not self.has_ended:
             self._wait(writing=False)
             try:
                 part = os.read(self.number, _READ_BYTES)
@@ -120,7 +128,10 @@ class Context:
         stdout: Descriptor,
         stderr: Descriptor,
         environ: Mapping[str, str],
+        invocation: Invocation | None = None,
     ) -> None:
+        self.invocation = invocation
+        """This run as direct mode sees it, if it does."""
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
@@ -138,8 +149,8 @@ class Context:
         self._is_settled = False
 
     @classmethod
-    def of_process(cls) -> Context:
-        """Return the context of this process.
+    def of_process(cls, invocation: Invocation | None = None) -> Context:
+        """Return the context of this process, with what direct mode read of stdin.
 
         Descriptors that are closed are opened on /dev/null, so that no file opened
         later becomes the program's stdout by accident.
@@ -155,7 +166,10 @@ class Context:
         stdin, stdout, stderr = descriptors
         if stdout.is_tty or stderr.is_tty:
             prepare_console()
-        return cls(stdin, stdout, stderr, os.environ)
+        if invocation:
+            stdin.ahead = invocation.stdin_ahead
+            stdin.has_ended = invocation.has_stdin_ended
+        return cls(stdin, stdout, stderr, os.environ, invocation)
 
     def set_deadline(self, until: float | None) -> None:
         """Let reading stdin and writing stdout and stderr give up at `until`."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-BUILT = frozenset({"ask", "backends", "completion", "config", "doctor", "models"})
+BUILT = frozenset(
+    {"ask", "backends", "cache", "completion", "config", "doctor", "models"}
+)
 """The commands that exist."""
 
 PLANNED = frozenset(
     {
         "batch",
-        "cache",
         "chat",
         "chat-template",
         "compare",
@@ -42,8 +43,10 @@ VALUE_OPTIONS = frozenset(
         "--format",
         "--idle-timeout",
         "--image",
+        "--key",
         "--max-tokens",
         "--model",
+        "--older-than",
         "--option",
         "--output",
         "--retries",

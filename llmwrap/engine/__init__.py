@@ -2,6 +2,6 @@
 
 from .answer import Answer
 from .choice import Choice
-from .engine import Engine, Target
+from .engine import Engine
 
-__all__ = ["Answer", "Choice", "Engine", "Target"]
+__all__ = ["Answer", "Choice", "Engine"]
