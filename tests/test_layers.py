@@ -21,7 +21,7 @@ FLOORS = (
     {"errors", "messages", "units"},
     {"config", "paths", "log"},
     {"transport", "journal"},
-    {"backends", "cache", "metrics", "terminal"},
+    {"backends", "cache", "history", "metrics", "terminal"},
     {"streams"},
     {"engine"},
     {"wrapper"},

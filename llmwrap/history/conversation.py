@@ -1,0 +1,208 @@
+"""One conversation: its turns, in memory or in a journal. Floor F3."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+
+from ..errors import CacheError, ConfigError
+from ..journal import records
+from ..journal.files import LARGEST_BYTES, LockedFile, NewerError, read
+from ..journal.records import LARGEST_PAYLOAD_BYTES
+from ..messages import Message, Usage
+from ..paths import ensure_private_dir
+from .turns import (
+    HISTORY,
+    Entry,
+    Turn,
+    exchanges,
+    new_exchange,
+    pack_entry,
+    unpack_entry,
+)
+
+
+class Conversation:
+    """The turns of one conversation, kept nowhere: it is gone with the process.
+
+    `id` is empty for one that is kept nowhere. One thread at a time may call it.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.id = name
+        self._entries: list[Entry] = []
+        self._exchange = b""
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether it is still there after the process."""
+        return False
+
+    def turns(self) -> list[Turn]:
+        """Return the turns that count, each answer behind its question.
+
+        A question has no answer if that is still under way, in some process, or if
+        none came. Raises: CacheError.
+        """
+        return [turn for turns in self._exchanges().values() for turn in turns]
+
+    def messages(self) -> list[Message]:
+        """Return what goes before a new question.
+
+        That is the system prompt that was set last, and each question that has an
+        answer, with it. Raises: CacheError.
+        """
+        system: list[Message] = []
+        spoken: list[Message] = []
+        for turns in self._exchanges().values():
+            messages = [turn.message for turn in turns]
+            if messages[0].role == "system":
+                system = messages
+            elif messages[-1].role == "assistant":
+                spoken += messages
+        return [*system, *spoken]
+
+    def add(
+        self,
+        message: Message,
+        *,
+        model: str = "",
+        backend: str = "",
+        is_interrupted: bool = False,
+        is_cached: bool = False,
+        usage: Usage = Usage(),
+    ) -> None:
+        """Add a message; it is kept when this returns.
+
+        An answer belongs to the question that was added last through this object, or
+        else to the last one there is. Raises: CacheError, and then nothing is added.
+        """
+        now = time.time()
+        self.extend(
+            [Turn(message, model, backend, now, is_interrupted, is_cached, usage)]
+        )
+
+    def extend(self, turns: Sequence[Turn]) -> None:
+        """Add turns together: all of them or none. Raises: CacheError."""
+        exchange = self._exchange
+        entries = []
+        for turn in turns:
+            role = turn.message.role
+            if role == "user":
+                exchange = new_exchange()
+            elif role == "assistant" and not exchange:
+                exchange = self._last_exchange() or new_exchange()
+            number = new_exchange() if role == "system" else exchange
+            entries.append(Entry(number, turn))
+        self._store(entries)
+        self._exchange = exchange
+
+    def undo(self) -> Turn | None:
+        """Take the last question back, with its answer, and return it.
+
+        None if there is no question. Raises: CacheError.
+        """
+        for exchange, turns in reversed(self._exchanges().items()):
+            if turns[0].message.role == "user":
+                self._store([Entry(exchange, None)])
+                self._exchange = b""
+                return turns[0]
+        return None
+
+    def _exchanges(self) -> dict[bytes, list[Turn]]:
+        self._look()
+        return exchanges(self._entries)
+
+    def _last_exchange(self) -> bytes:
+        for exchange, turns in reversed(self._exchanges().items()):
+            if turns[0].message.role != "system":
+                return exchange
+        return b""
+
+    def _look(self) -> None:
+        """Take in what others added. Raises: CacheError."""
+
+    def _store(self, entries: Sequence[Entry]) -> None:
+        """Keep entries, together. Raises: CacheError."""
+        self._entries += entries
+
+
+class KeptConversation(Conversation):
+    """A conversation in a journal, which several processes may add to at once.
+
+    Its file comes into being with its first turn. What is read never changes it: a
+    damaged record is passed over, and what a newer llmwrap wrote is left alone.
+    """
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(name)
+        self.path = path
+        self._seen = (0, 0, 0)
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether it is still there after the process."""
+        return True
+
+    def _look(self) -> None:
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            self._entries = []
+            return
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen == self._seen:
+            return
+        try:
+            self._entries = read_entries(self.path)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        self._seen = seen
+
+    def _store(self, entries: Sequence[Entry]) -> None:
+        payloads = [pack_entry(entry) for entry in entries]
+        if any(len(payload) > LARGEST_PAYLOAD_BYTES for payload in payloads):
+            raise CacheError("the turn is too large to be kept")
+        data = b"".join(HISTORY.record(b"", payload) for payload in payloads)
+        # An answer is worth waiting for the disk; a question is a turn in flight.
+        last = entries[-1].turn
+        is_synced = last is None or last.message.role != "user"
+        try:
+            ensure_private_dir(os.path.dirname(self.path))
+            with LockedFile(self.path, is_synced=is_synced) as file:
+                _check_room(file, len(data))
+                file.append(data)
+        except (OSError, ConfigError) as error:
+            raise unusable(self.path, error) from error
+
+
+def _check_room(file: LockedFile, added_bytes: int) -> None:
+    if records.is_newer(file.beginning()):
+        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it")
+    if file.size_bytes + added_bytes > LARGEST_BYTES:
+        raise OSError(errno.EFBIG, "it is too large")
+
+
+def read_entries(path: str) -> list[Entry]:
+    """Return what a journal holds, passing over what is damaged.
+
+    Raises: OSError, NewerError.
+    """
+    data = read(path)
+    if records.is_newer(data):
+        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
+    found = (unpack_entry(record.payload) for record in HISTORY.walk(data))
+    return [entry for entry in found if entry]
+
+
+def unusable(path: str, error: OSError | ConfigError) -> CacheError:
+    """Return the error about a conversation, or all of them, that cannot be used."""
+    if isinstance(error, ConfigError):
+        return CacheError(f"the history cannot be used: {error.message}")
+    reason = error.strerror or str(error)
+    reason = reason[:1].lower() + reason[1:]
+    return CacheError(f"the history cannot be used: {reason} ('{path}')")
