@@ -201,6 +201,35 @@ def test_what_another_process_adds_is_seen(kept: Conversations) -> None:
     assert said(mine) == ["q1", "a1", "q2", "a2"]
 
 
+@pytest.mark.parametrize("later", [1, 5])
+def test_a_file_that_became_another_one_is_read_anew(
+    kept: Conversations, later: int
+) -> None:
+    mine = talk(kept.new(), ("q1", "a1"), ("q2", "a2"))
+    assert len(mine.turns()) == 4
+    other = talk(kept.new(), *[(f"q{n}", f"a{n}") for n in range(later)])
+
+    file_of(kept, mine).write_bytes(file_of(kept, other).read_bytes())
+
+    assert said(mine) == said(other)
+
+
+def test_a_turn_that_is_torn_at_first_is_seen_once_it_is_whole(
+    kept: Conversations,
+) -> None:
+    mine = talk(kept.new(), ("q1", "a1"))
+    file = file_of(kept, mine)
+    size = len(file.read_bytes())
+    talk(kept.open(mine.id), ("q2", "a2"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: size + 30])
+    assert said(mine) == ["q1", "a1"]
+
+    file.write_bytes(whole)
+
+    assert said(mine) == ["q1", "a1", "q2", "a2"]
+
+
 # Finding
 
 

@@ -23,6 +23,9 @@ from .turns import (
     unpack_entry,
 )
 
+_LOCK_WAIT_S = 10.0  # many may stand in line, and each waits for the disk
+_TAIL_BYTES = 64  # more than a record's head: a checksum tells records apart
+
 
 class Conversation:
     """The turns of one conversation, kept nowhere: it is gone with the process.
@@ -40,6 +43,9 @@ class Conversation:
         """Tell whether it is still there after the process."""
         return False
 
+    def check(self) -> None:
+        """Raise CacheError if nothing could be kept."""
+
     def turns(self) -> list[Turn]:
         """Return the turns that count, each answer behind its question.
 
@@ -51,15 +57,15 @@ class Conversation:
     def messages(self) -> list[Message]:
         """Return what goes before a new question.
 
-        That is the system prompt that was set last, and each question that has an
-        answer, with it. Raises: CacheError.
+        That is the system prompt that was set last, unless it is empty, and each
+        question that has an answer, with it. Raises: CacheError.
         """
         system: list[Message] = []
         spoken: list[Message] = []
         for turns in self._exchanges().values():
             messages = [turn.message for turn in turns]
             if messages[0].role == "system":
-                system = messages
+                system = [one for one in messages if one.content]
             elif messages[-1].role == "assistant":
                 spoken += messages
         return [*system, *spoken]
@@ -140,17 +146,30 @@ class KeptConversation(Conversation):
         super().__init__(name)
         self.path = path
         self._seen = (0, 0, 0)
+        self._read_to = 0
+        self._tail = b""
 
     @property
     def is_kept(self) -> bool:
         """Tell whether it is still there after the process."""
         return True
 
+    def check(self) -> None:
+        """Raise CacheError if nothing could be kept."""
+        directory = os.path.dirname(self.path)
+        try:
+            ensure_private_dir(directory)
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            self._look()
+        except (OSError, ConfigError) as error:
+            raise unusable(directory, error) from error
+
     def _look(self) -> None:
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            self._entries = []
+            self._take_in(b"")
             return
         except OSError as error:
             raise unusable(self.path, error) from error
@@ -158,10 +177,19 @@ class KeptConversation(Conversation):
         if seen == self._seen:
             return
         try:
-            self._entries = read_entries(self.path)
+            data = read_journal(self.path)
         except OSError as error:
             raise unusable(self.path, error) from error
+        self._take_in(data)
         self._seen = seen
+
+    def _take_in(self, data: bytes) -> None:
+        """Add what is new in the file; take all of it if it is another one."""
+        if data[self._read_to - len(self._tail) : self._read_to] != self._tail:
+            self._entries, self._read_to = [], 0
+        found, self._read_to = _entries(data, self._read_to)
+        self._entries += found
+        self._tail = data[max(0, self._read_to - _TAIL_BYTES) : self._read_to]
 
     def _store(self, entries: Sequence[Entry]) -> None:
         payloads = [pack_entry(entry) for entry in entries]
@@ -173,7 +201,9 @@ class KeptConversation(Conversation):
         is_synced = last is None or last.message.role != "user"
         try:
             ensure_private_dir(os.path.dirname(self.path))
-            with LockedFile(self.path, is_synced=is_synced) as file:
+            with LockedFile(
+                self.path, is_synced=is_synced, wait_s=_LOCK_WAIT_S
+            ) as file:
                 _check_room(file, len(data))
                 file.append(data)
         except (OSError, ConfigError) as error:
@@ -187,16 +217,30 @@ def _check_room(file: LockedFile, added_bytes: int) -> None:
         raise OSError(errno.EFBIG, "it is too large")
 
 
+def read_journal(path: str) -> bytes:
+    """Return the bytes of a journal. Raises: OSError, NewerError."""
+    data = read(path)
+    if records.is_newer(data):
+        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
+    return data
+
+
 def read_entries(path: str) -> list[Entry]:
     """Return what a journal holds, passing over what is damaged.
 
     Raises: OSError, NewerError.
     """
-    data = read(path)
-    if records.is_newer(data):
-        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
-    found = (unpack_entry(record.payload) for record in HISTORY.walk(data))
-    return [entry for entry in found if entry]
+    return _entries(read_journal(path), 0)[0]
+
+
+def _entries(data: bytes, start: int) -> tuple[list[Entry], int]:
+    """Return the entries from a place on, and where the last whole record ends."""
+    found, end = [], start
+    for record in HISTORY.walk(data[start:]):
+        end = start + record.start + HISTORY.record_bytes(record.payload)
+        if entry := unpack_entry(record.payload):
+            found.append(entry)
+    return found, end
 
 
 def unusable(path: str, error: OSError | ConfigError) -> CacheError:

@@ -110,6 +110,13 @@ class Conversations:
         """Return all conversations, the one used last first."""
         return [summary for summary, _ in self._read()]
 
+    def summary(self, conversation: Conversation) -> Summary:
+        """Return what a list says of a kept conversation.
+
+        Raises: ConfigError when it is gone.
+        """
+        return _summary(self._found(conversation.id), conversation.turns())
+
     def search(self, text: str) -> Iterator[Match]:
         """Yield the turns that hold a text, whatever its case."""
         wanted = text.casefold()
