@@ -11,6 +11,7 @@ def add_arguments(parser: Parser) -> None:
     _add_sampling(parser)
     _add_output(parser)
     _add_cache(parser)
+    _add_conversation(parser)
     add_backend(parser)
     add_common(parser)
 
@@ -175,4 +176,25 @@ def _add_cache(parser: Parser) -> None:
         const="only",
         dest="cache",
         help="never ask: an answer that is not stored is status 11",
+    )
+
+
+def _add_conversation(parser: Parser) -> None:
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "-c",
+        "--continue",
+        action="store_true",
+        dest="is_continued",
+        help="carry on the conversation that was used last; without any, begin one",
+    )
+    group.add_argument(
+        "--conversation",
+        metavar="ID",
+        help="carry on the conversation of an id, whose beginning is enough",
+    )
+    group.add_argument(
+        "--no-history",
+        action="store_true",
+        help="keep neither the question nor the answer as a conversation",
     )

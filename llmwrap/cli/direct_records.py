@@ -73,7 +73,7 @@ def _is_plain(args: argparse.Namespace, session: Session) -> bool:
         and not _says_bad_bytes(session)
         and not context.stdout.is_tty
         and not config.warnings
-        and not config.history.ask
+        and not session.conversation_choice().is_any(config.history)
         and not session.log.is_heard("info")
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ..config import Config
 from ..engine import Choice, Engine
+from ..engine.choice import ConversationChoice
 from ..engine.prompting import decoded, read_input
 from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
@@ -67,6 +68,16 @@ class Session:
             retries=given.get("retries"),
             retry_delay_s=given.get("retry_delay"),
             cache=given.get("cache"),
+        )
+
+    def conversation_choice(self) -> ConversationChoice:
+        """Return what the options of `ask` say about its conversation."""
+        args, stdout = self._args, self.context.stdout
+        return ConversationChoice(
+            name=args.conversation,
+            is_continued=args.is_continued,
+            is_forbidden=args.no_history or args.dry_run,
+            is_on_terminal=stdout.is_tty and args.output is None,
         )
 
     def engine(self, *, is_one_shot: bool) -> Engine:

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BUILT = frozenset(
-    {"ask", "backends", "cache", "completion", "config", "doctor", "models"}
+    {
+        "ask",
+        "backends",
+        "cache",
+        "completion",
+        "config",
+        "doctor",
+        "models",
+    }
 )
 """The commands that exist."""
 
@@ -38,6 +46,7 @@ VALUE_OPTIONS = frozenset(
         "--color",
         "--config",
         "--connect-timeout",
+        "--conversation",
         "--file",
         "--first-token-timeout",
         "--format",
