@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .completion_words import (
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
@@ -31,6 +32,7 @@ def bash_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -127,6 +129,13 @@ __llmwrap_live() {
     )
 }
 
+# Offers ids of conversations: __llmwrap_conversations WORD PREFIX
+__llmwrap_conversations() {
+    __llmwrap_offer "$1" "$2" < <(
+        "$program" history list --names 2>/dev/null </dev/null
+    )
+}
+
 __llmwrap_files() {
     compopt -o filenames 2>/dev/null
     __llmwrap_offer '' "$2" < <(compgen -f -- "$1")
@@ -139,6 +148,7 @@ __llmwrap_value() {
     case $kind in
         file) __llmwrap_files "$2" "$3" ;;
         backend) __llmwrap_live "$2" "$3" backends ;;
+        conversation) __llmwrap_conversations "$2" "$3" ;;
         model)
             case $2 in
                 [./~]*) __llmwrap_files "$2" "$3" ;;
@@ -197,6 +207,7 @@ _llmwrap() {
         else
             case $command/$verb in
                 @MODEL_VERBS@) __llmwrap_live "$cur" '' models ;;
+                @HISTORY_VERBS@) __llmwrap_conversations "$cur" '' ;;
             esac
         fi
     fi

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .completion_words import (
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
@@ -20,6 +21,7 @@ _VALUES: dict[Kind | None, str] = {
     "file": " -r -F",
     "model": " -x -a '(__llmwrap_models)'",
     "backend": " -x -a '(__llmwrap_live backends)'",
+    "conversation": " -x -k -a '(__llmwrap_conversations)'",
 }
 
 
@@ -34,6 +36,7 @@ def fish_script(commands: list[CommandWords]) -> str:
         .replace("@PASSED_ON@", " ".join(PASSED_ON))
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@MODEL_VERBS@", " ".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", " ".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
     )
     lines = [line for command in commands for line in _command(command)]
     lines += [f"complete -c {other} -w {program}" for other in others]
@@ -140,7 +143,14 @@ function __llmwrap_models
     end
 end
 
+function __llmwrap_conversations
+    set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
+    command $program history list --names 2>/dev/null </dev/null
+end
+
 complete -c llmwrap -f
+complete -c llmwrap -k -n 'contains -- (__llmwrap_place) @HISTORY_VERBS@' \
+    -a '(__llmwrap_conversations)'
 complete -c llmwrap -n 'contains -- (__llmwrap_place) @MODEL_VERBS@' \
     -a '(__llmwrap_live models)'
 """

@@ -7,6 +7,7 @@ To be sourced, or kept as `_llmwrap` in a directory of fpath. Names of models go
 from __future__ import annotations
 
 from .completion_words import (
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
@@ -30,6 +31,7 @@ def zsh_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", "|".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -104,6 +106,13 @@ __llmwrap_live() {
     compadd -a names
 }
 
+# Offers ids of conversations, the one used last first.
+__llmwrap_conversations() {
+    local -a names
+    names=(${(f)"$($program history list --names 2>/dev/null </dev/null)"})
+    compadd -V conversations -a names
+}
+
 # Offers values of an option: __llmwrap_value OPTION
 __llmwrap_value() {
     local kind
@@ -112,6 +121,7 @@ __llmwrap_value() {
     case $kind in
         (file) _files ;;
         (backend) __llmwrap_live backends ;;
+        (conversation) __llmwrap_conversations ;;
         (model)
             if [[ $PREFIX == [./~]* ]]; then
                 _files -g '*.gguf(-.)'
@@ -174,6 +184,7 @@ _llmwrap() {
         else
             case $command/$verb in
                 (@MODEL_VERBS@) __llmwrap_live models ;;
+                (@HISTORY_VERBS@) __llmwrap_conversations ;;
             esac
         fi
     fi

@@ -18,6 +18,7 @@ BUILT = frozenset(
         "completion",
         "config",
         "doctor",
+        "history",
         "models",
     }
 )
@@ -29,7 +30,6 @@ PLANNED = frozenset(
         "chat",
         "chat-template",
         "compare",
-        "history",
         "interactive",
         "loadtest",
         "stats",
@@ -52,6 +52,7 @@ VALUE_OPTIONS = frozenset(
         "--format",
         "--idle-timeout",
         "--image",
+        "--keep",
         "--key",
         "--max-tokens",
         "--model",
