@@ -117,7 +117,7 @@ class HistoryVerbs:
         if self._args.output in (None, "-"):
             self._context.stdout.write(self._shown(data))
             return
-        with AtomicFile(self._args.output, until=None) as file:
+        with self._context.interruptible(), AtomicFile(self._args.output) as file:
             file.write(data)
             file.commit(self._context.settle)
 

@@ -163,23 +163,24 @@ class KeptConversation(Conversation):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._look()
         except (OSError, ConfigError) as error:
-            raise unusable(directory, error) from error
+            raise unusable(error, directory) from error
 
     def _look(self) -> None:
         try:
             status = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
             self._take_in(b"")
+            self._seen = (0, 0, 0)
             return
         except OSError as error:
-            raise unusable(self.path, error) from error
+            raise self._unusable(error) from error
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen == self._seen:
             return
         try:
             data = read_journal(self.path)
         except OSError as error:
-            raise unusable(self.path, error) from error
+            raise self._unusable(error) from error
         self._take_in(data)
         self._seen = seen
 
@@ -207,7 +208,11 @@ class KeptConversation(Conversation):
                 _check_room(file, len(data))
                 file.append(data)
         except (OSError, ConfigError) as error:
-            raise unusable(self.path, error) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError | ConfigError) -> CacheError:
+        what = f"the conversation '{self.id}'"
+        return unusable(error, self.path, what)
 
 
 def _check_room(file: LockedFile, added_bytes: int) -> None:
@@ -243,10 +248,16 @@ def _entries(data: bytes, start: int) -> tuple[list[Entry], int]:
     return found, end
 
 
-def unusable(path: str, error: OSError | ConfigError) -> CacheError:
-    """Return the error about a conversation, or all of them, that cannot be used."""
+def unusable(
+    error: OSError | ConfigError, path: str, what: str = "the history"
+) -> CacheError:
+    """Return the error about something of the history that cannot be used."""
     if isinstance(error, ConfigError):
         return CacheError(f"the history cannot be used: {error.message}")
-    reason = error.strerror or str(error)
-    reason = reason[:1].lower() + reason[1:]
-    return CacheError(f"the history cannot be used: {reason} ('{path}')")
+    return CacheError(f"{what} cannot be used: {reason(error)} ('{path}')")
+
+
+def reason(error: OSError) -> str:
+    """Return why something failed, as a part of a message."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

@@ -14,7 +14,13 @@ from ..journal import records
 from ..journal.files import LockedFile
 from ..log import SILENT, Log
 from ..paths import state_dir
-from .conversation import Conversation, KeptConversation, read_entries, unusable
+from .conversation import (
+    Conversation,
+    KeptConversation,
+    read_entries,
+    reason,
+    unusable,
+)
 from .turns import Turn, exchanges
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{4}")
@@ -170,7 +176,7 @@ class Conversations:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise unusable(self.root, error) from error
+            raise unusable(error, self.root) from error
         return sorted(files, key=lambda file: (file.used_ns, file.id), reverse=True)
 
     def _read(self) -> Iterator[tuple[Summary, _Turns]]:
@@ -208,13 +214,13 @@ class Conversations:
                     return False
                 locked.remove()
         except OSError as error:
-            raise unusable(file.path, error) from error
+            what = f"the conversation '{file.id}'"
+            raise unusable(error, file.path, what) from error
         return True
 
     def _warn(self, file: _File, error: OSError) -> None:
-        reason = error.strerror or str(error)
-        reason = reason[:1].lower() + reason[1:]
-        self._log.warning(f"the conversation '{file.id}' cannot be read: {reason}")
+        why = reason(error)
+        self._log.warning(f"the conversation '{file.id}' cannot be read: {why}")
 
 
 _Files: TypeAlias = list[_File]
