@@ -408,9 +408,10 @@ def test_what_a_newer_llmwrap_wrote_is_neither_continued_nor_changed(
     named = ask(cli, server, "--conversation", file.name, "two")
     last = ask(cli, server, "-c", "three")
 
-    assert (named.status, last.status) == (11, 0)
+    assert (named.status, last.status) == (11, 11)
+    assert error(named) == error(last)
     assert "a newer llmwrap wrote it" in error(named)
-    assert len(sent(server)) == 1
+    assert len(chats(server)) == 1
     assert file.read_bytes() == newer
 
 

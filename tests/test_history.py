@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from llmwrap.errors import CacheError, ConfigError
 from llmwrap.history import Conversation, Conversations
+from llmwrap.journal.files import LockedFile
 from llmwrap.journal.records import HEADER_BYTES
 from llmwrap.log import Log, people_sink
 from llmwrap.messages import Image, Message, Usage
@@ -350,6 +354,38 @@ def test_pruning_by_number_keeps_those_used_last(kept: Conversations) -> None:
     assert kept.ids() == [made[0].id]
 
 
+def test_what_is_used_while_it_is_to_be_pruned_stays(kept: Conversations) -> None:
+    conversation = talk(kept.new(), ("q", "a"))
+    used(kept, conversation, 31)
+    file = file_of(kept, conversation)
+    pruned: list[str] = []
+
+    with LockedFile(str(file), is_synced=False) as locked:
+        pruning = threading.Thread(
+            target=lambda: pruned.extend(kept.prune(older_than_s=30 * 86400))
+        )
+        pruning.start()
+        wait_until_it_is_open_twice(file)
+        locked.append(b"more")
+    pruning.join()
+
+    assert pruned == []
+    assert said(conversation) == ["q", "a"]
+
+
+def wait_until_it_is_open_twice(file: Path) -> None:
+    until = time.monotonic() + 20
+    while list(open_files()).count(str(file)) < 2:
+        assert time.monotonic() < until, "nobody opens it"
+        threading.Event().wait(0.001)
+
+
+def open_files() -> Iterator[str]:
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/self/fd/{number}")
+
+
 # Damage
 
 
@@ -393,6 +429,8 @@ def test_what_a_newer_llmwrap_wrote_is_left_alone(environ: dict[str, str]) -> No
         conversation.add(Message("user", "more"))
     with pytest.raises(CacheError, match="newer llmwrap"):
         kept.open(conversation.id).turns()
+    with pytest.raises(CacheError, match="newer llmwrap"):
+        kept.last()
     assert file_of(kept, conversation).read_bytes() == NEWER
     assert conversation.id in said[0]
 

@@ -89,15 +89,15 @@ class Conversations:
                 return KeptConversation(name, self._path(name))
 
     def last(self) -> Conversation | None:
-        """Return the conversation that was used last, None without any."""
+        """Return the conversation that was used last, None without any.
+
+        One that has no turns does not count. Raises: CacheError if the last one
+        cannot be read: another one is not what was meant.
+        """
         for file in self._files():
-            try:
-                entries = read_entries(file.path)
-            except OSError as error:
-                self._warn(file, error)
-                continue
-            if exchanges(entries):
-                return KeptConversation(file.id, file.path)
+            conversation = KeptConversation(file.id, file.path)
+            if conversation.turns():
+                return conversation
         return None
 
     def open(self, name: str) -> Conversation:
@@ -162,22 +162,26 @@ class Conversations:
 
     def _files(self) -> _Files:
         """Return the journals, the one used last first. Raises: CacheError."""
-        files = []
         try:
-            for entry in os.scandir(self.root):
-                if not _ID.fullmatch(entry.name):
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue  # It was removed just now.
-                moment_ns, size = status.st_mtime_ns, status.st_size
-                files.append(_File(entry.name, entry.path, moment_ns, size))
+            names = os.listdir(self.root)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise unusable(error, self.root) from error
+        found = [self._file(name) for name in names if _ID.fullmatch(name)]
+        files = [file for file in found if file]
         return sorted(files, key=lambda file: (file.used_ns, file.id), reverse=True)
+
+    def _file(self, name: str) -> _File | None:
+        """Return the journal of an id, None without one. Raises: CacheError."""
+        path = self._path(name)
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unusable(error, self.root) from error
+        return _File(name, path, status.st_mtime_ns, status.st_size)
 
     def _read(self) -> Iterator[tuple[Summary, _Turns]]:
         for file in self._files():
@@ -191,6 +195,8 @@ class Conversations:
 
     def _found(self, name: str) -> _File:
         wanted = name.strip().lower()
+        if _ID.fullmatch(wanted) and (file := self._file(wanted)):
+            return file
         files = {file.id: file for file in self._files()}
         found = [one for one in files if one.startswith(wanted)] if wanted else []
         if len(found) == 1:
@@ -205,12 +211,17 @@ class Conversations:
         raise ConfigError(f"there is no conversation '{name}'", hint=hint)
 
     def _remove(self, file: _File, *, is_pruned: bool = False) -> bool:
-        """Remove a journal; tell whether it was. Raises: CacheError."""
+        """Remove a journal; tell whether it was. Raises: CacheError.
+
+        One to be pruned stays if it has been used since, or is a newer llmwrap's.
+        """
         try:
             if not os.path.lexists(file.path):
                 return False  # Another process was faster.
             with LockedFile(file.path, is_synced=False) as locked:
-                if is_pruned and records.is_newer(locked.beginning()):
+                is_same = self._file(file.id) == file
+                is_ours = is_same and not records.is_newer(locked.beginning())
+                if is_pruned and not is_ours:
                     return False
                 locked.remove()
         except OSError as error:
