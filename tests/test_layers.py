@@ -19,7 +19,7 @@ PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
     {"errors", "messages", "units"},
-    {"config", "paths", "log"},
+    {"config", "files", "log", "paths"},
     {"transport"},
     {"backends", "metrics", "terminal"},
     {"streams"},
@@ -32,6 +32,8 @@ FLOORS = (
 NEIGHBOURS = {
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
+    # A private file wants a private directory, which paths makes.
+    ("files", "paths"),
     # The launcher is outside of everything else and is imported by nothing.
     ("__main__", "cli"),
 }
