@@ -10,16 +10,18 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..config import Config
-from ..engine import Choice, Engine
 from ..engine.prompting import decoded, read_input
 from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
-from ..streams import start_together
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
 from .context import Context, Descriptor
+
+if TYPE_CHECKING:
+    from ..engine import Choice, Engine
 
 _STDIN_NAMES = ("-", "/dev/stdin")
 
@@ -55,6 +57,8 @@ class Session:
 
     def choice(self) -> Choice:
         """Return what the options say about backend, model and patience."""
+        from ..engine import Choice  # late: not every command asks somebody
+
         given = vars(self._args)
         return Choice(
             backend=given.get("backend"),
@@ -70,6 +74,8 @@ class Session:
 
     def engine(self, *, is_one_shot: bool) -> Engine:
         """Return an engine for this command line."""
+        from ..engine import Engine  # late, as above
+
         return Engine(
             self.config,
             environ=self.context.environ,
@@ -105,6 +111,8 @@ class Session:
         until = self.context.stdin.until
         if until is None:
             return read_input(name, limit)
+        from ..streams import start_together  # late: threads are not for all
+
         # On a thread: opening a fifo waits for its writer, whom nothing hurries.
         [outcome] = start_together([lambda: read_input(name, limit)])
         try:
