@@ -61,12 +61,21 @@ LINES = {
     "llmwrap --model=llama3:8": ["--model=llama3:8b"],
     "llmwrap models show llama3:7": ["models", "show", "llama3:70b"],
     "llm-wrapper -qm qw": ["-qm", "qwen/x:1"],
+    "llmwrap -b ollama -t commi": ["-b", "ollama", "-t", "commit_message"],
+    "llmwrap chat-template gree": ["chat-template", "greeting"],
+    "llmwrap template show gree": ["template", "show", "greeting"],
+    "llmwrap template import the\\ ans": ["template", "import", "the answer: 42.txt"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
+COMMANDS = [
+    *("ask", "backends", "chat-template", "completion", "config", "doctor"),
+    *("models", "template"),
+]
+
 # What bash offers; only the part behind the last colon or equals sign is replaced.
 OFFERS = {
-    "llmwrap ": ["ask", "backends", "completion", "config", "doctor", "models"],
+    "llmwrap ": COMMANDS,
     "llmwrap mo": ["models"],
     "llmwrap what is mo": [],
     "llmwrap -- mo": [],
@@ -88,6 +97,13 @@ OFFERS = {
     "llmwrap --color=": ["auto", "always", "never"],
     "llmwrap --timeout ": [],
     "llmwrap -qb oll": ["ollama"],
+    "llmwrap -t com": ["commit_message"],
+    "llmwrap -b ollama --template=gree": ["greeting"],
+    "llmwrap chat-template gree": ["greeting"],
+    "llmwrap chat-template greeting ": [],
+    "llmwrap template sh": ["show"],
+    "llmwrap template show gree": ["greeting"],
+    "llmwrap template create gree": [],
     "llmwrap -b lmstudio -m ": [],
     "llmwrap -b ollama -m l": ["llama3:8b", "llama3:70b"],
     "llmwrap --backend=lmstudio -m ": [],
@@ -271,7 +287,11 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("llmwrap ", {"ask", "backends", "completion", "config", "doctor", "models"}),
+        ("llmwrap ", set(COMMANDS)),
+        ("llmwrap -t com", {"commit_message"}),
+        ("llmwrap chat-template gree", {"greeting"}),
+        ("llmwrap chat-template greeting ", set()),
+        ("llmwrap -b ollama template show gree", {"greeting"}),
         ("llmwrap hello ", set()),
         ("llmwrap models ", {"list", "show", "pull", "install", "warm"}),
         ("llmwrap -m ", set(MODELS)),

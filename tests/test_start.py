@@ -24,6 +24,7 @@ NOT_FOR_HELP = {
     "markdown_it",
     "pathlib",
     "pygments",
+    "pystache",
     "requests",
     "rich",
     "ssl",
@@ -40,6 +41,22 @@ NOT_FOR_A_PIPE = {
     "rich",
     "tomllib",
     "xllamacpp",
+}
+NOT_FOR_A_TEMPLATE = (NOT_FOR_HELP - {"pystache", "tomllib"}) | {
+    "difflib",
+    "hashlib",
+    "importlib.resources",
+    "llmwrap.backends",
+    "llmwrap.engine.engine",
+    "llmwrap.streams",
+    "llmwrap.templating.handlebars",
+    "llmwrap.templating.handlebars_nodes",
+    "llmwrap.templating.writing",
+    "llmwrap.transport",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
 }
 
 LIST_MODULES = """
@@ -80,7 +97,10 @@ def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
     assert found == {"llmwrap", "llmwrap.__main__"}
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["ask", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["--help"], ["ask", "--help"], ["doctor", "--help"], ["template", "--help"]],
+)
 def test_help_imports_nothing_heavy(
     cli: Runner, tmp_path: Path, argv: list[str]
 ) -> None:
@@ -93,3 +113,21 @@ def test_an_answer_on_a_pipe_imports_nothing_for_terminals(
     argv = ["--base-url", server.url, "-m", "alpha", "Hello"]
 
     assert modules(cli, tmp_path, *argv) & NOT_FOR_A_PIPE == set()
+
+
+def test_a_template_is_rendered_without_an_engine(cli: Runner, tmp_path: Path) -> None:
+    argv = ["template", "render", "greeting", "--var", "name=Alice"]
+
+    assert modules(cli, tmp_path, *argv) & NOT_FOR_A_TEMPLATE == set()
+
+
+def test_an_answer_without_a_template_imports_no_templates(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = ["--base-url", server.url, "-m", "alpha", "Hello"]
+
+    found = modules(cli, tmp_path, *argv)
+
+    assert (
+        found & {"pystache", "llmwrap.templating", "llmwrap.engine.templates"} == set()
+    )

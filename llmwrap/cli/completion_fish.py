@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .completion_words import (
+    FILE_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     Kind,
     OptionWords,
@@ -20,6 +22,7 @@ _VALUES: dict[Kind | None, str] = {
     "file": " -r -F",
     "model": " -x -a '(__llmwrap_models)'",
     "backend": " -x -a '(__llmwrap_live backends)'",
+    "template": " -x -a '(__llmwrap_live template)'",
 }
 
 
@@ -34,6 +37,8 @@ def fish_script(commands: list[CommandWords]) -> str:
         .replace("@PASSED_ON@", " ".join(PASSED_ON))
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@MODEL_VERBS@", " ".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@TEMPLATE_VERBS@", " ".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", " ".join(map("/".join, FILE_VERBS)))
     )
     lines = [line for command in commands for line in _command(command)]
     lines += [f"complete -c {other} -w {program}" for other in others]
@@ -125,7 +130,7 @@ function __llmwrap_command_is
     test $command = $argv[1]
 end
 
-# Prints names that the program knows: __llmwrap_live models|backends
+# Prints names that the program knows: __llmwrap_live GROUP
 function __llmwrap_live
     set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
     set -l passed (__llmwrap_operands passed)
@@ -143,4 +148,7 @@ end
 complete -c llmwrap -f
 complete -c llmwrap -n 'contains -- (__llmwrap_place) @MODEL_VERBS@' \
     -a '(__llmwrap_live models)'
+complete -c llmwrap -n 'contains -- (__llmwrap_place) @TEMPLATE_VERBS@' \
+    -a '(__llmwrap_live template)'
+complete -c llmwrap -n 'contains -- (__llmwrap_place) @FILE_VERBS@' -F
 """

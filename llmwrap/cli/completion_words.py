@@ -12,17 +12,30 @@ from typing import Literal, NamedTuple, TypeAlias
 from .main import load_command, parser_of
 from .words import BUILT
 
-Kind: TypeAlias = Literal["none", "file", "model", "backend", "choices"]
+Kind: TypeAlias = Literal["none", "file", "model", "backend", "template", "choices"]
 
 PROGRAMS = ("llmwrap", "llm-wrapper")
 
 MODEL_VERBS = (("models", "show"), ("models", "pull"), ("models", "warm"))
 """Commands and verbs whose operand is a model."""
 
+TEMPLATE_VERBS = (
+    ("chat-template", ""),
+    ("template", "show"),
+    ("template", "render"),
+    ("template", "edit"),
+    ("template", "delete"),
+    ("template", "validate"),
+)
+"""Commands and verbs whose operand is a template; one has no verb."""
+
+FILE_VERBS = (("template", "import"),)
+"""Commands and verbs whose operand is a file."""
+
 PASSED_ON = ("-b", "--backend", "--base-url", "--config")
 """Options that decide whose models are meant, so the live names need them too."""
 
-_KINDS: dict[object, Kind] = {"FILE": "file", "M": "model"}
+_KINDS: dict[object, Kind] = {"FILE": "file", "M": "model", "TEMPLATE": "template"}
 
 
 class OptionWords(NamedTuple):

@@ -228,6 +228,15 @@ class Context:
         else:
             _restore(before)
 
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Leave Ctrl-C to a program that has the terminal meanwhile."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is None:
             self.signum = signum

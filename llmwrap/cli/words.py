@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-BUILT = frozenset({"ask", "backends", "completion", "config", "doctor", "models"})
+BUILT = frozenset(
+    {
+        "ask",
+        "backends",
+        "chat-template",
+        "completion",
+        "config",
+        "doctor",
+        "models",
+        "template",
+    }
+)
 """The commands that exist."""
 
 PLANNED = frozenset(
@@ -18,13 +29,11 @@ PLANNED = frozenset(
         "batch",
         "cache",
         "chat",
-        "chat-template",
         "compare",
         "history",
         "interactive",
         "loadtest",
         "stats",
-        "template",
     }
 )
 """Command words that mean a command already, so that no script comes to rely on them
@@ -54,8 +63,11 @@ VALUE_OPTIONS = frozenset(
         "--stop",
         "--system",
         "--temperature",
+        "--template",
         "--timeout",
         "--top-p",
+        "--var",
+        "--vars",
         "-O",
         "-b",
         "-f",
@@ -63,6 +75,7 @@ VALUE_OPTIONS = frozenset(
         "-m",
         "-o",
         "-s",
+        "-t",
     }
 )
 
