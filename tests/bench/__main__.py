@@ -18,6 +18,13 @@ from typing import NamedTuple
 
 from .measure import Ratio, Run, environment, in_turn, mock_server, ratio, run
 from .scripts import READER, SMALLEST, STREAMS
+from .templates import (
+    Programs,
+    hostile_runs,
+    program_ratio,
+    render_ratio,
+    shown_hostile,
+)
 
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
 _FEW_ROUNDS = max(3, _ROUNDS // 3)
@@ -52,6 +59,7 @@ class Bench:
         yield from self._throughput()
         yield self._many_streams()
         yield from self._memory()
+        yield from self._templates()
 
     def _version(self) -> Row:
         ours, theirs = self._turns(
@@ -112,6 +120,16 @@ class Bench:
         yield Row("peak memory of a one-shot", "<= 45 MiB", f"{one / _MIB:.1f} MiB")
         measured = f"{many / one:.2f} ({many / _MIB:.1f} MiB)"
         yield Row("the same of 1 M tokens, over the one-shot", "<= 1.5", measured)
+
+    def _templates(self) -> Iterator[Row]:
+        programs = Programs(self._llmwrap, self._python, self._environ, self._directory)
+        what = "render of the greeting with 4 tasks over pystache with it parsed"
+        yield Row(what, "<= 1.2", _shown(render_ratio(programs, _ROUNDS)))
+        what = "`template render greeting`, whole process, over `python3 -c pass`"
+        yield Row(what, "<= 5.0", _shown(program_ratio(programs, _ROUNDS)))
+        runs = [shown_hostile(name, run) for name, run in hostile_runs(programs)]
+        what = "a hostile template ends with status 9"
+        yield Row(what, "<= 3 s", "; ".join(runs))
 
     def _turns(self, commands: Sequence[Sequence[str]], rounds: int) -> list[list[Run]]:
         return in_turn(commands, rounds, self._environ)

@@ -42,11 +42,18 @@ def environment(home: str) -> dict[str, str]:
     return {**kept, "HOME": home}
 
 
-def run(command: Sequence[str], environ: dict[str, str]) -> Run:
-    """Run a command with its output to a pipe, and measure it to its end."""
+def run(command: Sequence[str], environ: dict[str, str], *, status: int = 0) -> Run:
+    """Run a command with its output to a pipe, and measure it to its end.
+
+    It has to end with `status`; one that is to fail says why to nobody.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if status else None,
+        env=environ,
     )
     assert process.stdout is not None
     first_byte_s, size, kept = 0.0, 0, b""
@@ -54,11 +61,11 @@ def run(command: Sequence[str], environ: dict[str, str]) -> Run:
         first_byte_s = first_byte_s or time.perf_counter() - started
         size += len(piece)
         kept = kept or piece
-    _, status, usage = os.wait4(process.pid, 0)
+    _, ended, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(ended)
     process.stdout.close()
-    if process.returncode:
+    if process.returncode != status:
         raise SystemExit(f"{command[:4]} ended with {process.returncode}")
     return Run(wall_s, first_byte_s, usage.ru_maxrss * 1024, size, kept)
 

@@ -53,3 +53,31 @@ for thread in threads: thread.join()
 print(time.perf_counter() - started)
 """
 """Many streams at once through the library; prints the wall time in seconds."""
+
+RENDER = """
+import json, statistics, sys, time
+import pystache
+from llmwrap import Config
+from llmwrap.engine.templates import open_library
+environ = {"HOME": "/nonexistent"}
+library = open_library(Config.load("/dev/null", environ), environ)
+variables = {"name": "Alice", "urgent": True, "message": "Please review the code",
+             "tasks": ["Review PR", "Run tests", "Deploy", "Sleep"]}
+ours = library.prepared("greeting")
+parsed = pystache.parse(library.get("greeting").template.content)
+theirs = pystache.Renderer(escape=lambda text: text)
+assert ours.render(variables) == theirs.render(parsed, variables)
+def seconds(render):
+    started = time.perf_counter()
+    for _ in range(500):
+        render()
+    return time.perf_counter() - started
+found = []
+for _ in range(int(sys.argv[1]) + 1):
+    one = seconds(lambda: ours.render(variables))
+    two = seconds(lambda: theirs.render(parsed, variables))
+    found.append(one / two)
+found = found[1:]
+print(json.dumps([statistics.median(found), min(found), max(found), len(found)]))
+"""
+"""The greeting with four tasks over pystache with a parsed template; prints ratios."""
