@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..streams import Ticker
     from .keeping import Keeping
 
+_LEARN_S = 10.0
+
 
 class Expected(NamedTuple):
     """Whom a request would go to if nothing has changed since the last one."""
@@ -109,6 +111,27 @@ class Caching:
             self._log,
             is_alone=self.mode == "refresh",
         )
+
+    def learn(self, backend: Backend, config: BackendConfig, model: str) -> None:
+        """Learn which weights a model has after a pull: older answers are void.
+
+        Not through `Backend.digest`, which tells what is loaded: the old weights may
+        be until somebody asks.
+        """
+        if self.mode == "off" or not backend.has_digests:
+            return
+        wanted = model.removesuffix(":latest")
+        try:
+            found = [
+                known.digest
+                for known in backend.models(timeout_s=_LEARN_S)
+                if known.name.removesuffix(":latest") == wanted
+            ]
+        except LLMWrapError as error:
+            self._log.debug(f"the digest of '{model}' is unknown: {error}")
+            return
+        if found and found[0]:
+            self.cache.learn(place_of(config, model, self._environ), model, found[0])
 
     def _keep_alive(self) -> None:
         """Show those who wait for us that we are alive, from now on."""

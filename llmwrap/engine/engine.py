@@ -126,6 +126,10 @@ class Engine:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         return self._targets.backend(config, is_first_choice=is_first_choice)
 
+    def learn_weights(self, config: BackendConfig, model: str) -> None:
+        """Find out which weights a model has now: answers of older ones are void."""
+        self._caching.learn(self.backend(config), config, model)
+
     def _asked(self, request: Request, called_at: float, run: RunRecord) -> Answer:
         from .asking import Asking
         from .live import LiveAnswer
