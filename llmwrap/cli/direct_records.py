@@ -112,7 +112,6 @@ def _hit(completion: Completion) -> Run:
         lookup_s=0.0,
         ttft_s=0.0,
         e2e_s=0.0,
-        tpot_s=None,
         queued_s=0.0,
         outcome="hit",
         backend=completion.backend,
