@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 from struct import pack
 
@@ -196,6 +197,8 @@ class Invocation:
             return f"none {error.errno}"  # One that may not be read is not missing.
         times = (status.st_mtime_ns, status.st_ctime_ns)
         self._youngest_ns = max(self._youngest_ns, *times)
+        if not stat.S_ISREG(status.st_mode) and path != os.devnull:
+            self._youngest_ns = self.started_ns  # A pipe holds something only once.
         return f"{status.st_dev} {status.st_ino} {status.st_size} {times}"
 
     def _pointer(self) -> Pointer | None:

@@ -30,7 +30,7 @@ _SHORT_WAIT_S = 0.25
 LARGEST_BYTES = 128 << 20
 """What a journal never outgrows; a longer file is somebody else's."""
 
-_POLLS_S = (0.001, 0.002, 0.005, 0.01, 0.02)  # then the last one again
+_POLLS_S = (0.001, 0.002, 0.005)  # then the last one again: a lock has no queue
 _STALE_S = 3600.0
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
