@@ -110,11 +110,6 @@ class Flights:
         self._held: dict[bytes, Held] = {}
         self._lock = threading.Lock()
 
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether nothing is held."""
-        return not self._held
-
     def begin(self, key: bytes) -> Held | Waiting | None:
         """Hold the flight of a key, or return that of somebody else.
 

@@ -133,12 +133,12 @@ class ResponseCache:
         """Return what is known of the weights of a model; it is part of the key."""
         return self._tried(lambda: self._generations.current(place, model), b"")
 
-    def learn(self, place: Place, model: str, digest: str) -> bytes:
-        """Keep the digest that a server named for a model, and return the generation.
+    def learn(self, place: Place, model: str, digest: str) -> None:
+        """Keep the digest that a server named for a model.
 
         The answers of its old weights are out of reach from now on.
         """
-        return self._tried(lambda: self._learn(place, model, digest), b"")
+        self._tried(lambda: self._learn(place, model, digest), None)
 
     def begin_flight(self, key: bytes) -> Held | Waiting | None:
         """Return the flight of a key: ours, somebody's, or none. See `Flights`."""
@@ -148,10 +148,9 @@ class ResponseCache:
         """Release the flight of a key, if it is ours."""
         self._tried(lambda: self._flights.end(key), None)
 
-    def touch_flights(self) -> bool:
-        """Show others that we are alive; returns whether anything is under way."""
+    def touch_flights(self) -> None:
+        """Show those who wait for us that we are alive."""
         self._tried(self._flights.touch, None)
-        return not self._flights.is_empty
 
     def entries(self) -> Iterator[Found]:
         """Yield all answers on disk, expired ones too."""
@@ -201,10 +200,10 @@ class ResponseCache:
         self._prepare()
         return self._store.put(key, payload)
 
-    def _learn(self, place: Place, model: str, digest: str) -> bytes:
+    def _learn(self, place: Place, model: str, digest: str) -> None:
         if self._is_on_disk:
             self._prepare()
-        return self._generations.learn(place, model, digest)
+        self._generations.learn(place, model, digest)
 
     def _begin(self, key: bytes) -> Held | Waiting | None:
         if self._is_on_disk:
