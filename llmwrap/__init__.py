@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # not from typing, whose import costs 8 ms; type checkers
 if TYPE_CHECKING:
     from .config import Config as Config
     from .engine import Answer as Answer
+    from .engine.cache_care import CacheStats as CacheStats
     from .errors import LLMWrapError as LLMWrapError
     from .messages import Chunk as Chunk
     from .messages import Completion as Completion
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "engine",
+    "CacheStats": "engine.cache_care",
     "Chunk": "messages",
     "Completion": "messages",
     "Config": "config",

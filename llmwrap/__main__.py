@@ -30,9 +30,16 @@ def main() -> "NoReturn":
     # needs enum, and this line would cost as much as all of --version.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    from .cli.main import main as run
+    invocation = None
+    if os.environ.get("LLMWRAP_DIRECT") != "0":
+        from .direct import Invocation
 
-    os._exit(run())
+        invocation = Invocation(sys.argv[1:], os.environ)
+        if invocation.answer() and not invocation.unwritten:
+            os._exit(0)
+    from .cli.main import main_of_process
+
+    os._exit(main_of_process(invocation))
 
 
 if __name__ == "__main__":

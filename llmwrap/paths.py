@@ -8,9 +8,12 @@ places. See: XDG Base Directory Specification 0.8.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from .errors import ConfigError
+
+TYPE_CHECKING = False  # the fast way of a hit needs the places, and no typing
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROGRAM = "llmwrap"
 

@@ -267,3 +267,21 @@ def start_together(calls: Sequence[Callable[[], T]]) -> list[Outcome[T]]:
             target=outcome.run, name=f"llmwrap-call-{number}", daemon=True
         ).start()
     return outcomes
+
+
+class Ticker:
+    """Call something again and again on a daemon thread, until it is stopped."""
+
+    def __init__(self, interval_s: float, call: Callable[[], object]) -> None:
+        self._interval_s = interval_s
+        self._call = call
+        self._stopped = threading.Event()
+        threading.Thread(target=self._run, name="llmwrap-ticker", daemon=True).start()
+
+    def stop(self) -> None:
+        """Call it no more."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval_s):
+            self._call()

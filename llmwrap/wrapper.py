@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from .config import Config
 from .engine import Answer, Choice, Engine
+from .engine.cache_care import CacheStats, Filter, cache_stats, clear_cache
 from .engine.prompting import checked_image, read_input
 from .engine.sampling import with_options
 from .errors import UsageError
@@ -38,6 +39,7 @@ class LLMWrapper:
         log: Log = SILENT,
     ) -> None:
         environ = process_environ() if environ is None else environ
+        self._environ = environ
         self.config = config or Config.load(environ=environ)
         self._environ = environ
         self._templates: Library | None = None
@@ -157,6 +159,21 @@ class LLMWrapper:
 
             self._templates = open_library(self.config, self._environ)
         return self._templates
+
+    def get_cache_stats(self) -> CacheStats:
+        """Return what the response cache holds and how often it had the answer.
+
+        Over all processes of this user. Raises: CacheError.
+        """
+        return cache_stats(self._engine.cache, self._environ)
+
+    def invalidate_cache_for_model(self, model: str) -> int:
+        """Remove the stored answers of a model; return how many. Raises: CacheError."""
+        return clear_cache(self._engine.cache, Filter(model=model))
+
+    def clear_cache(self) -> int:
+        """Remove all stored answers; return how many. Raises: CacheError."""
+        return clear_cache(self._engine.cache, Filter())
 
     def _messages(
         self,

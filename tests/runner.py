@@ -54,6 +54,8 @@ class MemoryDescriptor(Descriptor):
         self.is_tty = is_tty
         self.until: float | None = None
         self.data = data
+        self.ahead = b""
+        self.has_ended = False
         self.written = bytearray()
         self.error: OutputError | Interrupted | None = None
 

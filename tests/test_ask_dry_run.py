@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .asking import DIALECTS, Dialect, ask
+from .asking import DIALECTS, Dialect, ask, chats
 from .fakeserver import FakeServer
 from .runner import Runner
 
@@ -22,7 +22,7 @@ def test_a_dry_run_prints_the_request_and_asks_nothing(
     assert server.requests == []
     ask(cli, server, *argv, dialect=dialect, environ=environ)
 
-    (request,) = server.requests
+    (request,) = chats(server)
     printed = json.loads(dry.stdout)
     assert list(printed) == ["version", "method", "url", "headers", "body"]
     assert printed["version"] == 1

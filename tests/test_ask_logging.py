@@ -128,7 +128,7 @@ def test_a_file_gets_the_configured_level_whatever_stderr_shows(
     file = home.config_file.parent / "run.log"  # relative to the configuration
 
     for option in ("-q", "-vv"):
-        assert ask(cli, server, option, "Hello").text == ANSWER
+        assert ask(cli, server, option, "--refresh", "Hello").text == ANSWER
 
     text = file.read_text() if file.exists() else ""
     assert [one["severity_text"] for one in records(text)] == levels * 2

@@ -190,9 +190,9 @@ def test_the_model_of_the_file_is_for_the_backend_of_the_file(
     table = f'[backends.mine]\nbackend_type = "Ollama"\nbase_url = "{server.url}"\n'
     home.configure(f'[defaults]\nmodel = "beta:7b"\n{table}')
 
-    cli.run("Hello")
-    cli.run("--base-url", server.url, "Hello")
-    cli.run("-m", "mine/alpha", "Hello")
+    cli.run("--refresh", "Hello")
+    cli.run("--refresh", "--base-url", server.url, "Hello")
+    cli.run("--refresh", "-m", "mine/alpha", "Hello")
 
     models = [one.json["model"] for one in server.requests if one.path == OLLAMA.path]
     # The second has none named: the one that is loaded by then.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.cli.completion_words import vocabulary
+from llmwrap.cli.words import BUILT
 
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
@@ -68,14 +69,9 @@ LINES = {
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
-COMMANDS = [
-    *("ask", "backends", "chat-template", "completion", "config", "doctor"),
-    *("models", "template"),
-]
-
 # What bash offers; only the part behind the last colon or equals sign is replaced.
 OFFERS = {
-    "llmwrap ": COMMANDS,
+    "llmwrap ": sorted(BUILT),
     "llmwrap mo": ["models"],
     "llmwrap what is mo": [],
     "llmwrap -- mo": [],
@@ -287,7 +283,7 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("llmwrap ", set(COMMANDS)),
+        ("llmwrap ", set(BUILT)),
         ("llmwrap -t com", {"commit_message"}),
         ("llmwrap chat-template gree", {"greeting"}),
         ("llmwrap chat-template greeting ", set()),

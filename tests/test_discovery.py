@@ -203,7 +203,8 @@ def test_our_own_key_goes_to_who_was_found_and_not_to_who_was_probed(
     ask(cli, "-m", "alpha", LLMWRAP_API_KEY="sk-l", **environ)
 
     (chat,) = chats(server)
-    probes = [*other.requests, *(one for one in server.requests if one is not chat)]
+    before = server.requests[: server.requests.index(chat)]
+    probes = [*other.requests, *before]
     assert chat.headers["authorization"] == "Bearer sk-l"
     assert all("authorization" not in one.headers for one in probes)
 

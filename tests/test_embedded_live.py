@@ -55,6 +55,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     (models / DEFAULT_MODEL.file_name).symlink_to(os.path.realpath(MODEL))
     with RefusedPort() as port:
         home = Home(path, port.url)
+        home.environ["LLMWRAP_CACHE_ENABLED"] = "false"  # the model is wanted each time
         yield Runner(home)
         stop_servers(state_dir(home.environ))
     assert running_servers(state_dir(home.environ)) == []

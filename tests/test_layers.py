@@ -20,12 +20,12 @@ PACKAGE = ROOT / "llmwrap"
 FLOORS = (
     {"errors", "messages", "units"},
     {"config", "files", "log", "paths"},
-    {"transport"},
-    {"backends", "metrics", "templating", "terminal"},
+    {"transport", "journal"},
+    {"backends", "cache", "metrics", "templating", "terminal"},
     {"streams"},
     {"engine"},
     {"wrapper"},
-    {"cli", "__main__"},
+    {"cli", "direct", "__main__"},
 )
 """What may be imported from below, the ground floor first."""
 
@@ -36,13 +36,19 @@ NEIGHBOURS = {
     ("files", "paths"),
     # The launcher is outside of everything else and is imported by nothing.
     ("__main__", "cli"),
+    ("__main__", "direct"),
+    # What direct mode finds, the ordinary way has left.
+    ("cli", "direct"),
 }
 """Imports on one floor, each with its reason."""
 
 DOORS = {
     "argparse": "cli/",
     "colorama": "terminal/",
+    "lru": "cache/memory.py",
     "markdown_it": "terminal/",
+    "msgpack": "journal/packing.py",
+    "psutil": "cache/pressure.py",
     "pystache": "templating/renderer.py",
     "requests": "transport/",
     "rich": "terminal/",
@@ -52,7 +58,7 @@ DOORS = {
 }
 """Libraries, and the one place each is imported in."""
 
-DISTRIBUTIONS = {"markdown_it": "markdown-it-py"}
+DISTRIBUTIONS = {"lru": "lru-dict", "markdown_it": "markdown-it-py"}
 
 PROCESS_PLACES = {
     "__main__.py": "answers --version before anything is imported",
@@ -70,6 +76,7 @@ NOT_OUR_WAY = {"asyncio", "concurrent", "multiprocessing"}
 
 CATCH_ALL_PLACES = {
     "cli/main.py": "an unknown error is a bug and ends with status 1",
+    "journal/packing.py": "msgpack raises five unrelated kinds for bad bytes",
     "streams.py": "the worker hands on whatever the iterator raises",
 }
 

@@ -123,6 +123,18 @@ def test_the_streaming_chat_shows_each_token_and_can_be_left(
     assert chats(llama)[0].disconnected.wait(10)
 
 
+def test_the_cache_management_runs(home: Home, llama: FakeServer) -> None:
+    for _ in range(2):
+        run_program(python_block("Basic setup"), home, llama)
+
+    result = run_program(python_block("Cache management"), home, llama)
+    again = run_program(python_block("Basic setup"), home, llama)
+
+    assert result == Result(0, b"Hit ratio: 50.0%\n", "")
+    assert again.text == "Response: Hello from the fake server.\n"
+    assert len(chats(llama)) == 2
+
+
 def test_every_program_has_a_test() -> None:
     headings = [block.heading for block in blocks("python")]
 
@@ -131,6 +143,7 @@ def test_every_program_has_a_test() -> None:
         "Basic setup",
         "Streaming chat",
         "Template management",
+        "Cache management",
         "Backends of your own",
     ]
 
@@ -161,6 +174,16 @@ def test_every_program_has_a_test() -> None:
                 "Code review template",
                 "development",
                 "save_template",
+            ],
+        ),
+        (
+            "Cache Management",
+            [
+                "get_cache_stats()",
+                "Hit ratio: ",
+                "hit_ratio() * 100",
+                'invalidate_cache_for_model("llama3.2")',
+                "clear_cache()",
             ],
         ),
     ],
@@ -245,7 +268,7 @@ def test_the_statuses_are_those_of_the_errors() -> None:
     known = {kind.exit_status for kind in LLMWrapError.__subclasses__()}
 
     assert numbers - {0, 1} <= known
-    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 124} == numbers
+    assert {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 124} == numbers
 
 
 def test_files_that_are_named_exist() -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from .asking import chats
 from .fakeserver import FakeServer, Recording, load_recordings, recordings_directory
 from .fakeserver.recordings import VARIABLE
 from .runner import Result, Runner
@@ -241,4 +242,4 @@ def test_a_model_that_loads_is_waited_for(
 
     assert result.status == 0
     assert json.loads(result.stdout)["attempts"] == 1
-    assert len(server.requests) == 4
+    assert len(chats(server)) == 4

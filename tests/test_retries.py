@@ -164,7 +164,7 @@ def test_nothing_is_asked_again_once_a_piece_came(
 
     result = asked(cli, server, dialect, "--retries", "3", *options)
 
-    assert (result.status, len(server.requests)) == (8, 1)
+    assert (result.status, len(chats(server))) == (8, 1)
 
 
 @both

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from .asking import chats
 from .fakeserver import (
     Body,
     FakeServer,
@@ -184,8 +185,8 @@ def test_it_dies_of_the_signal_and_keeps_what_came(
     kept = (came + rest).removesuffix(b"\n")
     assert kept == moment.text or (moment.text * len(kept)).startswith(kept)
     if moment.has_request:
-        assert server.requests[0].disconnected.wait(_CLOSE_S)
-    assert len(server.requests) == (name != "connecting")
+        assert chats(server)[0].disconnected.wait(_CLOSE_S)
+    assert len(chats(server)) == (name != "connecting")
 
 
 @pytest.mark.parametrize("kind", ["json", "events"])
@@ -237,7 +238,7 @@ def test_a_reader_that_has_stopped_delays_no_death(
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(_WAIT_S) == -signal.SIGTERM
-    assert server.requests[0].disconnected.wait(_CLOSE_S)
+    assert chats(server)[0].disconnected.wait(_CLOSE_S)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "while it ends"])

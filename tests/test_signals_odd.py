@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,3 +98,46 @@ def test_what_a_signal_turned_into_is_still_the_signal(cli: Runner) -> None:
     result = cli.run_in(context, "--no-such-option")
 
     assert (result.status, result.stderr) == (130, "")
+
+
+@pytest.fixture(scope="module")
+def strace() -> str:
+    """Give the program that injects signals at system calls, where it may run."""
+    path = shutil.which("strace")
+    if path is None:
+        pytest.skip("strace is not installed")
+    tried = subprocess.run([path, "-qq", "true"], check=False, capture_output=True)
+    if tried.returncode:
+        pytest.skip("strace may not trace here")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "content"),
+    [("fsync", -signal.SIGTERM, "old"), ("rename", 0, "one two\n")],
+)
+def test_a_signal_at_the_last_moment_leaves_the_file_or_is_too_late(
+    cli: Runner,
+    server: FakeServer,
+    tmp_path: Path,
+    strace: str,
+    call: str,
+    status: int,
+    content: str,
+) -> None:
+    """FILE is untouched on any status but 0, death by a signal among them."""
+    file = tmp_path / "answer"
+    file.write_text("old")
+    server.answer = ["one", " two"]
+    inject = f"--inject={call}:signal=SIGTERM:when=1"
+
+    process = cli.start(
+        *("--base-url", server.url, "-m", "alpha", "-n", "-O", str(file), "hi"),
+        through=(strace, "-qq", "-o", "/dev/null", inject),
+        environ={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    output = process.communicate(timeout=_WAIT_S)
+
+    assert (process.returncode, output) == (status, (b"", b""))
+    assert file.read_text() == content
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["answer"]

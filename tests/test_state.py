@@ -39,7 +39,7 @@ def test_what_was_found_is_remembered_in_a_private_file(
     }
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert sorted(path.name for path in file.parent.iterdir()) == [file.name, "runs"]
 
 
 def test_a_server_that_was_named_is_not_a_discovery(
@@ -105,7 +105,7 @@ def test_odd_things_in_its_place_stop_nothing_and_leave_nothing(
 
     assert result.status == 0
     assert '"x"' in precious.read_text()
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert sorted(path.name for path in file.parent.iterdir()) == [file.name, "runs"]
 
 
 def test_a_place_that_cannot_be_written_is_no_failure(

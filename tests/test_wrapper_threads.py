@@ -93,8 +93,12 @@ def test_many_threads_ask_at_once(home: Home, server: FakeServer) -> None:
 
     with wrapped(home, server, more=more) as wrapper:
         threads = [
-            threading.Thread(target=lambda: texts.append(str(wrapper.chat("Hello!"))))
-            for _ in range(count)
+            threading.Thread(
+                target=lambda question=question: texts.append(
+                    str(wrapper.chat(question))
+                )
+            )
+            for question in (f"{n}?" for n in range(count))
         ]
         for thread in threads:
             thread.start()

@@ -13,7 +13,10 @@ from typing import NamedTuple, Protocol
 
 from ..errors import UsageError
 from ..messages import Chunk, Json, Request
-from ..transport.cancel import CancelToken
+
+TYPE_CHECKING = False  # a hit in the cache needs the settings, and no sockets
+if TYPE_CHECKING:
+    from ..transport.cancel import CancelToken
 
 ENTRY_POINT_GROUP = "llmwrap.backends"
 
@@ -94,6 +97,8 @@ class Backend(Protocol):
     """Where it answers, for messages and for the cache key."""
     may_cut_prompt: bool = False
     """Whether the server may cut a prompt that is too long without saying so."""
+    has_digests: bool = False
+    """Whether the server names the digests of its models."""
 
     def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
         """Yield the answer as it comes; the chunk with a finish reason ends it.
@@ -129,6 +134,13 @@ class Backend(Protocol):
     def version(self, *, timeout_s: float) -> str | None:
         """Return the server's version; also the cheapest sign that it is up."""
         self.models(timeout_s=timeout_s)
+        return None
+
+    def digest(self, name: str, *, timeout_s: float) -> str | None:
+        """Return what tells the weights of a model from others of its name.
+
+        None when the server does not say; asked only where `has_digests` is set.
+        """
         return None
 
     def wire_request(self, request: Request) -> WireRequest:

@@ -35,6 +35,7 @@ class OllamaBackend(HttpBackend):
     chat_path = "/api/chat"
     context_option = "num_ctx"
     stream_type = "application/x-ndjson"
+    has_digests = True
 
     def chat_body(self, request: Request) -> JsonObject:
         """Return the body of /api/chat."""
@@ -108,6 +109,22 @@ class OllamaBackend(HttpBackend):
         return self._call(
             "POST", "/api/show", {"model": name}, timeout_s=timeout_s, model=name
         )
+
+    def digest(self, name: str, *, timeout_s: float) -> str | None:
+        """Return the digest of what is loaded under a name, else of what is there.
+
+        After a pull both the old and the new weights may be loaded for a while.
+        """
+        for path in ("/api/ps", "/api/tags"):
+            document = self._call("GET", path, timeout_s=timeout_s)
+            found = {
+                string_at(entry, "digest")
+                for entry in objects_at(document, "models")
+                if _is_same(string_at(entry, "name"), name)
+            }
+            if len(found) == 1:
+                return found.pop() or None
+        return None
 
     def version(self, *, timeout_s: float) -> str | None:
         """Return the server's version. Raises: ProtocolError for another server."""
@@ -236,6 +253,10 @@ def _keep_alive(text: str) -> Json:
         return int(text)
     except ValueError:
         return text
+
+
+def _is_same(name: str, asked: str) -> bool:
+    return name.removesuffix(":latest") == asked.removesuffix(":latest")
 
 
 def _moment(text: str) -> float:

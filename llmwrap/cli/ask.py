@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..engine import Answer, Engine
+from ..engine import Answer
 from ..engine.prompting import checked_image
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
@@ -87,28 +87,40 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
             if _is_cleaned(args, stage.context):
                 document = cleaned(document)
             stage.context.stdout.write(json_line(document))
-        elif args.output is None:
-            _show(args, stage, session, engine, request, stage.context.stdout.write)
-        else:
-            with AtomicFile(args.output, until=stage.context.stdout.until) as file:
-                _show(args, stage, session, engine, request, file.write)
-                file.commit()
+            return
+        # What was asked for is done when the answer is out: it is kept afterwards.
+        with engine.ask(request) as answer:
+            _put_out(args, stage, session, answer)
+        if stage.context.invocation:
+            from .direct_records import leave_record
+
+            leave_record(stage.context.invocation, args, session, answer)
+
+
+def _put_out(
+    args: argparse.Namespace, stage: Stage, session: Session, answer: Answer
+) -> None:
+    if args.output is None:
+        _show(args, stage, session, answer, stage.context.stdout.write)
+        stage.context.settle()
+        return
+    with AtomicFile(args.output, until=stage.context.stdout.until) as file:
+        _show(args, stage, session, answer, file.write)
+        file.commit(stage.context.settle)
 
 
 def _show(
     args: argparse.Namespace,
     stage: Stage,
     session: Session,
-    engine: Engine,
-    request: Request,
+    answer: Answer,
     write: Write,
 ) -> None:
     front = _structured_front(args, session.context, write)
     stage.front = front = front or _text_front(args, session, write)
-    with engine.ask(request) as answer:
-        stage.answer = answer
-        front.prepare()
-        _show_chunks(answer, front, stage.reasoning)
+    stage.answer = answer
+    front.prepare()
+    _show_chunks(answer, front, stage.reasoning)
 
 
 def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:

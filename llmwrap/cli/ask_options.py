@@ -172,3 +172,10 @@ def _add_cache(parser: Parser) -> None:
         dest="cache",
         help="ask anew and store the answer",
     )
+    group.add_argument(
+        "--cache-only",
+        action="store_const",
+        const="only",
+        dest="cache",
+        help="never ask: an answer that is not stored is status 11",
+    )

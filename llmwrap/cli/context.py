@@ -21,6 +21,10 @@ from ..terminal.sanitize import visible
 from ..terminal.style import Palette, prepare_console, wants_color
 from ..units import format_size
 
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from ..direct import Invocation
+
 _READ_BYTES = 64 * 1024
 # A pipe that select calls writable takes this much without blocking (POSIX PIPE_BUF),
 # so a deadline holds even when the reader has stopped.
@@ -29,6 +33,7 @@ _ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING_S = 1.0  # for leaving in good order
 _SOON_S = 0.005
 _LONGEST_WAIT_S = 0.5
+_WEAKREFS = ("weakref.py", "_weakrefset.py")
 
 
 class Descriptor:
@@ -43,6 +48,10 @@ class Descriptor:
         self.is_tty = is_open and os.isatty(number)
         self.until: float | None = None
         """When reading and writing give up, on the monotonic clock."""
+        self.ahead = b""
+        """What direct mode read of it already."""
+        self.has_ended = False
+        """Whether that was all."""
 
     def write(self, data: bytes) -> None:
         """Write all of `data` at once.
@@ -71,9 +80,9 @@ class Descriptor:
 
     def read_all(self, limit_bytes: int, what: str) -> bytes:
         """Return everything up to the end. Raises: LimitError, DeadlineError."""
-        parts: list[bytes] = []
-        size = 0
-        while self.is_open:
+        parts = [self.ahead]
+        size = len(self.ahead)
+        while self.is_open and not self.has_ended:
             self._wait(writing=False)
             try:
                 part = os.read(self.number, _READ_BYTES)
@@ -119,7 +128,10 @@ class Context:
         stdout: Descriptor,
         stderr: Descriptor,
         environ: Mapping[str, str],
+        invocation: Invocation | None = None,
     ) -> None:
+        self.invocation = invocation
+        """This run as direct mode sees it, if it does."""
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
@@ -134,10 +146,11 @@ class Context:
         self.signum: int | None = None
         """The signal that asked the program to end, if one did."""
         self._has_struck = False
+        self._is_settled = False
 
     @classmethod
-    def of_process(cls) -> Context:
-        """Return the context of this process.
+    def of_process(cls, invocation: Invocation | None = None) -> Context:
+        """Return the context of this process, with what direct mode read of stdin.
 
         Descriptors that are closed are opened on /dev/null, so that no file opened
         later becomes the program's stdout by accident.
@@ -153,7 +166,10 @@ class Context:
         stdin, stdout, stderr = descriptors
         if stdout.is_tty or stderr.is_tty:
             prepare_console()
-        return cls(stdin, stdout, stderr, os.environ)
+        if invocation:
+            stdin.ahead = invocation.stdin_ahead
+            stdin.has_ended = invocation.has_stdin_ended
+        return cls(stdin, stdout, stderr, os.environ, invocation)
 
     def set_deadline(self, until: float | None) -> None:
         """Let reading stdin and writing stdout and stderr give up at `until`."""
@@ -237,8 +253,12 @@ class Context:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def settle(self) -> None:
+        """Let ending signals do nothing from now on: what was asked for is done."""
+        self._is_settled = True
+
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum is None:
+        if self.signum is None and not self._is_settled:
             self.signum = signum
             signal.signal(signal.SIGALRM, lambda _, frame: self._strike(signum, frame))
             self._strike(signum, frame)
@@ -248,8 +268,9 @@ class Context:
         if self._has_struck:
             self.die(signum)
             return
-        if _is_importing(frame):
-            # importlib loses exceptions in its callbacks, or makes TypeErrors of them.
+        if self._is_settled:
+            return
+        if _loses_exceptions(frame):
             signal.setitimer(signal.ITIMER_REAL, _SOON_S)
             return
         self._has_struck = True
@@ -268,9 +289,16 @@ _Handlers = Mapping[
 ]
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _loses_exceptions(frame: FrameType | None) -> bool:
+    """Tell whether an exception raised in a frame would not arrive anywhere.
+
+    Python prints those of finalizers and goes on; importlib does so in its callbacks,
+    and an import may make a TypeError of one.
+    """
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        code = frame.f_code
+        is_finalizer = code.co_name == "__del__" or code.co_filename.endswith(_WEAKREFS)
+        if is_finalizer or code.co_filename.startswith("<frozen importlib"):
             return True
         frame = frame.f_back
     return False

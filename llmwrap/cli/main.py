@@ -6,7 +6,7 @@ The one place where errors become exit statuses and lines on stderr.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -16,6 +16,10 @@ from ..terminal.sanitize import visible
 from .context import Context, arguments
 from .parser import Command, Parser, new_parser
 from .words import BUILT, PLANNED, Words, take_apart
+
+TYPE_CHECKING = False  # who calls this has imported it
+if TYPE_CHECKING:
+    from ..direct import Invocation
 
 _MODULES = {name: name.replace("-", "_") for name in BUILT}
 _MODULES["config"] = "config_command"
@@ -36,15 +40,31 @@ class CommandModule(Protocol):
         """
 
 
-def main(argv: Sequence[str] | None = None, context: Context | None = None) -> int:
-    """Run one command line and return its exit status.
+def main(argv: Sequence[str], context: Context) -> int:
+    """Run one command line and return its exit status."""
+    return _reported(context, lambda: _run(take_apart(argv), context))
 
-    Without arguments: those of the process.
+
+def main_of_process(invocation: Invocation | None) -> int:
+    """Run the command line of the process and return its exit status.
+
+    What direct mode could not write of an answer is all there is to do, if there is.
     """
-    context = context or Context.of_process()
-    words = take_apart(arguments() if argv is None else argv)
+    context = Context.of_process(invocation)
+    if invocation and (rest := invocation.unwritten):
+        context.set_deadline(context.started_at + invocation.timeout_s)
+        return _reported(context, lambda: _written(rest, context))
+    return main(arguments(), context)
+
+
+def _written(data: bytes, context: Context) -> int:
+    context.stdout.write(data)
+    return 0
+
+
+def _reported(context: Context, run: Callable[[], int]) -> int:
     try:
-        return _run(words, context)
+        return run()
     except Interrupted as interrupted:
         return context.die(interrupted.signum)
     except Exception as error:

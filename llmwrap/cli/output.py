@@ -65,6 +65,7 @@ class TextFront(Front):
     def finish(self, completion: Completion) -> None:
         """End the last line."""
         if self._last != "\n":
+            self._last = "\n"
             self._write(b"\n")
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
@@ -82,13 +83,17 @@ class JsonFront(Front):
     def __init__(self, write: Write, *, is_cleaned: bool = False) -> None:
         self._write = write
         self._is_cleaned = is_cleaned
+        self._is_over = False
 
     def finish(self, completion: Completion) -> None:
         """Write the object."""
+        self._is_over = True
         self._object(completion_fields(completion))
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
-        """Write the object that holds the error and what came."""
+        """Write the object that holds the error and what came, unless one is there."""
+        if self._is_over:
+            return
         self._object({"error": error_fields(error), "text": partial})
 
     def _object(self, fields: dict[str, Json]) -> None:
@@ -102,6 +107,7 @@ class EventsFront(Front):
     def __init__(self, write: Write, *, is_cleaned: bool = False) -> None:
         self._write = write
         self._is_cleaned = is_cleaned
+        self._is_over = False
 
     def start(self, answer: Answer) -> None:
         """Write the event `start`."""
@@ -122,13 +128,15 @@ class EventsFront(Front):
 
     def finish(self, completion: Completion) -> None:
         """Write the event `done`."""
+        self._is_over = True
         fields = completion_fields(completion)
         del fields["text"]
         self._event("done", version=1, **fields)
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
-        """Write the event `error`."""
-        self._event("error", **error_fields(error))
+        """Write the event `error`, unless the answer was `done`."""
+        if not self._is_over:
+            self._event("error", **error_fields(error))
 
     def _event(self, kind: str, /, **fields: Json) -> None:
         event: Json = {"type": kind, **fields}

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Callable
 from typing import Self
 
 from ..errors import DeadlineError, OutputError
@@ -66,20 +67,24 @@ class AtomicFile:
         """Take a piece."""
         self._parts.append(data)
 
-    def commit(self) -> None:
+    def commit(self, settle: Callable[[], None]) -> None:
         """Put the answer in its place.
 
-        Raises: OutputError, then nothing is changed; DeadlineError when nobody reads.
+        `settle` is called when it will be there in a moment: a run that dies of a
+        signal has not changed the file. Raises: OutputError, then nothing is
+        changed; DeadlineError when nobody reads.
         """
         data = b"".join(self._parts)
         try:
             if self._temporary is None:
                 self._write_through(data)
+                settle()
                 return
             with open(self._temporary, "wb", buffering=0) as file:
                 _write_all(file.fileno(), data)
                 os.fchmod(file.fileno(), stat.S_IMODE(self._mode))
                 os.fsync(file.fileno())
+            settle()
             os.replace(self._temporary, self._path)
             self._temporary = None
         except OSError as error:

@@ -36,7 +36,8 @@ class Session:
         self.config = config
         self.log = log
         self._args = args
-        self._stdin_taken = False
+        self.stdin_content: bytes | None = None
+        """What stdin held, once it was read."""
         total_s = getattr(args, "timeout", None)
         if total_s is None and hasattr(args, "timeout"):
             total_s = config.streaming.total_timeout_s
@@ -70,6 +71,7 @@ class Session:
             total_timeout_s=given.get("timeout"),
             retries=given.get("retries"),
             retry_delay_s=given.get("retry_delay"),
+            cache=given.get("cache"),
         )
 
     def engine(self, *, is_one_shot: bool) -> Engine:
@@ -89,7 +91,7 @@ class Session:
     def reads_stdin(self) -> bool:
         """Tell whether something may be piped in that nobody has read yet."""
         stdin = self.context.stdin
-        return stdin.is_open and not stdin.is_tty and not self._stdin_taken
+        return stdin.is_open and not stdin.is_tty and self.stdin_content is None
 
     def bytes_of(self, name: str, *, is_text: bool = True) -> bytes:
         """Return what a file or stdin (`-`) holds.
@@ -102,10 +104,11 @@ class Session:
             return self._file_bytes(name, limit)
         if vars(self._args).get("no_stdin"):
             raise UsageError("stdin is wanted, and --no-stdin never reads it")
-        if self._stdin_taken:
+        if self.stdin_content is not None:
             raise UsageError("stdin is wanted twice", hint="it can be read only once")
-        self._stdin_taken = True
-        return self.context.stdin.read_all(limit, "stdin")
+        self.stdin_content = b""  # and now it is, whatever becomes of it
+        self.stdin_content = self.context.stdin.read_all(limit, "stdin")
+        return self.stdin_content
 
     def _file_bytes(self, name: str, limit: int) -> bytes:
         until = self.context.stdin.until

@@ -14,6 +14,7 @@ BUILT = frozenset(
     {
         "ask",
         "backends",
+        "cache",
         "chat-template",
         "completion",
         "config",
@@ -27,7 +28,6 @@ BUILT = frozenset(
 PLANNED = frozenset(
     {
         "batch",
-        "cache",
         "chat",
         "compare",
         "history",
@@ -51,8 +51,10 @@ VALUE_OPTIONS = frozenset(
         "--format",
         "--idle-timeout",
         "--image",
+        "--key",
         "--max-tokens",
         "--model",
+        "--older-than",
         "--option",
         "--output",
         "--retries",

@@ -28,6 +28,7 @@ OWN_VARIABLES = (
     FILE_VARIABLE,
     API_KEY_VARIABLE,
     "LLMWRAP_DEBUG",
+    "LLMWRAP_DIRECT",
 )
 """The variables that are no key of the file."""
 

@@ -12,16 +12,14 @@ if TYPE_CHECKING:
     from .answer import Answer as Answer
     from .choice import Choice as Choice
     from .engine import Engine as Engine
-    from .engine import Target as Target
 
 _HOMES = {
     "Answer": "answer",
     "Choice": "choice",
     "Engine": "engine",
-    "Target": "engine",
 }
 
-__all__ = ["Answer", "Choice", "Engine", "Target"]
+__all__ = ["Answer", "Choice", "Engine"]
 
 # Type checkers would take any name for a good one if they saw this.
 if not TYPE_CHECKING:

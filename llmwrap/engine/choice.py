@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
+"""Look and store, leave the cache alone, ask anew and store, or never ask."""
 
 
 class Choice(NamedTuple):
@@ -20,6 +23,7 @@ class Choice(NamedTuple):
     total_timeout_s: float | None = None
     retries: int | None = None
     retry_delay_s: float | None = None
+    cache: CacheMode | None = None
 
 
 class Patience(NamedTuple):

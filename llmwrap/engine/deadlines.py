@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from ..errors import DeadlineError
 from ..units import format_duration
+from .asking import Asking
 
 
-def total_error(where: str) -> DeadlineError:
-    """Return the error for the deadline of the whole command."""
+def deadline_error(asking: Asking, *, is_total: bool, is_empty: bool) -> DeadlineError:
+    """Return the error for the time-out that passed.
+
+    `is_total` means the deadline of the whole command, `is_empty` that nothing of
+    the answer has come.
+    """
+    where, patience = asking.where, asking.patience
+    if is_total:
+        return DeadlineError(
+            f"{where} did not finish before the deadline", hint="--timeout sets it"
+        )
+    if is_empty or not asking.request.is_streamed:
+        what = "sent no token" if asking.request.is_streamed else "did not answer"
+        return DeadlineError(
+            f"{where} {what} within {format_duration(patience.first_token_s)}",
+            hint="--first-token-timeout waits longer, for a model that loads",
+        )
     return DeadlineError(
-        f"{where} did not finish before the deadline", hint="--timeout sets it"
-    )
-
-
-def first_token_error(
-    where: str, first_token_s: float, *, is_streamed: bool
-) -> DeadlineError:
-    """Return the error for an answer that did not begin, or did not come whole."""
-    what = "sent no token" if is_streamed else "did not answer"
-    return DeadlineError(
-        f"{where} {what} within {format_duration(first_token_s)}",
-        hint="--first-token-timeout waits longer, for a model that loads",
-    )
-
-
-def idle_error(where: str, idle_s: float) -> DeadlineError:
-    """Return the error for an answer that broke its flow."""
-    return DeadlineError(
-        f"{where} fell silent for {format_duration(idle_s)} in the middle of its"
-        " answer",
+        f"{where} fell silent for {format_duration(patience.idle_s)} in the middle of"
+        " its answer",
         hint="--idle-timeout waits longer",
     )

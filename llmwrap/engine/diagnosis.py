@@ -29,7 +29,7 @@ from .checks import (
 )
 from .choice import Choice
 from .embedded_servers import has_embedded_extra
-from .engine import Engine, Target
+from .engine import Engine
 from .survey import (
     LOOKUP_S,
     BackendReport,
@@ -39,6 +39,7 @@ from .survey import (
     limited,
     survey,
 )
+from .targets import Target
 
 _SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "error")
 # Servers with OpenAI's API may answer to any name, so their list does not settle it.

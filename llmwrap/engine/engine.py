@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
-from ..backends import BUILT_IN_KINDS, create_backend
-from ..backends.base import Backend, BackendSettings, WireRequest
+from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig, Config
-from ..errors import BackendFailedError, DeadlineError, LimitError, RefusedError
+from ..errors import LimitError, LLMWrapError
 from ..log import SILENT, Log
 from ..messages import Request
-from ..streams import StreamPool, start_together
-from ..transport.lean import import_requests
-from ..units import format_duration, format_size
-from .answer import Answer, Asking
+from ..metrics.recorder import Recorder
+from ..units import format_size
+from .answer import Answer
+from .caching import Caching
 from .choice import Choice
-from .discovery import embedded_is_ready, first_that_answers, nothing_found
 from .folding import prompt_bytes
-from .selection import Selection, Selector, backend_settings, patience
-from .state import Discovered, keep_discovered, read_discovered
+from .runs import RunRecord
+from .selection import Selector, patience
+from .stored import Replay, StoredAnswer
 
-_LOOKUP_S = 10.0
-_LOADING_POLL_S = 0.5
-
-
-class Target(NamedTuple):
-    """Whom a request goes to: the backend, its configuration, and the model."""
-
-    backend: Backend
-    config: BackendConfig
-    model: str
+TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
+if TYPE_CHECKING:
+    from ..backends.base import Backend, WireRequest
+    from ..streams import StreamPool
+    from .targets import Target, Targets
 
 
 class Engine:
@@ -60,11 +55,11 @@ class Engine:
         self._log = log
         self._until = until
         self._is_one_shot = is_one_shot
-        self._backends: dict[tuple[str, str | None], Backend] = {}
-        streaming = config.streaming
-        self._pool = StreamPool(
-            streaming.max_concurrent_streams, streaming.buffer_chunks
-        )
+        self._caching = Caching(config, choice, environ, log, is_one_shot=is_one_shot)
+        self._recorder = Recorder(environ, log)
+        self._making = threading.Lock()
+        self._made_targets: Targets | None = None
+        self._made_pool: StreamPool | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,34 +69,38 @@ class Engine:
 
     def close(self) -> None:
         """Cancel what is under way and close every connection."""
-        self._pool.close()
-        for backend in self._backends.values():
-            backend.close()
+        if self._made_pool:
+            self._made_pool.close()
+        if self._made_targets:
+            self._made_targets.close()
+        self._caching.close()
+
+    @property
+    def cache(self) -> ResponseCache:
+        """Return the response cache."""
+        return self._caching.cache
 
     def ask(self, request: Request) -> Answer:
         """Return the answer to a request, under way as soon as it is read.
 
         A request without a model gets the one the rules choose. Raises: LimitError
-        for a prompt that is too long, and what selecting a backend raises; what goes
-        wrong later is raised where the answer is read.
+        for a prompt that is too long, CacheError when nothing may be asked, and what
+        selecting a backend raises; what goes wrong later is raised where the answer
+        is read.
         """
         called_at = time.monotonic()
-        self._check_size(request)
-        target = self.target(request.model or None)
-        waiting = patience(target.config, self.config, self._choice, called_at)
-        if self._until is not None:
-            waiting = waiting._replace(until=self._until)
-        return Answer(
-            Asking(
-                backend=target.backend,
-                request=request._replace(model=target.model),
-                pool=self._pool,
-                patience=waiting,
-                answer_limit_bytes=self.config.limits.answer_bytes,
-                log=self._log,
-                called_at=called_at,
-            )
-        )
+        run = RunRecord(self._recorder, self._caching.mode)
+        try:
+            self._check_size(request)
+            selector = self.selector(self._choice_of(request))
+            replay = self._caching.replay(request, selector, called_at)
+            run.lookup_s = time.monotonic() - called_at
+            if replay is None:
+                return self._asked(request, called_at, run)
+        except LLMWrapError as error:
+            run.fail(error)
+            raise
+        return StoredAnswer(replay, self._log, run.end)
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""
@@ -115,12 +114,7 @@ class Engine:
         Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
         there is no model.
         """
-        choice = self._choice if model is None else self._choice._replace(model=model)
-        selection = self.selector(choice).selection()
-        config = selection.backend or self._discover(choice)
-        backend = self.backend(config)
-        model = selection.model or self._default_model(backend, config)
-        return Target(backend, config, model)
+        return self._targets.target(model)
 
     def selector(self, choice: Choice | None = None) -> Selector:
         """Return the rules that choose a backend."""
@@ -130,14 +124,44 @@ class Engine:
         self, config: BackendConfig, *, is_first_choice: bool = True
     ) -> Backend:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
-        key = (config.name, config.base_url)
-        if key not in self._backends:
-            if self._is_one_shot and config.kind in BUILT_IN_KINDS:
-                import_requests()
-            settings = self._settings(config, is_first_choice=is_first_choice)
-            # Of two threads that make it at once, both get the one that is closed.
-            self._backends.setdefault(key, create_backend(settings))
-        return self._backends[key]
+        return self._targets.backend(config, is_first_choice=is_first_choice)
+
+    def learn_weights(self, config: BackendConfig, model: str) -> None:
+        """Find out which weights a model has now: answers of older ones are void."""
+        self._caching.learn(self.backend(config), config, model)
+
+    def _asked(self, request: Request, called_at: float, run: RunRecord) -> Answer:
+        from .asking import Asking
+        from .live import LiveAnswer
+
+        target = self.target(request.model or None)
+        request = request._replace(model=target.model)
+        waiting = patience(target.config, self.config, self._choice, called_at)
+        if self._until is not None:
+            waiting = waiting._replace(until=self._until)
+        keeping = self._caching.keeping(request, target.backend, target.config)
+        if keeping and (entry := keeping.begin()):
+            name = target.backend.name
+            replay = Replay(entry, name, called_at, keeping.stored_as)
+            return StoredAnswer(replay, self._log, run.end)
+        return LiveAnswer(
+            Asking(
+                backend=target.backend,
+                request=request,
+                pool=self._pool,
+                patience=waiting,
+                answer_limit_bytes=self.config.limits.answer_bytes,
+                log=self._log,
+                called_at=called_at,
+                record=run.end,
+                keeping=keeping,
+            )
+        )
+
+    def _choice_of(self, request: Request) -> Choice:
+        if not request.model:
+            return self._choice
+        return self._choice._replace(model=request.model)
 
     def _check_size(self, request: Request) -> None:
         limit = self.config.limits.prompt_bytes
@@ -147,89 +171,30 @@ class Engine:
                 hint="limits.prompt sets the bound",
             )
 
-    def _settings(
-        self, config: BackendConfig, *, is_first_choice: bool
-    ) -> BackendSettings:
-        settings, warnings = backend_settings(
-            config,
-            self.config,
-            self._choice,
-            self._environ,
-            is_first_choice=is_first_choice,
-            is_reused=not self._is_one_shot,
-        )
-        for warning in warnings:
-            self._log.warning(warning)
-        return settings
+    @property
+    def _targets(self) -> Targets:
+        from .targets import Targets
 
-    def _discover(self, choice: Choice) -> BackendConfig:
-        candidates = self.selector(choice).candidates()
-        settings = [self._settings(c, is_first_choice=False) for c in candidates]
-        found = first_that_answers(settings)
-        discovered = read_discovered(self._environ)
-        if found is not None:
-            config = candidates[settings.index(found)]
-            self._log.note(f"using {found.name} at {found.base_url}")
-            if (discovered.kind, discovered.address) != (found.kind, found.base_url):
-                keep_discovered(
-                    discovered._replace(kind=found.kind, address=found.base_url),
+        with self._making:
+            if self._made_targets is None:
+                self._made_targets = Targets(
+                    self.config,
+                    self._choice,
                     self._environ,
+                    self._log,
+                    until=self._until,
+                    is_one_shot=self._is_one_shot,
                 )
-            return config
-        has_model = embedded_is_ready(self._environ)
-        if has_model and discovered.kind is None:
-            self._log.note("no model server answers: using the embedded model")
-            return self.selector(choice).backend("embedded")
-        raise nothing_found(settings, discovered, has_model)
+            return self._made_targets
 
-    def _looked_up(self, backend: Backend) -> str | None:
-        """Return the backend's default model, within the deadline of the command."""
-        left_s = _LOOKUP_S
-        if self._until is not None:
-            left_s = min(left_s, max(0.0, self._until - time.monotonic()))
-        # On a thread of its own: a name that does not resolve cannot be cancelled.
-        [outcome] = start_together([lambda: backend.default_model(timeout_s=left_s)])
-        try:
-            return outcome.result(left_s)
-        except TimeoutError:
-            raise DeadlineError(
-                f"{backend.name} at {backend.address} did not name its models within"
-                f" {format_duration(left_s)}",
-                hint="name one with -m",
-            ) from None
+    @property
+    def _pool(self) -> StreamPool:
+        from ..streams import StreamPool
 
-    def _loaded(self, backend: Backend, config: BackendConfig) -> str | None:
-        """Return the default model, waiting for a server that loads its model."""
-        called_at = time.monotonic()
-        waiting = patience(config, self.config, self._choice, called_at)
-        until = called_at + waiting.first_token_s
-        until = min(until, self._until or until) - _LOADING_POLL_S
-        while True:
-            try:
-                return self._looked_up(backend)
-            except BackendFailedError as error:
-                if not error.is_loading:
-                    raise
-                if time.monotonic() > until:
-                    raise DeadlineError(
-                        f"{backend.name} at {backend.address} still loads its model",
-                        hint="--first-token-timeout waits longer",
-                    ) from error
-            time.sleep(_LOADING_POLL_S)
-
-    def _default_model(self, backend: Backend, config: BackendConfig) -> str:
-        name = self._loaded(backend, config)
-        if name is None:
-            raise RefusedError(
-                f"{backend.name} at {backend.address} has no model",
-                hint="pull one, for example 'llmwrap models pull llama3.2'",
-            )
-        self._log.note(f"using model '{name}'")
-        discovered: Discovered = read_discovered(self._environ)
-        if discovered.models.get(backend.address) != name:
-            models = {**discovered.models, backend.address: name}
-            keep_discovered(discovered._replace(models=models), self._environ)
-        return name
-
-
-__all__ = ["Engine", "Selection", "Target"]
+        with self._making:
+            if self._made_pool is None:
+                streaming = self.config.streaming
+                self._made_pool = StreamPool(
+                    streaming.max_concurrent_streams, streaming.buffer_chunks
+                )
+            return self._made_pool

@@ -27,6 +27,13 @@ class Run(NamedTuple):
     output: bytes
 
 
+class Job(NamedTuple):
+    """A command and the environment it is measured in."""
+
+    command: Sequence[str]
+    environ: dict[str, str]
+
+
 class Ratio(NamedTuple):
     """A figure over another of the same round: median, least and most of n rounds."""
 
@@ -34,6 +41,18 @@ class Ratio(NamedTuple):
     least: float
     most: float
     rounds: int
+
+    def __str__(self) -> str:
+        span = f"[{self.least:.2f} to {self.most:.2f}]"
+        return f"{self.median:.2f} {span}, n {self.rounds}"
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    goal: str
+    measured: str
 
 
 def environment(home: str) -> dict[str, str]:
@@ -74,9 +93,14 @@ def in_turn(
     commands: Sequence[Sequence[str]], rounds: int, environ: dict[str, str]
 ) -> list[list[Run]]:
     """Run the commands in turn, after one round that is not counted."""
-    for command in commands:
-        run(command, environ)
-    turns = [[run(command, environ) for command in commands] for _ in range(rounds)]
+    return jobs_in_turn([Job(command, environ) for command in commands], rounds)
+
+
+def jobs_in_turn(jobs: Sequence[Job], rounds: int) -> list[list[Run]]:
+    """Run jobs in turn, after one round that is not counted."""
+    for job in jobs:
+        run(*job)
+    turns = [[run(*job) for job in jobs] for _ in range(rounds)]
     return [list(runs) for runs in zip(*turns, strict=True)]
 
 

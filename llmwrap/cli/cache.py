@@ -1,0 +1,227 @@
+"""`cache`: what the response cache holds, and looking after it. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from ..cache.response_cache import Found, ResponseCache
+from ..engine.cache_care import (
+    Filter,
+    cache_damage,
+    cache_stats,
+    cached_answers,
+    clear_cache,
+    compact_cache,
+)
+from ..errors import CacheError, UsageError
+from ..messages import Json
+from ..units import format_duration, format_size
+from .context import Context
+from .output import json_line
+from .parser import (
+    Command,
+    Parser,
+    add_common,
+    add_json,
+    duration,
+    verb_and_operands,
+)
+from .session import Session
+from .tables import Column, errors_as_json, table, write_rows
+
+COMMAND = Command(
+    name="cache",
+    summary="Show what the response cache holds and how often it had the answer, or"
+    " look after it.",
+    usage="llmwrap cache [stats | list | clear | verify | compact | path] [OPTION...]",
+    verbs=("stats", "list", "clear", "verify", "compact", "path"),
+)
+
+_SHOWN_KEY = 12
+_COLUMNS = (
+    Column("KEY"),
+    Column("MODEL"),
+    Column("BACKEND"),
+    Column("AGE", is_right=True),
+    Column("SIZE", is_right=True),
+    Column("TOKENS", is_right=True),
+    Column("STATE"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `cache`."""
+    group = parser.add_argument_group("answers that list and clear mean")
+    group.add_argument("-m", "--model", metavar="M", help="those of a model")
+    group.add_argument("-b", "--backend", metavar="NAME", help="those of a backend")
+    group.add_argument(
+        "--older-than",
+        metavar="AGE",
+        type=duration,
+        help="those stored longer ago, such as 12h or 7d",
+    )
+    group.add_argument(
+        "--key", metavar="PREFIX", type=_hexadecimal, help="those whose key begins so"
+    )
+    add_json(parser)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Do what the verb says; return 0, or 11 through CacheError."""
+    verb, operands = verb_and_operands(COMMAND, args.operands)
+    if operands:
+        raise UsageError(
+            f"'cache {verb}' takes no '{operands[0]}'", hint=f"usage: {COMMAND.usage}"
+        )
+    wanted = Filter(args.model, args.backend, args.older_than, args.key)
+    if not wanted.is_empty and verb not in ("list", "clear"):
+        raise UsageError(f"'cache {verb}' is about all answers", hint="leave them out")
+    with errors_as_json(context, is_wanted=args.json):
+        session = Session.of(args, context)
+        cache = ResponseCache(session.config.cache, session.log, has_memory=False)
+        damaged = _Work(args, session, cache, wanted).do(verb)
+    if damaged:  # JSON has said where, and needs no second object
+        raise CacheError(
+            f"the cache is damaged in {_counted(damaged, 'file')}",
+            hint="'llmwrap cache compact' drops what is; what is whole stays",
+        )
+    return 0
+
+
+class _Work:
+    """One command on one cache."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        session: Session,
+        cache: ResponseCache,
+        wanted: Filter,
+    ) -> None:
+        self._is_json = args.json
+        self._session = session
+        self._context = session.context
+        self._cache = cache
+        self._wanted = wanted
+
+    def do(self, verb: str) -> int:
+        """Do what a verb says; return how many damaged files it found.
+
+        Raises: CacheError.
+        """
+        if verb == "verify":
+            return self._verify()
+        {
+            "stats": self._stats,
+            "list": self._list,
+            "clear": self._clear,
+            "compact": self._compact,
+            "path": self._path,
+        }[verb]()
+        return 0
+
+    def _stats(self) -> None:
+        stats = cache_stats(self._cache, self._context.environ)
+        if self._is_json:
+            self._write(
+                entries=stats.entries,
+                bytes=stats.size_bytes,
+                hits=stats.hits,
+                misses=stats.misses,
+                hit_ratio=stats.hit_ratio(),
+            )
+            return
+        rows = [
+            ("path", self._cache.root),
+            ("entries", str(stats.entries)),
+            ("size", format_size(stats.size_bytes)),
+            ("hits", str(stats.hits)),
+            ("misses", str(stats.misses)),
+            ("hit ratio", f"{stats.hit_ratio():.1%}"),
+        ]
+        self._context.stdout.write_text(table((Column(""), Column("")), rows))
+
+    def _list(self) -> None:
+        found = cached_answers(self._cache, self._wanted)
+        if self._is_json:
+            rows = [self._document(one) for one in found]
+            write_rows(self._context, "cache", rows)
+        elif found:
+            cells = [self._cells(one) for one in found]
+            self._context.stdout.write_text(table(_COLUMNS, cells))
+
+    def _clear(self) -> None:
+        removed = clear_cache(self._cache, self._wanted)
+        self._session.log.note(f"removed {_counted(removed, 'answer')}")
+        if self._is_json:
+            self._write(removed=removed)
+
+    def _verify(self) -> int:
+        damage = cache_damage(self._cache)
+        if self._is_json:
+            rows: list[dict[str, Json]] = [dict(one._asdict()) for one in damage]
+            write_rows(self._context, "damage", rows)
+        for one in damage:
+            what = one.problem or f"{one.damaged_bytes} damaged bytes"
+            self._session.log.warning(f"'{one.path}': {what}")
+        if not damage:
+            self._session.log.note("the cache is whole")
+        return len(damage)
+
+    def _compact(self) -> None:
+        count, size_bytes = compact_cache(self._cache)
+        went = format_size(max(0, size_bytes))
+        self._session.log.note(f"dropped {_counted(count, 'answer')}, {went} in all")
+        if self._is_json:
+            self._write(removed=count, bytes=size_bytes)
+
+    def _path(self) -> None:
+        if self._is_json:
+            self._write(path=self._cache.root)
+        else:
+            self._context.stdout.write_text(f"{self._cache.root}\n")
+
+    def _write(self, **fields: Json) -> None:
+        document: dict[str, Json] = {"version": 1, **fields}
+        self._context.stdout.write(json_line(document))
+
+    def _cells(self, found: Found) -> list[str]:
+        entry = found.entry
+        tokens = entry.usage.completion_tokens
+        return [
+            found.key.hex()[:_SHOWN_KEY],
+            entry.model,
+            entry.backend,
+            format_duration(max(0.0, time.time() - entry.stored_at)),
+            format_size(found.size_bytes),
+            "" if tokens is None else str(tokens),
+            "fresh" if self._cache.is_fresh(entry) else "expired",
+        ]
+
+    def _document(self, found: Found) -> dict[str, Json]:
+        entry = found.entry
+        return {
+            "key": found.key.hex(),
+            "model": entry.model,
+            "asked_model": entry.asked_model,
+            "backend": entry.backend,
+            "kind": entry.kind,
+            "digest": entry.digest or None,
+            "stored_at": entry.stored_at,
+            "expired": not self._cache.is_fresh(entry),
+            "bytes": found.size_bytes,
+            "finish_reason": entry.finish_reason,
+            "usage": dict(entry.usage._asdict()),
+        }
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
+
+
+def _hexadecimal(text: str) -> str:
+    if not text or set(text.lower()) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no beginning of a key")
+    return text

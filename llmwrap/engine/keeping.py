@@ -1,0 +1,141 @@
+"""What one answer of a server has to do with the cache. Floor F5."""
+
+from __future__ import annotations
+
+import time
+
+from ..backends.base import Backend
+from ..cache.entry import Entry
+from ..cache.fingerprint import Place, fingerprint
+from ..cache.flights import Waiting
+from ..cache.response_cache import ResponseCache, StoredAs
+from ..errors import LLMWrapError
+from ..log import Log
+from ..messages import Completion, Request
+from ..streams import Outcome, start_together
+
+_DIGEST_S = 2.0
+_DIGEST_PATIENCE_S = 1.0  # behind the end of the answer
+
+
+class Keeping:
+    """Hold the flight of an answer, or wait for that of another; keep the answer.
+
+    Belongs to the thread that reads the answer. `is_alone` leaves out the flight: the
+    answer is asked for whatever the cache has.
+    """
+
+    def __init__(
+        self,
+        cache: ResponseCache,
+        place: Place,
+        request: Request,
+        backend: Backend,
+        log: Log,
+        *,
+        is_alone: bool,
+    ) -> None:
+        self._cache = cache
+        self._place = place
+        self._request = request
+        self._backend = backend
+        self._log = log
+        self._is_alone = is_alone
+        # Not the answer's key: a digest that is learned in the middle changes that one.
+        self._flight_key = fingerprint(request, place, b"")
+        self._waiting: Waiting | None = None
+        self._is_holding = False
+        self._digest: Outcome[str | None] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether somebody else asks the same at the moment."""
+        return self._waiting is not None
+
+    def begin(self) -> Entry | None:
+        """Hold the flight or find out whose it is; return what was stored meanwhile."""
+        if self._is_alone:
+            return None
+        flight = self._cache.begin_flight(self._flight_key)
+        if isinstance(flight, Waiting):
+            self._waiting = flight
+            return None
+        self._is_holding = flight is not None
+        # Somebody may have stored it after we looked and before we held the flight.
+        entry = self._stored()
+        if entry:
+            self.release()
+        return entry
+
+    def is_over(self) -> bool:
+        """Tell whether there is nothing to wait for any more."""
+        return self._waiting is None or self._waiting.is_over()
+
+    def stop_waiting(self) -> Entry | None:
+        """Wait no longer; return the answer if it is there now."""
+        if self._waiting:
+            self._waiting.leave()
+            self._waiting = None
+        return self._stored()
+
+    def watch(self) -> None:
+        """Have the digest of the model read while the answer streams."""
+        if self._digest is None and self._backend.has_digests:
+            [self._digest] = start_together([self._read_digest])
+
+    def keep(self, completion: Completion) -> None:
+        """Store a complete answer."""
+        digest = self._known_digest()
+        if digest:
+            self._cache.learn(self._place, self._request.model, digest)
+        entry = Entry(
+            stored_ns=time.time_ns(),
+            text=completion.text,
+            thinking=completion.thinking,
+            asked_model=self._request.model,
+            model=completion.model,
+            backend=completion.backend,
+            kind=self._backend.kind,
+            digest=digest,
+            finish_reason=completion.finish_reason or "",
+            usage=completion.usage,
+        )
+        self._cache.put(self._key, entry)
+
+    @property
+    def stored_as(self) -> StoredAs | None:
+        """Return where the answer is, once it is kept or found."""
+        return self._cache.stored_as(self._key, self._place, self._request.model)
+
+    def release(self) -> None:
+        """Let those go who wait for us."""
+        if self._waiting:
+            self._waiting.leave()
+            self._waiting = None
+        if self._is_holding:
+            self._is_holding = False
+            self._cache.end_flight(self._flight_key)
+
+    @property
+    def _key(self) -> bytes:
+        generation = self._cache.generation(self._place, self._request.model)
+        return fingerprint(self._request, self._place, generation)
+
+    def _stored(self) -> Entry | None:
+        return self._cache.get(self._key)
+
+    def _read_digest(self) -> str | None:
+        return self._backend.digest(self._request.model, timeout_s=_DIGEST_S)
+
+    def _known_digest(self) -> str:
+        """Return the digest of the model, empty where there is none."""
+        if self._digest is None:
+            self.watch()
+        try:
+            digest = self._digest.result(_DIGEST_PATIENCE_S) if self._digest else None
+        except (TimeoutError, LLMWrapError) as error:
+            self._log.debug(
+                f"the digest of '{self._request.model}' is unknown: {error}"
+            )
+            return ""
+        return digest or ""

@@ -1,0 +1,257 @@
+"""An answer that a server gives, over all attempts. Floor F5.
+
+The only loop over attempts. Its clocks run where the answer is read: a piece that
+never comes is noticed whatever keeps it (a name that does not resolve, a server that
+drips keep-alives), and a reader that is slow itself is not mistaken for a silent
+server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+
+from ..cache.entry import Entry
+from ..errors import IncompleteError, LLMWrapError
+from ..messages import Chunk, Completion
+from ..metrics.timing import Stopwatch
+from ..streams import Stream, StreamEnded
+from ..transport.cancel import CancelToken
+from .answer import Answer, kind_of
+from .asking import Asking
+from .deadlines import deadline_error
+from .folding import Folder, cut_error, has_own_limit, suspected_cut
+from .retries import Retries
+from .stored import Replay
+from .telemetry import log_completion, log_request
+
+_AFTER_END_S = 1.0  # for usage and [DONE], once a finish reason came
+_FLIGHT_POLLS_S = (0.002, 0.005, 0.01, 0.02)  # then the last one again
+
+
+class LiveAnswer(Answer):
+    """An answer of a backend, or of whoever asks it the same at the moment."""
+
+    def __init__(self, asking: Asking) -> None:
+        super().__init__()
+        self._asking = asking
+        self._token = CancelToken()
+        self._stopwatch = Stopwatch(asking.called_at)
+        self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
+        self._attempts = 1
+        self._is_ended = False
+        self._replay: Replay | None = None
+        self._stream: Stream | None = None
+        if not (asking.keeping and asking.keeping.is_waiting):
+            self._stream = self._begin()
+
+    @property
+    def is_cached(self) -> bool:
+        """Tell whether somebody else's answer was taken."""
+        return self._replay is not None
+
+    @property
+    def backend(self) -> str:
+        """Return the name of the backend that answers."""
+        return self._asking.backend.name
+
+    @property
+    def model(self) -> str:
+        """Return the model: as asked, and once the reply named it, as it did."""
+        return self._replay.model if self._replay else self._folder.model
+
+    @property
+    def partial(self) -> Completion:
+        """Return the answer as far as it came."""
+        if self._replay:
+            return self._replay.completion
+        return self._folder.completion(self.backend, self._stopwatch, self._attempts)
+
+    def has_more(self, wait_s: float) -> bool:
+        """Tell whether something can be read now, waiting `wait_s` at most."""
+        return self._stream is None or self._stream.wait(wait_s)
+
+    def cancel(self) -> None:
+        """End the request on the wire, from any thread."""
+        self._token.cancel()
+
+    def __del__(self) -> None:
+        # An answer that was never read must not keep its worker and its server busy.
+        stream: Stream | None = getattr(self, "_stream", None)
+        if stream and not stream.has_ended:
+            stream.cancel()
+        if self._asking.keeping:
+            self._asking.keeping.release()
+
+    def _begin(self) -> Stream:
+        log_request(self._asking.log, self._asking.backend, self._asking.request)
+        return self._start()
+
+    def _start(self) -> Stream:
+        asking, token = self._asking, self._token
+        return asking.pool.start(
+            lambda: asking.backend.chat(asking.request, token), token
+        )
+
+    def _leave(self) -> None:
+        # Once: a connect cannot be cancelled, and each waiting for it takes its time.
+        stream = self._stream
+        if stream and not (stream.has_ended or stream.is_cancelled):
+            stream.cancel()
+            stream.join()
+
+    def _run(self) -> Generator[Chunk, None, None]:
+        try:
+            if entry := self._awaited():
+                yield from self._replayed(entry)
+            else:
+                yield from self._attempts_to_the_end()
+        except BaseException as error:
+            if not self._is_in_block:
+                self._end(error)
+            raise
+        if not self._is_in_block:
+            self._keep()
+            self._end(None)
+
+    def _awaited(self) -> Entry | None:
+        """Wait for somebody else's answer to the same, and return it if it came."""
+        keeping, patience = self._asking.keeping, self._asking.patience
+        if keeping is None or not keeping.is_waiting:
+            return None
+        until = time.monotonic() + patience.first_token_s
+        polls = 0
+        while not keeping.is_over() and time.monotonic() < until:
+            if patience.until is not None and time.monotonic() > patience.until:
+                raise self._out_of_time(is_total=True)
+            self._token.wait(_FLIGHT_POLLS_S[min(polls, len(_FLIGHT_POLLS_S) - 1)])
+            polls += 1
+        return keeping.stop_waiting()
+
+    def _replayed(self, entry: Entry) -> Iterator[Chunk]:
+        stored_as = self._asking.keeping.stored_as if self._asking.keeping else None
+        replay = Replay(entry, self.backend, self._asking.called_at, stored_as)
+        self._replay = replay
+        self.stored_as = stored_as
+        yield from replay.chunks()
+        replay.log(self._asking.log)
+        self._completion = replay.completion
+
+    def _attempts_to_the_end(self) -> Iterator[Chunk]:
+        if self._stream is None:
+            self._stream = self._begin()
+        retries = Retries(self._asking)
+        while True:
+            first_until = time.monotonic() + self._asking.patience.first_token_s
+            try:
+                yield from self._attempt(retries.loading_until or first_until)
+                return
+            except LLMWrapError as error:
+                is_empty = self._folder.is_empty
+                self._token.wait(retries.delay_s(error, first_until, is_empty=is_empty))
+                self._attempts = retries.attempts
+                self._stream = self._start()
+
+    def _attempt(self, first_until: float) -> Iterator[Chunk]:
+        try:
+            if self._asking.request.is_streamed:
+                yield from self._read(first_until)
+                self._complete()
+            else:
+                # Nothing of a broken or cut answer may be shown: its end comes first.
+                chunks = list(self._read(first_until, is_whole=True))
+                self._complete()
+                yield from chunks
+        finally:
+            self._leave()
+
+    def _conclude(self) -> None:
+        if self._completion is None and self._folder.finish_reason is not None:
+            self._complete()
+
+    def _keep(self) -> None:
+        keeping = self._asking.keeping
+        if keeping is None or self.is_cached:
+            return
+        try:
+            self._conclude()  # It may have been left at its end marker.
+        except IncompleteError:
+            return
+        if self._completion:
+            keeping.keep(self._completion)
+            self.stored_as = keeping.stored_as
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._is_ended:
+            return
+        self._is_ended = True
+        if self._asking.keeping:
+            self._asking.keeping.release()
+        self._asking.record(self._completion or self.partial, kind_of(error))
+
+    def _read(self, first_until: float, *, is_whole: bool = False) -> Iterator[Chunk]:
+        folder, stream = self._folder, self._stream or self._begin()
+        waiting_since = time.monotonic()
+        while True:
+            limit = first_until
+            if folder.finish_reason is not None:
+                limit = waiting_since + _AFTER_END_S
+            elif not (folder.is_empty or is_whole):
+                limit = waiting_since + self._asking.patience.idle_s
+            chunk = self._next_chunk(stream, limit)
+            if chunk is None:
+                return
+            self._note_time(chunk, stream.arrived_at)
+            if self._asking.keeping:
+                self._asking.keeping.watch()
+            folder.add(chunk)
+            yield chunk
+            if chunk.deltas or chunk.is_complete:
+                waiting_since = time.monotonic()
+
+    def _next_chunk(self, stream: Stream, limit: float) -> Chunk | None:
+        """Return the next chunk, None at the end; what follows the end is forgiven."""
+        until = self._asking.patience.until
+        earliest = limit if until is None else min(limit, until)
+        try:
+            return stream.next_chunk(max(0.0, earliest - time.monotonic()))
+        except StreamEnded:
+            return None
+        except TimeoutError:
+            if self._folder.finish_reason is not None:
+                return None
+            raise self._out_of_time(is_total=earliest != limit) from None
+        except LLMWrapError:
+            if self._folder.finish_reason is not None and not self._token.is_cancelled:
+                return None
+            raise
+
+    def _out_of_time(self, *, is_total: bool) -> LLMWrapError:
+        is_empty = self._folder.is_empty
+        return deadline_error(self._asking, is_total=is_total, is_empty=is_empty)
+
+    def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
+        watch = self._stopwatch
+        if chunk.deltas and watch.first_at is None:
+            watch.first_at = arrived_at
+            watch.sent_at = self._token.sent_at
+        if chunk.deltas or chunk.is_complete:
+            watch.last_at = arrived_at
+            watch.sent_at = watch.sent_at or self._token.sent_at
+
+    def _complete(self) -> None:
+        asking, folder = self._asking, self._folder
+        if folder.finish_reason is None:
+            raise IncompleteError(f"{asking.backend.name} ended without an end marker")
+        completion = self.partial
+        if asking.backend.may_cut_prompt:
+            warning = suspected_cut(asking.request, completion.usage)
+            if warning:
+                asking.log.warning(warning)
+        if folder.finish_reason == "length":
+            if not has_own_limit(asking.request):
+                asking.log.warning("the answer is cut: its finish reason is 'length'")
+                raise cut_error(completion)
+            asking.log.note("the answer ends at the length limit you set")
+        log_completion(asking.log, asking.backend, asking.request, completion)
+        self._completion = completion

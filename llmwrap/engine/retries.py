@@ -1,0 +1,81 @@
+"""Whether a request is sent again, and when. Floor F5."""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import BackendFailedError, LLMWrapError
+from ..units import format_duration
+from .asking import Asking
+from .deadlines import deadline_error
+
+_LOADING_POLLS_S = (0.1, 0.2, 0.4, 0.5)  # then the last one again
+_LONGEST_DELAY_S = 60.0
+
+
+class Retries:
+    """Count the attempts at one answer; belongs to the thread that reads it.
+
+    A server that loads its model is waited for and not counted.
+    """
+
+    def __init__(self, asking: Asking) -> None:
+        self.attempts = 1
+        self.loading_until: float | None = None
+        """Until when a model that loads is waited for, on the monotonic clock."""
+        self._asking = asking
+        self._retries = 0
+        self._polls = 0
+
+    def delay_s(
+        self, error: LLMWrapError, first_until: float, *, is_empty: bool
+    ) -> float:
+        """Return how long to wait before the next attempt, or raise `error`.
+
+        `first_until` is when the attempt that failed would have waited for its first
+        token; `is_empty` tells whether nothing of the answer has come.
+        """
+        if isinstance(error, BackendFailedError) and error.is_loading:
+            self.loading_until = self.loading_until or first_until
+            poll_s = _LOADING_POLLS_S[min(self._polls, len(_LOADING_POLLS_S) - 1)]
+            self._polls += 1
+            self._check_wait(poll_s, error, self.loading_until)
+            return poll_s
+        delay_s = self._retry_delay_s(error, is_empty=is_empty)
+        self._retries += 1
+        self.attempts += 1
+        self.loading_until = None
+        return delay_s
+
+    def _retry_delay_s(self, error: LLMWrapError, *, is_empty: bool) -> float:
+        patience = self._asking.patience
+        allowed = min(error.retries_allowed, patience.retries)
+        if self._retries >= allowed or not is_empty:
+            raise error
+        from random import uniform  # late: only a retry needs it
+
+        backoff_s = min(patience.retry_delay_s * 2.0**self._retries, _LONGEST_DELAY_S)
+        jitter = uniform(0.5, 1.0)  # noqa: S311  no secret hangs on it
+        delay_s: float = max(jitter * backoff_s, error.retry_after_s or 0.0)
+        self._check_wait(delay_s, error)
+        self._asking.log.info(
+            f"retrying in {format_duration(delay_s)} ({self._retries + 1} of"
+            f" {allowed}): {error.message}",
+            error__type=error.kind,
+        )
+        return delay_s
+
+    def _check_wait(
+        self, delay_s: float, error: LLMWrapError, limit: float | None = None
+    ) -> None:
+        """Raise at once when a wait would last beyond the deadline."""
+        end = time.monotonic() + delay_s
+        if limit is not None and end > limit:
+            raise deadline_error(self._asking, is_total=False, is_empty=True) from error
+        until = self._asking.patience.until
+        if until is not None and end > until:
+            if limit is not None:
+                raise deadline_error(
+                    self._asking, is_total=True, is_empty=True
+                ) from error
+            raise error

@@ -1,0 +1,6 @@
+"""Records on disk that many processes append to, some of which die. Floor F2.
+
+`records.py` says what a record is, `files.py` reads, appends and rewrites files of
+them, `packing.py` is the only door to msgpack. A run that answers from the cache pays
+for each import, so the first two need nothing but os and a hash.
+"""

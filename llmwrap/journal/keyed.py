@@ -1,0 +1,133 @@
+"""A journal with one live record a key: the file of one shard. Floor F2."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from . import records
+from .files import LARGEST_BYTES, LockedFile, NewerError, read, sweep
+from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Kind, Record
+
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LEAST_REWRITTEN_BYTES = 64 << 10
+
+
+class KeyedJournal:
+    """One file of records, at most one live record a key.
+
+    `select` gets all live records when the file has to shrink and returns those to
+    keep, in the order they are to be written; the budget is its business too, given
+    the bytes that the file may have. Any thread and any process may call everything
+    at any time.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        kind: Kind,
+        *,
+        budget_bytes: int,
+        select: Callable[[list[Record], int], list[Record]],
+        is_synced: bool,
+    ) -> None:
+        self.path = path
+        self._kind = kind
+        self._budget_bytes = min(budget_bytes, LARGEST_BYTES)
+        self._select = select
+        self._is_synced = is_synced
+
+    def find(self, key: bytes) -> bytes | None:
+        """Return the payload of a key, None without one.
+
+        Raises: OSError, NewerError.
+        """
+        record = self._kind.find(self._read(), key)
+        return record.payload if record else None
+
+    def records(self) -> list[Record]:
+        """Return the live records, oldest first. Raises: OSError, NewerError."""
+        return self._kind.live(self._read())
+
+    def damaged_bytes(self) -> int:
+        """Return how many bytes are damaged. Raises: OSError, NewerError."""
+        data = self._read()
+        return self._kind.damaged_bytes(data) if data else 0
+
+    def put(self, key: bytes, payload: bytes) -> bool:
+        """Keep a payload; it is safe when this returns True.
+
+        False: it is larger than a record or the whole file may be. Raises: OSError,
+        and then what the key had before is still there; BusyError, NewerError.
+        """
+        size = HEADER_BYTES + self._kind.record_bytes(payload)
+        if len(payload) > LARGEST_PAYLOAD_BYTES or size > self._budget_bytes:
+            return False
+        record = self._kind.record(key, payload)
+        with self._locked() as file:
+            data = self._writable(file)
+            if self._has_to_shrink(data, len(record)):
+                self._shrink(file, data, but=key, record=record)
+                return True
+            old = self._kind.find(data, key)
+            if (end := self._kind.torn_from(data)) < len(data):
+                file.truncate(end)
+            file.append(record)
+            if old:
+                file.kill(old)
+        return True
+
+    def rewrite(self, keep: Callable[[Record], bool] = lambda _: True) -> int:
+        """Write the file anew with what is kept; return how many records went.
+
+        Raises: OSError, BusyError, NewerError.
+        """
+        if not os.path.lexists(self.path):
+            return 0
+        with self._locked() as file:
+            found = self._kind.live(self._writable(file))
+            kept = [record for record in found if keep(record)]
+            kept = self._select(kept, self._budget_bytes)
+            if kept:
+                file.replace([self._kind.record(r.key, r.payload) for r in kept])
+            else:
+                file.remove()
+            sweep(os.path.dirname(self.path), time.time())
+            return len(found) - len(kept)
+
+    def _read(self) -> bytes:
+        data = read(self.path)
+        if records.is_newer(data):
+            raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", self.path)
+        return data
+
+    def _locked(self) -> LockedFile:
+        return LockedFile(self.path, is_synced=self._is_synced)
+
+    def _writable(self, file: LockedFile) -> bytes:
+        # One that is too long is no journal of ours: it is replaced.
+        data = b"\0" if file.size_bytes > LARGEST_BYTES else file.content()
+        if records.is_newer(data):
+            raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", self.path)
+        return data
+
+    def _has_to_shrink(self, data: bytes, added_bytes: int) -> bool:
+        if not data:
+            return False
+        size = len(data) + added_bytes
+        # Twice as long as when it was rewritten: at least half of a file whose keys
+        # are put again and again is dead, and the rewriting is paid by the growth.
+        limit = max(2 * records.rewritten_size(data), _LEAST_REWRITTEN_BYTES)
+        return not records.is_headed(data) or size > min(limit, self._budget_bytes)
+
+    def _shrink(
+        self, file: LockedFile, data: bytes, *, but: bytes, record: bytes
+    ) -> None:
+        found = [r for r in self._kind.live(data) if r.key != but]
+        kept = self._select(found, self._budget_bytes - len(record) - HEADER_BYTES)
+        file.replace([*(self._kind.record(r.key, r.payload) for r in kept), record])
+        sweep(os.path.dirname(self.path), time.time())

@@ -1,0 +1,22 @@
+"""Where runs are recorded. Floor F3.
+
+Apart from recorder.py, so that the fast way of a hit can record its runs too.
+"""
+
+from __future__ import annotations
+
+from ..journal.records import Kind
+from ..paths import state_dir
+
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUNS = Kind("llmwrap runs")
+LARGEST_BYTES = 8 << 20
+"""How long the journal may be before its older half is counted together."""
+
+
+def runs_path(environ: Mapping[str, str]) -> str:
+    """Return the journal of runs."""
+    return state_dir(environ) + "/runs"

@@ -1,0 +1,344 @@
+"""The response cache: memory in front of the disk, shared by all, never an error."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmwrap import Config
+from llmwrap.cache import layout
+from llmwrap.cache.entry import Entry, pack_entry, unpack_entry
+from llmwrap.cache.payload import Payload, is_fresh, parse
+from llmwrap.cache.response_cache import Found, ResponseCache
+from llmwrap.cache.store import Store
+from llmwrap.config import CacheConfig
+from llmwrap.log import Log, Record, Sink
+from llmwrap.messages import Usage
+
+from .runner import Home
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+HOUR_NS = 3600 * 10**9
+ENTRY = Entry(
+    stored_ns=0,
+    text="An answer.\u2028\x1b",
+    thinking="Hm.",
+    asked_model="alpha",
+    model="alpha:latest",
+    backend="desk",
+    kind="ollama",
+    digest="sha256:1",
+    finish_reason="stop",
+    usage=Usage(3, 5),
+)
+
+
+def fresh(text: str = "An answer.", age_ns: int = 0) -> Entry:
+    return ENTRY._replace(text=text, stored_ns=time.time_ns() - age_ns)
+
+
+@pytest.fixture
+def config(home: Home) -> CacheConfig:
+    """Give the default configuration, without waiting for the disk."""
+    return Config.load(os.devnull, home.environ).cache._replace(sync=False)
+
+
+class Said:
+    """A log that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.log = Log(Sink(0, self.records.append))
+
+    @property
+    def warnings(self) -> list[str]:
+        return [one.message for one in self.records if one.level == "warning"]
+
+
+@pytest.fixture
+def said() -> Said:
+    """Give a log."""
+    return Said()
+
+
+@pytest.fixture
+def cache(config: CacheConfig, said: Said) -> ResponseCache:
+    """Give a cache as a process that asks once has it."""
+    return ResponseCache(config, said.log, has_memory=False)
+
+
+# Entries
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ENTRY,
+        ENTRY._replace(text="", thinking="", usage=Usage()),
+        ENTRY._replace(text="x" * 100_000, stored_ns=time.time_ns()),
+    ],
+)
+def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
+    assert unpack_entry(pack_entry(entry)) == entry
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:12],
+        lambda data: b"\x02" + data[1:],
+        lambda data: data[:-1],
+        lambda data: data + b"\0",
+        lambda data: Payload(1, b"\xff", b"\x99").packed(),
+        lambda data: Payload(1, b"", b"\xc0").packed(),
+        lambda data: Payload(1, b"", b"\x99" + b"\xc0" * 9).packed(),
+        lambda data: b"",
+    ],
+)
+def test_a_payload_of_another_format_is_none(change: Callable[[bytes], bytes]) -> None:
+    assert unpack_entry(change(pack_entry(ENTRY))) is None
+
+
+def test_the_text_is_read_without_the_rest() -> None:
+    payload = parse(pack_entry(ENTRY))
+
+    assert payload
+    assert payload.text.decode() == ENTRY.text
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "ttl_ns", "expected"),
+    [
+        (0, HOUR_NS, True),
+        (HOUR_NS - 1, HOUR_NS, True),
+        (HOUR_NS, HOUR_NS, False),
+        (10**6 * HOUR_NS, None, True),
+        (-HOUR_NS // 60, HOUR_NS, True),  # another machine's clock, or NTP
+        (-HOUR_NS, HOUR_NS, False),
+        (-HOUR_NS, None, False),
+    ],
+)
+def test_an_answer_lives_for_its_ttl(
+    age_ns: int, ttl_ns: int | None, expected: bool
+) -> None:
+    assert is_fresh(10**18 - age_ns, ttl_ns, 10**18) is expected
+
+
+# Disk
+
+
+def test_an_answer_is_there_for_other_processes(
+    config: CacheConfig, said: Said, cache: ResponseCache
+) -> None:
+    entry = fresh()
+    cache.put(KEY, entry)
+
+    other = ResponseCache(config, said.log, has_memory=False)
+
+    assert other.get(KEY) == entry
+    assert other.get(OTHER) is None
+    assert said.records == []
+
+
+def test_an_expired_answer_is_none_unless_it_is_wanted(cache: ResponseCache) -> None:
+    entry = fresh(age_ns=2 * HOUR_NS)
+    cache.put(KEY, entry)
+
+    assert cache.get(KEY) is None
+    assert cache.get(KEY, expired_too=True) == entry
+
+
+def test_a_ttl_of_zero_is_for_ever(config: CacheConfig, said: Said) -> None:
+    cache = ResponseCache(config._replace(ttl_s=None), said.log, has_memory=False)
+    cache.put(KEY, fresh(age_ns=10**5 * HOUR_NS))
+
+    assert cache.get(KEY)
+
+
+def test_a_hit_writes_nothing_to_the_shard(
+    config: CacheConfig, cache: ResponseCache
+) -> None:
+    cache.put(KEY, fresh())
+    shard = layout.shard_path(config.path, KEY)
+    before = os.stat(shard)
+
+    assert cache.get(KEY)
+
+    assert os.stat(shard).st_mtime_ns == before.st_mtime_ns
+    moments = layout.moments_of_use(config.path, KEY[:1].hex())
+    assert abs(layout.used_at_s(moments, KEY) - time.time()) < 60
+
+
+def shard_key(number: int) -> bytes:
+    """Return a key; all of them are in one shard, each with a place of its own."""
+    return b"s" + number.to_bytes(2, "little") + bytes(29)
+
+
+def test_what_was_used_last_stays_when_room_is_wanted(config: CacheConfig) -> None:
+    """Across processes: by the moments they noted, not by the order of storing."""
+    size = 256 * 50_000
+    root = config.path
+    now_s = int(time.time())
+
+    def store() -> Store:
+        return Store(root, max_bytes=size, ttl_s=3600, is_synced=False)
+
+    for number in range(40):
+        entry = fresh("x" * 1000, age_ns=(100 - number) * 10**9)
+        store().put(shard_key(number), pack_entry(entry))
+    for number in range(0, 40, 2):
+        layout.note_use(root, shard_key(number), now_s + number)
+    for number in range(40, 60):
+        entry = fresh("x" * 1000)
+        store().put(shard_key(number), pack_entry(entry))
+
+    kept = {record.key for record in store().records()}
+    assert os.path.getsize(f"{root}/answers/73") <= size // 256
+    used = {shard_key(number) for number in range(0, 40, 2)}
+    unused = {shard_key(number) for number in range(1, 40, 2)}
+    assert len(used & kept) > len(unused & kept)
+    assert shard_key(59) in kept
+    assert not {shard_key(1), shard_key(3)} & kept
+
+
+def test_what_is_expired_goes_first(config: CacheConfig) -> None:
+    store = Store(config.path, max_bytes=256 * 9000, ttl_s=60, is_synced=False)
+    for number in range(4):
+        old = fresh("x" * 1000, age_ns=61 * 10**9)
+        store.put(shard_key(number), pack_entry(old))
+    layout.note_use(config.path, shard_key(0), int(time.time()))
+    for number in range(4, 10):
+        store.put(shard_key(number), pack_entry(fresh("x" * 1000)))
+
+    kept = [record.key for record in store.records()]
+
+    assert kept == [shard_key(number) for number in range(4, 10)]
+
+
+def test_an_answer_that_is_too_large_is_not_kept_and_that_is_all(
+    config: CacheConfig, said: Said
+) -> None:
+    small = config._replace(max_disk_bytes=256 * 1000)
+    cache = ResponseCache(small, said.log, has_memory=False)
+
+    cache.put(KEY, fresh("x" * 1000))
+
+    assert cache.get(KEY) is None
+    assert said.warnings == []
+
+
+# Memory
+
+
+def test_memory_answers_when_the_disk_is_gone(
+    config: CacheConfig, said: Said, tmp_path: Path
+) -> None:
+    cache = ResponseCache(config, said.log, has_memory=True)
+    cache.put(KEY, fresh())
+    os.rename(config.path, tmp_path / "elsewhere")
+
+    assert cache.get(KEY)
+    assert cache.get(OTHER) is None
+
+
+def test_without_persistence_nothing_is_written(
+    config: CacheConfig, said: Said
+) -> None:
+    config = config._replace(enable_persistence=False)
+    cache = ResponseCache(config, said.log, has_memory=False)
+    cache.put(KEY, fresh())
+
+    assert cache.get(KEY)
+    assert cache.begin_flight(KEY)
+    cache.end_flight(KEY)
+    assert ResponseCache(config, said.log, has_memory=False).get(KEY) is None
+    assert not os.path.exists(config.path)
+
+
+def test_memory_holds_no_more_entries_than_it_may(
+    config: CacheConfig, said: Said
+) -> None:
+    config = config._replace(enable_persistence=False, max_memory_entries=2)
+    cache = ResponseCache(config, said.log, has_memory=True)
+
+    for key in (KEY, OTHER, b"t" * 32):
+        cache.put(key, fresh())
+
+    assert [bool(cache.get(key)) for key in (KEY, OTHER)] == [False, True]
+
+
+def test_what_another_process_removed_is_forgotten(
+    config: CacheConfig, said: Said, cache: ResponseCache
+) -> None:
+    """A conversation goes on for days; `cache clear` is for it too."""
+    clock = [0.0]
+    long_lived = ResponseCache(
+        config, said.log, has_memory=True, clock=lambda: clock[0]
+    )
+    long_lived.put(KEY, fresh())
+    assert long_lived.get(KEY)
+
+    cache.clear()
+    clock[0] += 1.1
+
+    assert long_lived.get(KEY) is None
+
+
+# Looking after it
+
+
+def test_answers_are_removed_one_by_one(cache: ResponseCache) -> None:
+    cache.put(KEY, fresh())
+    cache.put(OTHER, fresh()._replace(model="beta", asked_model="beta"))
+
+    assert cache.remove(lambda found: found.entry.is_of_model("alpha")) == 1
+
+    assert [found.key for found in cache.entries()] == [OTHER]
+    assert cache.get(KEY) is None
+
+
+@pytest.mark.parametrize("name", ["alpha", "alpha:latest"])
+def test_a_model_is_known_by_either_name(name: str) -> None:
+    assert ENTRY.is_of_model(name)
+    assert not ENTRY.is_of_model("alp")
+    assert not ENTRY.is_of_model("alpha:7b")
+
+
+def test_compacting_keeps_what_counts(cache: ResponseCache) -> None:
+    cache.put(KEY, fresh())
+    cache.put(KEY, fresh("newer"))
+    cache.put(OTHER, fresh(age_ns=2 * HOUR_NS))
+    before = cache.size_bytes()
+
+    assert cache.compact() == 1
+
+    assert cache.size_bytes() < before
+    assert [found.entry.text for found in cache.entries()] == ["newer"]
+
+
+def test_an_entry_says_how_much_it_takes(cache: ResponseCache) -> None:
+    cache.put(KEY, fresh())
+
+    (found,) = cache.entries()
+
+    assert isinstance(found, Found)
+    assert cache.size_bytes() == found.size_bytes + 16
+
+
+def test_trouble_is_one_warning_and_a_problem(
+    config: CacheConfig, said: Said, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    config = config._replace(path=str(tmp_path / "file"))
+    cache = ResponseCache(config, said.log, has_memory=False)
+
+    cache.put(KEY, fresh())
+    assert cache.get(KEY) is None
+    assert cache.begin_flight(KEY) is None
+
+    assert len(said.warnings) == 1
+    assert cache.problem

@@ -1,0 +1,166 @@
+"""The key of an answer: everything that can change it, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmwrap.cache.fingerprint import GGUF, Place, fingerprint, model_name
+from llmwrap.cache.generations import Generations
+from llmwrap.messages import Image, Message, Request, Sampling
+
+from .runner import ROOT
+
+KEY_OF_PLAIN = "d6b4496bcccaf45c"
+KEY_OF_FULL = "dbffe26d8b27b6ed"
+HERE = Place("ollama", "http://127.0.0.1:11434")
+SYSTEM = Message("system", "Be brief.")
+USER = Message("user", "Hello")
+PLAIN = Request("m", (USER,))
+PNG, JPEG = Image(b"data", "image/png"), Image(b"data", "image/jpeg")
+
+
+def request(*messages: Message, **sampling: object) -> Request:
+    drawn = Sampling(**sampling)  # type: ignore[arg-type]  # each test gives what fits
+    return Request("m", messages or (USER,), drawn)
+
+
+DIFFERENT = {
+    "model": PLAIN._replace(model="n"),
+    "content": request(Message("user", "Hello.")),
+    "system": request(SYSTEM, USER),
+    "role": request(Message("assistant", "Hello")),
+    "order": request(USER, SYSTEM),
+    "one message more": request(USER, USER),
+    "where a message ends": request(Message("user", "Hel"), Message("user", "lo")),
+    "image": request(Message("user", "Hello", (PNG,))),
+    "kind of image": request(Message("user", "Hello", (JPEG,))),
+    "two images": request(Message("user", "Hello", (PNG, PNG))),
+    "temperature": request(temperature=0.0),
+    "temperature 1": request(temperature=1.0),
+    "max_tokens": request(max_tokens=1),
+    "seed": request(seed=1),
+    "top_p": request(top_p=1.0),
+    "stop": request(stop=("a",)),
+    "stops": request(stop=("a", "b")),
+    "one stop": request(stop=("ab",)),
+    "option": request(options={"num_ctx": 1}),
+    "option of another type": request(options={"num_ctx": 1.0}),
+    "option as text": request(options={"num_ctx": "1"}),
+    "option as truth": request(options={"num_ctx": True}),
+    "option as nothing": request(options={"num_ctx": None}),
+    "two options": request(options={"num_ctx": 1, "top_k": 1}),
+    "option with a list": request(options={"stop": ["a", "b"]}),
+    "option with a table": request(options={"format": {"type": "object", "n": [1]}}),
+    "think": PLAIN._replace(think=True),
+    "no think": PLAIN._replace(think=False),
+    "think high": PLAIN._replace(think="high"),
+}
+
+
+def test_whatever_can_change_the_answer_changes_the_key() -> None:
+    keys = {
+        name: fingerprint(one, HERE, b"")
+        for name, one in {"": PLAIN, **DIFFERENT}.items()
+    }
+    keys["kind of backend"] = fingerprint(PLAIN, HERE._replace(kind="openai"), b"")
+    keys["address"] = fingerprint(PLAIN, HERE._replace(address="http://x"), b"")
+    keys["generation"] = fingerprint(PLAIN, HERE, b"sha256:1")
+
+    assert len(set(keys.values())) == len(keys)
+    assert {len(key) for key in keys.values()} == {32}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        PLAIN._replace(is_streamed=False),
+        request(),
+        Request("m", (Message("user", "Hello", ()),)),
+    ],
+)
+def test_what_cannot_change_it_does_not(same: Request) -> None:
+    assert fingerprint(same, HERE, b"") == fingerprint(PLAIN, HERE, b"")
+
+
+def test_the_order_of_options_does_not_matter() -> None:
+    one = request(options={"a": {"x": 1, "y": 2}, "b": 2})
+    other = request(options={"b": 2, "a": {"y": 2, "x": 1}})
+
+    assert fingerprint(one, HERE, b"") == fingerprint(other, HERE, b"")
+
+
+def test_a_model_file_is_what_it_holds() -> None:
+    """Not its name, and not the port that its server has this time."""
+    place = Place(GGUF, "ab" * 32)
+    other = PLAIN._replace(model="/elsewhere/model.gguf")
+
+    assert fingerprint(PLAIN, place, b"") == fingerprint(other, place, b"")
+
+
+def test_the_key_is_the_same_in_every_process_and_version() -> None:
+    """Whoever changes it changes the version in it, and loses all answers."""
+    full = Request(
+        "m",
+        (SYSTEM, Message("user", "H\u2028\ud800", (PNG,))),
+        Sampling(0.5, 9, 1, 0.9, ("x",), {"num_ctx": 4096, "a": [None, {"b": "c"}]}),
+        think="high",
+    )
+    program = (
+        "from tests.test_cache_key import *\nprint(fingerprint(PLAIN, HERE, b'').hex())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7", "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == fingerprint(PLAIN, HERE, b"").hex()
+    assert fingerprint(PLAIN, HERE, b"").hex()[:16] == KEY_OF_PLAIN
+    assert fingerprint(full, HERE, b"g").hex()[:16] == KEY_OF_FULL
+
+
+# What is known of the weights
+
+
+def test_a_digest_that_is_learned_is_known_to_others(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    assert Generations(root).current(HERE, "m") == b""
+
+    Generations(root).learn(HERE, "m", "sha256:1")
+
+    assert Generations(root).current(HERE, "m") == b"sha256:1"
+    assert Generations(root).current(HERE, "n") == b""
+    assert Generations(root).current(HERE._replace(address="http://x"), "m") == b""
+
+
+def test_a_digest_that_is_known_is_not_written_again(tmp_path: Path) -> None:
+    generations = Generations(str(tmp_path))
+    generations.learn(HERE, "m", "sha256:1")
+    before = os.stat(generations.path(HERE, "m"))
+
+    generations.learn(HERE, "m", "sha256:1")
+
+    assert os.stat(generations.path(HERE, "m")) == before
+
+
+def test_without_a_directory_it_is_known_to_the_process(tmp_path: Path) -> None:
+    generations = Generations(None)
+
+    generations.learn(HERE, "m", "sha256:1")
+
+    assert generations.current(HERE, "m") == b"sha256:1"
+    assert generations.path(HERE, "m") == ""
+
+
+def test_the_name_of_a_model_is_no_path(tmp_path: Path) -> None:
+    for model in ("../../etc/passwd", "a/b", "\0", "x" * 5000):
+        name = model_name(HERE, model)
+        assert len(name) == 16
