@@ -123,6 +123,7 @@ class Invocation:
     def __init__(self, argv: list[str], environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.started_ns = time.time_ns()
+        self.started_at = time.monotonic()
         self.stdin_ahead = b""
         self.has_stdin_ended = False
         self.unwritten = b""
@@ -238,7 +239,7 @@ class Invocation:
         found = None if is_newer(data) else layout.ANSWERS.find(data, pointer.key)
         answer = payload.parse(found.payload) if found else None
         now_ns = time.time_ns()
-        if answer is None:
+        if answer is None or not answer.is_plain:
             return None
         if not payload.is_fresh(answer.stored_ns, pointer.ttl_ns, now_ns):
             return None

@@ -16,10 +16,11 @@ from ..config import CacheConfig
 from ..errors import ConfigError
 from ..journal.records import Record
 from ..log import Log
+from ..messages import Request
 from ..paths import ensure_private_dir
 from . import layout
 from .entry import Entry, pack_entry, unpack_entry
-from .fingerprint import Place
+from .fingerprint import GGUF, Place, fingerprint
 from .flights import Flights, Held, Waiting
 from .generations import Generations
 from .payload import is_fresh
@@ -46,15 +47,17 @@ class StoredAs(NamedTuple):
     """Where an answer is, and all that its being there depends on.
 
     `ttl_ns` None is for ever. It counts as long as the file `generation_path` holds
-    `generation`; a missing one holds nothing.
+    `generation`; a missing one holds nothing. `is_on_disk` False: it never is there.
+    `is_file` tells whether a model file, which may have changed, gave it.
     """
 
     root: str
     key: bytes
     ttl_ns: int | None
-    place: Place
     generation_path: str
     generation: bytes
+    is_on_disk: bool
+    is_file: bool
 
 
 class ResponseCache:
@@ -121,13 +124,18 @@ class ResponseCache:
         """Tell whether an entry still counts."""
         return is_fresh(entry.stored_ns, self._ttl_ns, time.time_ns())
 
-    def stored_as(self, key: bytes, place: Place, model: str) -> StoredAs | None:
-        """Return where the answer of a key is on disk, None where it may not be."""
-        if self.problem or not self._is_on_disk:
-            return None
-        path = self._generations.path(place, model)
-        generation = self.generation(place, model)
-        return StoredAs(self.root, key, self._ttl_ns, place, path, generation)
+    def stored_as(self, request: Request, place: Place) -> StoredAs:
+        """Return where the answer of a request is, whether it is there or not."""
+        generation = self.generation(place, request.model)
+        return StoredAs(
+            root=self.root,
+            key=fingerprint(request, place, generation),
+            ttl_ns=self._ttl_ns,
+            generation_path=self._generations.path(place, request.model),
+            generation=generation,
+            is_on_disk=self._is_on_disk and not self.problem,
+            is_file=place.kind == GGUF,
+        )
 
     def generation(self, place: Place, model: str) -> bytes:
         """Return what is known of the weights of a model; it is part of the key."""

@@ -94,7 +94,13 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         if stage.context.invocation:
             from .direct_records import leave_record
 
-            leave_record(stage.context.invocation, args, session, answer)
+            leave_record(
+                stage.context.invocation,
+                args,
+                session,
+                answer.completion,
+                engine.stored_as(request),
+            )
 
 
 def _put_out(

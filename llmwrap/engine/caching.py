@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..cache.fingerprint import GGUF, Place, fingerprint
-from ..cache.response_cache import ResponseCache
+from ..cache.fingerprint import GGUF, Place
+from ..cache.response_cache import ResponseCache, StoredAs
 from ..config import BackendConfig, Config
 from ..errors import CacheError, LLMWrapError
 from ..log import Log
@@ -76,23 +76,27 @@ class Caching:
             return None
         is_only = self.mode == "only"
         expected = self._expected(selector)
-        if expected:
-            request = request._replace(model=expected.model)
-            try:
-                place = place_of(expected.backend, expected.model, self._environ)
-            except LLMWrapError:
-                if not is_only:
-                    return None  # It is said again where the model is needed.
+        try:
+            stored_as = self._stored_as(request, expected) if expected else None
+        except LLMWrapError:
+            if is_only:
                 raise
-            generation = self.cache.generation(place, request.model)
-            key = fingerprint(request, place, generation)
-            entry = self.cache.get(key, expired_too=is_only)
+            return None  # It is said again where the model is needed.
+        if expected and stored_as:
+            entry = self.cache.get(stored_as.key, expired_too=is_only)
             if entry:
-                stored_as = self.cache.stored_as(key, place, request.model)
-                return Replay(entry, expected.backend.name, called_at, stored_as)
+                return Replay(entry, expected.backend.name, called_at)
         if is_only:
             raise self._missing(expected)
         return None
+
+    def stored_as(self, request: Request, selector: Selector) -> StoredAs | None:
+        """Return where `replay` looks, None where it does not or would have to ask.
+
+        Raises: RefusedError for a model file that is not there.
+        """
+        expected = self._expected(selector) if self.mode == "use" else None
+        return self._stored_as(request, expected) if expected else None
 
     def keeping(
         self, request: Request, backend: Backend, config: BackendConfig
@@ -151,6 +155,10 @@ class Caching:
         if model is None and backend.kind != "embedded":
             return None
         return Expected(backend, model or "")
+
+    def _stored_as(self, request: Request, expected: Expected) -> StoredAs:
+        place = place_of(expected.backend, expected.model, self._environ)
+        return self.cache.stored_as(request._replace(model=expected.model), place)
 
     def _missing(self, expected: Expected | None) -> CacheError:
         if self.cache.problem:

@@ -52,8 +52,6 @@ def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | _SAFE)
     except FileNotFoundError:
         return b""
-    except ValueError as error:  # a NUL in it
-        raise OSError(errno.EINVAL, "it is no path", path) from error
     try:
         return _content(descriptor, path, limit_bytes)
     finally:
