@@ -66,6 +66,10 @@ LINES = {
     "llm-wrapper -qm qw": ["-qm", "qwen/x:1"],
     "llmwrap --conversation 202608": ["--conversation", CONVERSATIONS[1]],
     "llmwrap history show 202601": ["history", "show", CONVERSATIONS[0]],
+    "llmwrap -b ollama -t commi": ["-b", "ollama", "-t", "commit_message"],
+    "llmwrap chat-template gree": ["chat-template", "greeting"],
+    "llmwrap template show gree": ["template", "show", "greeting"],
+    "llmwrap template import the\\ ans": ["template", "import", "the answer: 42.txt"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
@@ -98,6 +102,13 @@ OFFERS = {
     "llmwrap --color=": ["auto", "always", "never"],
     "llmwrap --timeout ": [],
     "llmwrap -qb oll": ["ollama"],
+    "llmwrap -t com": ["commit_message"],
+    "llmwrap -b ollama --template=gree": ["greeting"],
+    "llmwrap chat-template gree": ["greeting"],
+    "llmwrap chat-template greeting ": [],
+    "llmwrap template sh": ["show"],
+    "llmwrap template show gree": ["greeting"],
+    "llmwrap template create gree": [],
     "llmwrap -b lmstudio -m ": [],
     "llmwrap -b ollama -m l": ["llama3:8b", "llama3:70b"],
     "llmwrap --backend=lmstudio -m ": [],
@@ -286,10 +297,11 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (
-            "llmwrap ",
-            set(BUILT),
-        ),
+        ("llmwrap ", set(BUILT)),
+        ("llmwrap -t com", {"commit_message"}),
+        ("llmwrap chat-template gree", {"greeting"}),
+        ("llmwrap chat-template greeting ", set()),
+        ("llmwrap -b ollama template show gree", {"greeting"}),
         ("llmwrap hello ", set()),
         ("llmwrap models ", {"list", "show", "pull", "install", "warm"}),
         ("llmwrap -m ", set(MODELS)),

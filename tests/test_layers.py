@@ -19,9 +19,9 @@ PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
     {"errors", "messages", "units"},
-    {"config", "paths", "log"},
+    {"config", "files", "log", "paths"},
     {"transport", "journal"},
-    {"backends", "cache", "history", "metrics", "terminal"},
+    {"backends", "cache", "history", "metrics", "templating", "terminal"},
     {"streams"},
     {"engine"},
     {"wrapper"},
@@ -32,6 +32,8 @@ FLOORS = (
 NEIGHBOURS = {
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
+    # A private file wants a private directory, which paths makes.
+    ("files", "paths"),
     # The launcher is outside of everything else and is imported by nothing.
     ("__main__", "cli"),
     ("__main__", "direct"),
@@ -47,6 +49,7 @@ DOORS = {
     "markdown_it": "terminal/",
     "msgpack": "journal/packing.py",
     "psutil": "cache/pressure.py",
+    "pystache": "templating/renderer.py",
     "requests": "transport/",
     "rich": "terminal/",
     "tomllib": "config/",

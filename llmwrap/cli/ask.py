@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..engine import Answer
-from ..engine.prompting import checked_image, joined_prompt
+from ..engine.prompting import checked_image
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Json, Message, Request, Sampling
@@ -22,7 +22,9 @@ from .output import (
 )
 from .output_file import AtomicFile
 from .parser import Command
+from .question import question
 from .session import Reasoning, Session
+from .template_options import filled_template, has_input
 
 TYPE_CHECKING = False  # most runs keep nothing
 if TYPE_CHECKING:
@@ -111,7 +113,13 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         if stage.context.invocation:
             from .direct_records import leave_record
 
-            leave_record(stage.context.invocation, args, session, answer)
+            leave_record(
+                stage.context.invocation,
+                args,
+                session,
+                answer.completion,
+                engine.stored_as(request),
+            )
 
 
 def _conversing(session: Session) -> Conversing | None:
@@ -235,17 +243,10 @@ def _image(name: str, session: Session) -> Image:
 
 
 def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> str:
-    words = list(args.operands)
-    files = [
-        ("stdin" if name == "-" else name, session.text_of(name)) for name in args.file
-    ]
-    piped = ""
-    if words == ["-"]:
-        words = []
-        piped = session.text_of("-")
-    elif session.reads_stdin and not args.no_stdin:
-        piped = session.text_of("-")
-    prompt = joined_prompt(words, files, piped)
+    filled = filled_template(args, session)
+    prompt = question(args.operands, args, session, reads_piped=not has_input(filled))
+    if filled is not None:
+        prompt = filled.prompt(prompt)
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
     return prompt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .parser import Parser, add_backend, add_common, count, number, option_pair
+from .template_options import add_template, add_variables
 
 
 def add_arguments(parser: Parser) -> None:
@@ -50,6 +51,8 @@ def _add_prompt(parser: Parser) -> None:
         action="store_true",
         help="never read stdin (inside 'while read', whose list would be eaten)",
     )
+    add_template(group)
+    add_variables(group)
 
 
 def _add_sampling(parser: Parser) -> None:

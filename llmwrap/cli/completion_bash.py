@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .completion_words import (
+    FILE_VERBS,
     HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     OptionWords,
     value_options,
@@ -33,6 +35,8 @@ def bash_script(commands: list[CommandWords]) -> str:
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
         .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
+        .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -149,6 +153,7 @@ __llmwrap_value() {
         file) __llmwrap_files "$2" "$3" ;;
         backend) __llmwrap_live "$2" "$3" backends ;;
         conversation) __llmwrap_conversations "$2" "$3" ;;
+        template) __llmwrap_live "$2" "$3" template ;;
         model)
             case $2 in
                 [./~]*) __llmwrap_files "$2" "$3" ;;
@@ -202,12 +207,15 @@ _llmwrap() {
             __llmwrap_offer "$cur" '' < <(printf '%s\n' $options)
         elif [[ -z $command ]]; then
             __llmwrap_offer "$cur" '' < <(printf '%s\n' @COMMANDS@)
-        elif [[ -z $verb ]]; then
-            __llmwrap_offer "$cur" '' < <(printf '%s\n' $verbs)
         else
+            if [[ -z $verb ]]; then
+                __llmwrap_offer "$cur" '' < <(printf '%s\n' $verbs)
+            fi
             case $command/$verb in
                 @MODEL_VERBS@) __llmwrap_live "$cur" '' models ;;
                 @HISTORY_VERBS@) __llmwrap_conversations "$cur" '' ;;
+                @TEMPLATE_VERBS@) __llmwrap_live "$cur" '' template ;;
+                @FILE_VERBS@) __llmwrap_files "$cur" '' ;;
             esac
         fi
     fi

@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from .main import load_command, parser_of
 from .words import BUILT
 
-Kind: TypeAlias = Literal["none", "file", "model", "backend", "conversation", "choices"]
+Kind: TypeAlias = Literal[
+    "none", "file", "model", "backend", "template", "conversation", "choices"
+]
 
 PROGRAMS = ("llmwrap", "llm-wrapper")
 
@@ -22,10 +24,28 @@ MODEL_VERBS = (("models", "show"), ("models", "pull"), ("models", "warm"))
 HISTORY_VERBS = (("history", "show"), ("history", "export"), ("history", "delete"))
 """Commands and verbs whose first operand is a conversation."""
 
+TEMPLATE_VERBS = (
+    ("chat-template", ""),
+    ("template", "show"),
+    ("template", "render"),
+    ("template", "edit"),
+    ("template", "delete"),
+    ("template", "validate"),
+)
+"""Commands and verbs whose operand is a template; one has no verb."""
+
+FILE_VERBS = (("template", "import"),)
+"""Commands and verbs whose operand is a file."""
+
 PASSED_ON = ("-b", "--backend", "--base-url", "--config")
 """Options that decide whose models are meant, so the live names need them too."""
 
-_KINDS: dict[object, Kind] = {"FILE": "file", "M": "model", "ID": "conversation"}
+_KINDS: dict[object, Kind] = {
+    "FILE": "file",
+    "ID": "conversation",
+    "M": "model",
+    "TEMPLATE": "template",
+}
 
 
 class OptionWords(NamedTuple):

@@ -7,10 +7,12 @@ To be sourced, or kept as `_llmwrap` in a directory of fpath. Names of models go
 from __future__ import annotations
 
 from .completion_words import (
+    FILE_VERBS,
     HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     OptionWords,
     value_options,
@@ -32,6 +34,8 @@ def zsh_script(commands: list[CommandWords]) -> str:
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
         .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
+        .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -122,6 +126,7 @@ __llmwrap_value() {
         (file) _files ;;
         (backend) __llmwrap_live backends ;;
         (conversation) __llmwrap_conversations ;;
+        (template) __llmwrap_live template ;;
         (model)
             if [[ $PREFIX == [./~]* ]]; then
                 _files -g '*.gguf(-.)'
@@ -179,12 +184,15 @@ _llmwrap() {
             _describe -o option options
         elif [[ -z $command ]]; then
             _describe command commands
-        elif [[ -z $verb ]]; then
-            compadd -a verbs
         else
+            if [[ -z $verb ]]; then
+                compadd -a verbs
+            fi
             case $command/$verb in
                 (@MODEL_VERBS@) __llmwrap_live models ;;
                 (@HISTORY_VERBS@) __llmwrap_conversations ;;
+                (@TEMPLATE_VERBS@) __llmwrap_live template ;;
+                (@FILE_VERBS@) _files ;;
             esac
         fi
     fi

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError
 from ..messages import Chunk, Completion, Json
 from ..terminal.sanitize import visible
+
+if TYPE_CHECKING:
+    from ..engine import Answer
 
 Write = Callable[[bytes], None]
 

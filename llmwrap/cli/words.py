@@ -15,11 +15,13 @@ BUILT = frozenset(
         "ask",
         "backends",
         "cache",
+        "chat-template",
         "completion",
         "config",
         "doctor",
         "history",
         "models",
+        "template",
     }
 )
 """The commands that exist."""
@@ -28,12 +30,10 @@ PLANNED = frozenset(
     {
         "batch",
         "chat",
-        "chat-template",
         "compare",
         "interactive",
         "loadtest",
         "stats",
-        "template",
     }
 )
 """Command words that mean a command already, so that no script comes to rely on them
@@ -67,8 +67,11 @@ VALUE_OPTIONS = frozenset(
         "--stop",
         "--system",
         "--temperature",
+        "--template",
         "--timeout",
         "--top-p",
+        "--var",
+        "--vars",
         "-O",
         "-b",
         "-f",
@@ -76,6 +79,7 @@ VALUE_OPTIONS = frozenset(
         "-m",
         "-o",
         "-s",
+        "-t",
     }
 )
 
