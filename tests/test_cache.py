@@ -219,6 +219,20 @@ def test_what_is_expired_goes_first(config: CacheConfig) -> None:
     assert kept == [shard_key(number) for number in range(4, 10)]
 
 
+def test_flights_of_the_dead_are_swept_now_and_then(
+    config: CacheConfig, cache: ResponseCache
+) -> None:
+    flights = Path(config.path) / "flights"
+    cache.begin_flight(KEY)
+    (flights / "dead").touch()
+    os.utime(flights / "dead", (1, 1))
+
+    cache.put(bytes(32), fresh())
+
+    assert [path.name for path in flights.iterdir()] == [KEY.hex()]
+    cache.end_flight(KEY)
+
+
 def test_an_answer_that_is_too_large_is_not_kept_and_that_is_all(
     config: CacheConfig, said: Said
 ) -> None:

@@ -18,6 +18,9 @@ def well_formed(text: str) -> str:
     return text
 
 
+_MOST = 1 << 63  # what a count in a cache or a log can hold
+
+
 class DeltaMerger:
     """Put the deltas of one read together to as few chunks as keep their order.
 
@@ -69,10 +72,10 @@ def string_at(document: dict[str, Json], key: str) -> str:
 
 
 def count_at(document: dict[str, Json], key: str) -> int | None:
-    """Return a count that may be missing; what is no count is none."""
+    """Return a count that may be missing; what no server can count is none."""
     value = document.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value < _MOST else None
     return None
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from ..config import CacheConfig
 from ..errors import ConfigError
+from ..journal.files import sweep
 from ..journal.records import Record
 from ..log import Log
 from ..messages import Request
@@ -206,7 +207,10 @@ class ResponseCache:
 
     def _put(self, key: bytes, payload: bytes) -> bool:
         self._prepare()
-        return self._store.put(key, payload)
+        is_kept = self._store.put(key, payload)
+        if key[0] == 0:  # now and then: those who were killed left their flights
+            sweep(os.path.join(self.root, "flights"), time.time(), prefix="")
+        return is_kept
 
     def _learn(self, place: Place, model: str, digest: str) -> None:
         if self._is_on_disk:

@@ -21,6 +21,7 @@ from ..paths import ensure_private_dir
 from .session import Session
 
 _SHARD_BYTES = 64 << 10
+_LOCK_WAIT_S = 0.1  # the next run leaves one as well
 _PATH_VARIABLES = ("HOME", CONFIG_VARIABLE, "LLMWRAP_CACHE_PATH")
 
 
@@ -104,7 +105,12 @@ def _put(invocation: Invocation, key: bytes, payload: bytes) -> None:
     path = invocation.journal_path(key)
     ensure_private_dir(os.path.dirname(path))
     journal = KeyedJournal(
-        path, RECORDS, budget_bytes=_SHARD_BYTES, select=_newer_half, is_synced=False
+        path,
+        RECORDS,
+        budget_bytes=_SHARD_BYTES,
+        select=_newer_half,
+        is_synced=False,
+        wait_s=_LOCK_WAIT_S,
     )
     if journal.find(key) != payload:
         journal.put(key, payload)

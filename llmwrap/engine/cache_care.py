@@ -104,6 +104,7 @@ def _cared(cache: ResponseCache, call: Callable[[], T]) -> T:
     try:
         return call()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = error.strerror or str(error)
+        reason = reason[:1].lower() + reason[1:]
         where = error.filename or cache.root
         raise CacheError(f"the cache cannot be used: {reason} ('{where}')") from error

@@ -106,13 +106,13 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def sweep(directory: str, now: float) -> None:
-    """Remove what writers that were killed left behind, once it is an hour old.
+def sweep(directory: str, now: float, prefix: str = ".") -> None:
+    """Remove what those who were killed left behind, once it is an hour old.
 
     Never raises: nothing depends on it.
     """
     try:
-        names = [name for name in os.listdir(directory) if name.startswith(".")]
+        names = [name for name in os.listdir(directory) if name.startswith(prefix)]
     except OSError:
         return
     for name in names:

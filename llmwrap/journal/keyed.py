@@ -7,7 +7,7 @@ import os
 import time
 
 from . import records
-from .files import LARGEST_BYTES, LockedFile, NewerError, read, sweep
+from .files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, NewerError, read, sweep
 from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Kind, Record
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
@@ -22,7 +22,8 @@ class KeyedJournal:
 
     `select` gets all live records when the file has to shrink and returns those to
     keep, in the order they are to be written; the budget is its business too, given
-    the bytes that the file may have. Any thread and any process may call everything
+    the bytes that the file may have. `wait_s` is how long to wait for other writers.
+    Any thread and any process may call everything
     at any time.
     """
 
@@ -34,12 +35,14 @@ class KeyedJournal:
         budget_bytes: int,
         select: Callable[[list[Record], int], list[Record]],
         is_synced: bool,
+        wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self.path = path
         self._kind = kind
         self._budget_bytes = min(budget_bytes, LARGEST_BYTES)
         self._select = select
         self._is_synced = is_synced
+        self._wait_s = wait_s
 
     def find(self, key: bytes) -> bytes | None:
         """Return the payload of a key, None without one.
@@ -106,7 +109,7 @@ class KeyedJournal:
         return data
 
     def _locked(self) -> LockedFile:
-        return LockedFile(self.path, is_synced=self._is_synced)
+        return LockedFile(self.path, is_synced=self._is_synced, wait_s=self._wait_s)
 
     def _writable(self, file: LockedFile) -> bytes:
         # One that is too long is no journal of ours: it is replaced.
