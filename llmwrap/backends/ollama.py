@@ -9,22 +9,27 @@ See: github.com/ollama/ollama docs/api.md.
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
-from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
+from ..messages import Chunk, Json, Request
 from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream
 from ..transport.framing import LineDecoder, parse_documents, parse_json
 from .base import Model, Progress
-from .deltas import DeltaMerger, count_at, number_at, string_at
+from .deltas import DeltaMerger, count_at, string_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
+from .ollama_words import (
+    final_chunk,
+    is_same_model,
+    keep_alive,
+    message_body,
+    model_of,
+    moment,
+    options_of,
+)
 from .replies import server_error
 
-_NS = 1e-9
 # Settings of the request itself; all other options belong into `options`.
 _TOP_LEVEL = frozenset({"format", "keep_alive", "logprobs", "think", "top_logprobs"})
 
@@ -41,18 +46,18 @@ class OllamaBackend(HttpBackend):
         """Return the body of /api/chat."""
         body: JsonObject = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [message_body(message) for message in request.messages],
             "stream": request.is_streamed,
             "truncate": False,
             "shift": False,
         }
         if request.think is not None:
             body["think"] = request.think
-        options = _options(request)
+        options = options_of(request)
         for name in _TOP_LEVEL & options.keys():
             body[name] = options.pop(name)
         if isinstance(lifetime := body.get("keep_alive"), str):
-            body["keep_alive"] = _keep_alive(lifetime)
+            body["keep_alive"] = keep_alive(lifetime)
         if options:
             body["options"] = options
         return body
@@ -82,7 +87,7 @@ class OllamaBackend(HttpBackend):
             )
         }
         return [
-            _model(entry, loaded.get(string_at(entry, "name")))
+            model_of(entry, loaded.get(string_at(entry, "name")))
             for entry in objects_at(tags, "models")
         ]
 
@@ -99,9 +104,7 @@ class OllamaBackend(HttpBackend):
         ]
         if not entries:
             return None
-        newest = max(
-            entries, key=lambda entry: _moment(string_at(entry, "modified_at"))
-        )
+        newest = max(entries, key=lambda entry: moment(string_at(entry, "modified_at")))
         return string_at(newest, "name")
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
@@ -120,7 +123,7 @@ class OllamaBackend(HttpBackend):
             found = {
                 string_at(entry, "digest")
                 for entry in objects_at(document, "models")
-                if _is_same(string_at(entry, "name"), name)
+                if is_same_model(string_at(entry, "name"), name)
             }
             if len(found) == 1:
                 return found.pop() or None
@@ -200,7 +203,7 @@ class OllamaBackend(HttpBackend):
                     merger.add_text(text)
                 if document.get("done") is True:
                     yield from merger.take()
-                    yield _final_chunk(document)
+                    yield final_chunk(document)
                     return
         except LLMWrapError:
             yield from merger.take()
@@ -222,97 +225,3 @@ class OllamaBackend(HttpBackend):
             total = count_at(document, "total") or 0
             layers[digest] = (count_at(document, "completed") or 0, total)
         return string_at(document, "status")
-
-
-def _message(message: Message) -> JsonObject:
-    body: JsonObject = {"role": message.role, "content": message.content}
-    if message.images:
-        body["images"] = [
-            base64.b64encode(image.data).decode() for image in message.images
-        ]
-    return body
-
-
-def _options(request: Request) -> JsonObject:
-    sampling = request.sampling
-    named: dict[str, Json] = {
-        "temperature": sampling.temperature,
-        "num_predict": sampling.max_tokens,
-        "seed": sampling.seed,
-        "top_p": sampling.top_p,
-        "stop": list(sampling.stop) or None,
-    }
-    options: JsonObject = {k: value for k, value in named.items() if value is not None}
-    options.update(sampling.options)
-    return options
-
-
-def _keep_alive(text: str) -> Json:
-    # The server refuses "300" and "-1" as strings: they lack a unit.
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-def _is_same(name: str, asked: str) -> bool:
-    return name.removesuffix(":latest") == asked.removesuffix(":latest")
-
-
-def _moment(text: str) -> float:
-    """Return a time as seconds; one that cannot be read is before all others.
-
-    Not compared as text: the offset changes with the season.
-    """
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return -math.inf
-
-
-def _final_chunk(document: JsonObject) -> Chunk:
-    reason = string_at(document, "done_reason") or "stop"
-    if reason in ("load", "unload"):
-        raise ProtocolError(f"the server answered '{reason}' where an answer belongs")
-    return Chunk(
-        deltas=0,
-        model=string_at(document, "model") or None,
-        finish_reason=reason,
-        usage=Usage(
-            prompt_tokens=count_at(document, "prompt_eval_count"),
-            completion_tokens=count_at(document, "eval_count"),
-        ),
-        server=ServerTimings(
-            load_s=_seconds(document, "load_duration"),
-            prompt_s=_seconds(document, "prompt_eval_duration"),
-            generation_s=_seconds(document, "eval_duration"),
-            total_s=_seconds(document, "total_duration"),
-        ),
-    )
-
-
-def _seconds(document: JsonObject, key: str) -> float | None:
-    nanoseconds = number_at(document, key)
-    return None if nanoseconds is None else nanoseconds * _NS
-
-
-def _model(entry: JsonObject, running: JsonObject | None) -> Model:
-    details = object_at(entry, "details")
-    capabilities = entry.get("capabilities")
-    context = count_at(running or {}, "context_length")
-    return Model(
-        name=string_at(entry, "name"),
-        is_loaded=running is not None,
-        size_bytes=count_at(entry, "size"),
-        modified=string_at(entry, "modified_at") or None,
-        digest=string_at(entry, "digest") or None,
-        family=string_at(details, "family") or None,
-        parameters=string_at(details, "parameter_size") or None,
-        quantization=string_at(details, "quantization_level") or None,
-        context_tokens=context or count_at(details, "context_length"),
-        capabilities=tuple(
-            item
-            for item in (capabilities if isinstance(capabilities, list) else ())
-            if isinstance(item, str)
-        ),
-    )

@@ -1,0 +1,118 @@
+"""Ollama's words for requests, models and ends of answers, and ours. Floor F3; no I/O.
+
+See: github.com/ollama/ollama docs/api.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from datetime import datetime
+
+from ..errors import ProtocolError
+from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
+from .base import Model
+from .deltas import count_at, number_at, string_at
+from .http import JsonObject, object_at
+
+_NS = 1e-9
+
+
+def message_body(message: Message) -> JsonObject:
+    """Return a message of a request."""
+    body: JsonObject = {"role": message.role, "content": message.content}
+    if message.images:
+        body["images"] = [
+            base64.b64encode(image.data).decode() for image in message.images
+        ]
+    return body
+
+
+def options_of(request: Request) -> JsonObject:
+    """Return how the answer is drawn; options win over the named settings."""
+    sampling = request.sampling
+    named: dict[str, Json] = {
+        "temperature": sampling.temperature,
+        "num_predict": sampling.max_tokens,
+        "seed": sampling.seed,
+        "top_p": sampling.top_p,
+        "stop": list(sampling.stop) or None,
+    }
+    options: JsonObject = {k: value for k, value in named.items() if value is not None}
+    options.update(sampling.options)
+    return options
+
+
+def keep_alive(text: str) -> Json:
+    """Return how long a model stays loaded, as the server takes it."""
+    # The server refuses "300" and "-1" as strings: they lack a unit.
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def is_same_model(name: str, asked: str) -> bool:
+    """Tell whether two names mean one model: `x` is `x:latest`."""
+    return name.removesuffix(":latest") == asked.removesuffix(":latest")
+
+
+def moment(text: str) -> float:
+    """Return a time as seconds; one that cannot be read is before all others.
+
+    Not compared as text: the offset changes with the season.
+    """
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return -math.inf
+
+
+def final_chunk(document: JsonObject) -> Chunk:
+    """Return the chunk of the line with `done: true`. Raises: ProtocolError."""
+    reason = string_at(document, "done_reason") or "stop"
+    if reason in ("load", "unload"):
+        raise ProtocolError(f"the server answered '{reason}' where an answer belongs")
+    return Chunk(
+        deltas=0,
+        model=string_at(document, "model") or None,
+        finish_reason=reason,
+        usage=Usage(
+            prompt_tokens=count_at(document, "prompt_eval_count"),
+            completion_tokens=count_at(document, "eval_count"),
+        ),
+        server=ServerTimings(
+            load_s=_seconds(document, "load_duration"),
+            prompt_s=_seconds(document, "prompt_eval_duration"),
+            generation_s=_seconds(document, "eval_duration"),
+            total_s=_seconds(document, "total_duration"),
+        ),
+    )
+
+
+def _seconds(document: JsonObject, key: str) -> float | None:
+    nanoseconds = number_at(document, key)
+    return None if nanoseconds is None else nanoseconds * _NS
+
+
+def model_of(entry: JsonObject, running: JsonObject | None) -> Model:
+    """Return a model of /api/tags, with its entry of /api/ps if it is loaded."""
+    details = object_at(entry, "details")
+    capabilities = entry.get("capabilities")
+    context = count_at(running or {}, "context_length")
+    return Model(
+        name=string_at(entry, "name"),
+        is_loaded=running is not None,
+        size_bytes=count_at(entry, "size"),
+        modified=string_at(entry, "modified_at") or None,
+        digest=string_at(entry, "digest") or None,
+        family=string_at(details, "family") or None,
+        parameters=string_at(details, "parameter_size") or None,
+        quantization=string_at(details, "quantization_level") or None,
+        context_tokens=context or count_at(details, "context_length"),
+        capabilities=tuple(
+            item
+            for item in (capabilities if isinstance(capabilities, list) else ())
+            if isinstance(item, str)
+        ),
+    )
