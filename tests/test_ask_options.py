@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from llmwrap.cli.words import PLANNED
+
 from .asking import DIALECTS, OLLAMA, OPENAI, Dialect, address, ask, body, error, lines
 from .fakeserver import FakeServer
 from .runner import Home, Runner
