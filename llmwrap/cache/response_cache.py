@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .memory import MemoryCache
 
 _LOOK_S = 1.0
+_TOO_LARGE = "the answer is too large for the cache"
 
 T = TypeVar("T")
 
@@ -115,11 +116,14 @@ class ResponseCache:
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Keep the answer of a key."""
+        if len(entry.text) + len(entry.thinking) > self._store.largest_bytes:
+            self._log.info(_TOO_LARGE)
+            return  # and makes no copies of it to find that out
         payload = pack_entry(entry)
         if self._memory is not None:
             self._memory.put(key, payload)
         if self._is_on_disk and not self._tried(lambda: self._put(key, payload), True):
-            self._log.info("the answer is too large for the cache")
+            self._log.info(_TOO_LARGE)
 
     def is_fresh(self, entry: Entry) -> bool:
         """Tell whether an entry still counts."""

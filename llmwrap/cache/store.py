@@ -51,6 +51,11 @@ class Store:
         self._ttl_ns = None if ttl_s is None else int(ttl_s * 1e9)
         self._is_synced = is_synced
 
+    @property
+    def largest_bytes(self) -> int:
+        """Return what no answer is larger than that can be kept."""
+        return self._shard_bytes
+
     def get(self, key: bytes) -> bytes | None:
         """Return the payload of a key, expired or not."""
         return self._shard(key[:1].hex()).find(key)

@@ -127,7 +127,9 @@ class Bench:
 
     def _ask(self, model: str, suffix: str = "") -> list[str]:
         address = self._server + suffix
-        return [*self._llmwrap, "--base-url", address, "-m", model, "-n", "hi"]
+        # As the first time: asked, and stored afterwards.
+        options = ("--refresh", "--base-url", address, "-m", model, "-n")
+        return [*self._llmwrap, *options, "hi"]
 
     def _script(self, text: str, model: str, suffix: str = "") -> list[str]:
         return [self._python, "-c", text, self._server + suffix, model]

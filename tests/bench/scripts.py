@@ -38,7 +38,8 @@ from llmwrap import Config, LLMWrapper
 address, count, tokens, gap_ms = sys.argv[1], *map(int, sys.argv[2:5])
 config = Config.load("/dev/null", {"HOME": "/", "OLLAMA_HOST": address})
 streaming = config.streaming._replace(max_concurrent_streams=count)
-wrapper = LLMWrapper(config._replace(streaming=streaming),
+cache = config.cache._replace(enabled=False)  # each stream is to be a real one
+wrapper = LLMWrapper(config._replace(streaming=streaming, cache=cache),
                      environ={"HOME": "/", "OLLAMA_HOST": address})
 model = f"ollama/mock:n={tokens},itl={gap_ms}"
 wrapper.chat("warm", "ollama/mock:n=1")
