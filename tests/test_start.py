@@ -18,6 +18,7 @@ NOT_FOR_HELP = {
     "colorama",
     "concurrent",
     "dataclasses",
+    "ddsketch",
     "email",
     "http",
     "importlib.metadata",
@@ -37,6 +38,7 @@ NOT_FOR_A_PIPE = {
     "asyncio",
     "colorama",
     "concurrent",
+    "ddsketch",
     "markdown_it",
     "pygments",
     "rich",
@@ -46,6 +48,7 @@ NOT_FOR_A_PIPE = {
 NOT_FOR_A_HIT = {
     "concurrent",
     "dataclasses",
+    "ddsketch",
     "email",
     "http",
     "logging",

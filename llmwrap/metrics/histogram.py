@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 from ddsketch.mapping import LogarithmicMapping
@@ -68,11 +69,11 @@ class Histogram:
 
     def add(self, value: float, count: int = 1) -> None:
         """Count a value, `count` times."""
-        self.add_all((value,) * count)
+        self.add_counts({value: count})
 
     def add_all(self, values: Iterable[float]) -> None:
         """Count many values; cheaper than one after the other."""
-        known = [min(max(0.0, value), _MOST) for value in values]
+        known = [_bounded(value) for value in values]
         if not known:
             return
         self.sum += math.fsum(known)
@@ -80,7 +81,30 @@ class Histogram:
         self.most = max(self.most, *known)
         large = [value for value in known if value >= _LEAST]
         self._zeros += len(known) - len(large)
-        for key, count in Counter(map(_MAPPING.key, large)).items():
+        self._add_keys(Counter(map(_MAPPING.key, large)))
+
+    def add_counts(self, counts: Mapping[float, int]) -> None:
+        """Count values, each so often as it says."""
+        if not counts:
+            return
+        known = [(_bounded(value), count) for value, count in counts.items()]
+        self.sum += math.fsum(value * count for value, count in known)
+        self.least = min(self.least, min(known)[0])
+        self.most = max(self.most, max(known)[0])
+        keys: Counter[int] = Counter()
+        for value, count in known:
+            if value < _LEAST:
+                self._zeros += count
+            else:
+                keys[_MAPPING.key(value)] += count
+        self._add_keys(keys)
+
+    def _add_keys(self, keys: Mapping[int, int]) -> None:
+        if not keys:
+            return
+        self._store.add(min(keys), 0)  # so that it grows once, not key by key
+        self._store.add(max(keys), 0)
+        for key, count in keys.items():
             self._store.add(key, count)
 
     def merge(self, other: Histogram) -> None:
@@ -146,12 +170,10 @@ class Histogram:
             raise ValueError("no histogram of ours")
         found._zeros = _natural(head[0])
         found.sum, found.least, found.most = map(float, head[1:])
-        key = 0
-        for step, count in zip(rest[::2], rest[1::2], strict=True):
-            key += int(step)
-            if abs(key) > _MOST_CLASSES:
-                raise ValueError("no histogram of ours")
-            found._store.add(key, _natural(count))
+        keys = list(accumulate(map(int, rest[::2])))
+        if any(abs(key) > _MOST_CLASSES for key in keys):
+            raise ValueError("no histogram of ours")
+        found._add_keys(dict(zip(keys, map(_natural, rest[1::2]), strict=True)))
         return found
 
     def _classes(self) -> Iterator[tuple[int, int]]:
@@ -159,6 +181,10 @@ class Histogram:
         for index, count in enumerate(store.bins):
             if count:
                 yield index + store.offset, int(count)
+
+
+def _bounded(value: float) -> float:
+    return value if 0.0 <= value <= _MOST else min(max(0.0, value), _MOST)
 
 
 def _natural(number: float) -> int:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RUNS = Kind("llmwrap runs")
-LARGEST_BYTES = 8 << 20
-"""How long the journal may be before its older half is counted together."""
+LARGEST_BYTES = 4 << 20
+"""How long the journal may be before its older runs are counted together."""
 
 
 def runs_path(environ: Mapping[str, str]) -> str:
