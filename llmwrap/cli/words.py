@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BUILT = frozenset(
-    {"ask", "backends", "cache", "completion", "config", "doctor", "models"}
+    {
+        "ask",
+        "backends",
+        "cache",
+        "completion",
+        "config",
+        "doctor",
+        "models",
+        "stats",
+    }
 )
 """The commands that exist."""
 
@@ -24,7 +33,6 @@ PLANNED = frozenset(
         "history",
         "interactive",
         "loadtest",
-        "stats",
         "template",
     }
 )
@@ -39,6 +47,7 @@ VALUE_OPTIONS = frozenset(
         "--config",
         "--connect-timeout",
         "--file",
+        "--export",
         "--first-token-timeout",
         "--format",
         "--idle-timeout",
@@ -54,6 +63,7 @@ VALUE_OPTIONS = frozenset(
         "--sanitize",
         "--seed",
         "--sha256",
+        "--since",
         "--stop",
         "--system",
         "--temperature",
