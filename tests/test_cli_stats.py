@@ -163,6 +163,9 @@ def test_a_run_that_was_interrupted_is_no_error(cli: Runner, home: Home) -> None
     assert found["measured"] == 0.25
     assert found["met"] is False
     assert stats(cli)["errors_by_kind"] == {"interrupted": 1, "timeout": 1}
+    text = cli.run("stats").text
+    assert "errors       1 (timeout 1)" in text
+    assert "interrupted  1" in text
 
 
 def test_check_ends_with_13_when_a_target_is_missed(cli: Runner, home: Home) -> None:

@@ -28,7 +28,8 @@ def test_a_quantile_is_near_a_value_that_was_counted(
 ) -> None:
     found = of(values).quantile(ratio)
 
-    true = sorted(values)[int(ratio * (len(values) - 1))]
+    rank = max(1, math.ceil(round(ratio * len(values), 9)))
+    true = sorted(values)[rank - 1]
     assert found == pytest.approx(true, rel=ACCURACY_RATIO * 1.001)
 
 
@@ -102,6 +103,10 @@ def test_what_lies_up_to_a_bound_is_counted_as_exactly_as_a_class_is() -> None:
 
     assert histogram.count_up_to(0.2) == pytest.approx(200, rel=2 * ACCURACY_RATIO)
     assert histogram.count_up_to(100) == 1000
+
+
+def test_of_two_values_p95_is_the_larger_one() -> None:
+    assert of([0.1, 0.3]).quantile(0.95) == pytest.approx(0.3, rel=ACCURACY_RATIO)
 
 
 def test_one_without_values_has_no_quantile() -> None:

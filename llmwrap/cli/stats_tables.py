@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..engine.statistics import Statistics
 from ..metrics.figures import Figure, bars, figures, ordered
-from ..metrics.series import DURATIONS
+from ..metrics.series import DURATIONS, INTERRUPTED
 from ..metrics.tally import Tally
 from ..metrics.targets import Target
 from .tables import Column, table
@@ -75,9 +75,13 @@ def _summary(tally: Tally) -> str:
         if tally.count(outcome) or outcome in ("hit", "miss")
     ]
     kinds = ", ".join(
-        f"{kind} {count}" for kind, count in every.errors.most_common() if count
+        f"{kind} {count}"
+        for kind, count in every.errors.most_common()
+        if kind != INTERRUPTED
     )
     rows.append(("errors", f"{every.failed} ({kinds})" if kinds else "0"))
+    if every.interrupted:
+        rows.append((INTERRUPTED, str(every.interrupted)))
     return table((Column(""), Column("")), rows)
 
 

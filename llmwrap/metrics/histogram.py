@@ -119,13 +119,14 @@ class Histogram:
             self._store.merge(other._store)
 
     def quantile(self, ratio: float) -> float | None:
-        """Return the value that `ratio` (0 to 1) of all do not exceed.
+        """Return the least value that `ratio` (0 to 1) of all do not exceed.
 
-        None without values.
+        None without values. The nearest rank: of two values, p95 is the larger one.
         """
         if not self.count:
             return None
-        rank = ratio * (self.count - 1)
+        # Rounded: 0.07 * 100 is a little more than 7.
+        rank = max(0, math.ceil(round(ratio * self.count, 9)) - 1)
         if rank < self._zeros or not self._store.count:
             return 0.0
         value: float = _MAPPING.value(self._store.key_at_rank(rank - self._zeros))
