@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from llmwrap.journal.files import LockedFile
 from llmwrap.journal.packing import Packable, pack, unpack
 from llmwrap.log import SILENT
 from llmwrap.metrics.layout import LARGEST_BYTES, RUNS, runs_path
 from llmwrap.metrics.recorder import Recorder, Run, moved_run, pack_run, unpack_record
-from llmwrap.metrics.rollup import OLDEST_S, Room, rolled_up, rollup_of
+from llmwrap.metrics.rollup import OLDEST_S, Room, roll_up, rolled_up, rollup_of
 from llmwrap.metrics.tally import Tally, read_counts, read_tally
 
 NOW = 1_800_000_000.0
@@ -264,6 +266,56 @@ def test_the_journal_of_a_recorder_does_not_outgrow_its_bound(tmp_path: Path) ->
     assert found.total().runs == many + 2
     models = {labels.model for labels in found.series}
     assert models == {"first", "x" * 100, "last"}
+
+
+def large_journal(environ: dict[str, str]) -> int:
+    """Make a journal that is too long; return how many runs it has."""
+    path = Path(runs_path(environ))
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_bytes(journal(runs(LARGEST_BYTES // 100, at=time.time())))
+    return LARGEST_BYTES // 100
+
+
+def test_runs_that_are_recorded_meanwhile_are_kept(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    many = large_journal(environ)
+    rolling = threading.Thread(target=roll_up, args=(runs_path(environ), time.time()))
+
+    rolling.start()
+    recorder, recorded = Recorder(environ, SILENT), 0
+    while rolling.is_alive():
+        recorder.record(Run(time.time()))
+        recorded += 1
+    rolling.join()
+
+    assert read_tally(environ).total().runs == many + recorded
+    assert Path(runs_path(environ)).stat().st_size < LARGEST_BYTES
+
+
+def test_only_one_process_rolls_up(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    large_journal(environ)
+    path = runs_path(environ)
+    size = Path(path).stat().st_size
+
+    with LockedFile(f"{path}.lock", is_synced=False):
+        roll_up(path, time.time())
+
+    assert Path(path).stat().st_size == size
+
+
+def test_a_journal_that_is_busy_for_once_is_written_the_next_time(
+    tmp_path: Path,
+) -> None:
+    environ = {"HOME": str(tmp_path)}
+    recorder = Recorder(environ, SILENT)
+    recorder.record(Run(time.time()))
+
+    with LockedFile(runs_path(environ), is_synced=False):
+        recorder.record(Run(time.time()))
+    recorder.record(Run(time.time()))
+
+    assert read_tally(environ).total().runs == 2
 
 
 def test_a_rollup_says_what_it_is() -> None:

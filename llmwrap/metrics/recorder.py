@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..errors import ConfigError
-from ..journal.files import append_record
+from ..journal.files import BusyError, append_record
 from ..journal.packing import Packable, pack, unpack
 from ..log import Log
 from ..paths import ensure_private_dir
@@ -121,6 +121,8 @@ class Recorder:
             append_record(path, RUNS, pack_run(run))
             if os.path.getsize(path) > LARGEST_BYTES:
                 shorten(path)
+        except BusyError:
+            return  # This one is lost; the next one need not be.
         except (OSError, ConfigError) as error:
             self._has_failed = True
             self._log.info(f"this run is not recorded: {error}")

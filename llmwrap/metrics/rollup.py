@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from ..journal.files import LockedFile
+from ..journal.files import BusyError, LockedFile
 from ..journal.packing import Packable, pack
 from .layout import LARGEST_BYTES, RUNS
 from .recorder import ROLLUP, RUN, TOTALS, unpack_record
@@ -115,12 +115,27 @@ def rollup_of(fields: list[Packable]) -> Rollup | None:
 
 
 def roll_up(path: str, now: float) -> None:
-    """Count the older records of a journal together. Raises: OSError."""
+    """Count the older records of a journal together, unless somebody else does.
+
+    Others go on recording meanwhile: what they add is put behind. Raises: OSError.
+    """
+    try:
+        with LockedFile(f"{path}.lock", is_synced=False, wait_s=0.0):
+            _roll_up(path, now)
+    except BusyError:
+        return
+
+
+def _roll_up(path: str, now: float) -> None:
     with LockedFile(path, is_synced=False) as file:
-        if file.size_bytes <= LARGEST_BYTES:
-            return  # Another process did it.
-        payloads = rolled_up(file.content(), now)
-        file.replace([RUNS.record(b"", payload) for payload in payloads])
+        content = file.content()
+    if len(content) <= LARGEST_BYTES:
+        return  # Another process did it.
+    records = [RUNS.record(b"", payload) for payload in rolled_up(content, now)]
+    with LockedFile(path, is_synced=False) as file:
+        grown = file.content()
+        if grown.startswith(content):  # else somebody removed it
+            file.replace([*records, grown[len(content) :]])
 
 
 def rolled_up(content: bytes, now: float, room: Room = ROOM) -> list[bytes]:
