@@ -13,9 +13,9 @@ import pytest
 from llmwrap.journal.files import LockedFile
 from llmwrap.journal.packing import Packable, pack, unpack
 from llmwrap.log import SILENT
-from llmwrap.metrics.layout import LARGEST_BYTES, RUNS, runs_path
+from llmwrap.metrics.layout import LARGEST_BYTES, OLDEST_S, RUNS, runs_path
 from llmwrap.metrics.recorder import Recorder, Run, moved_run, pack_run, unpack_record
-from llmwrap.metrics.rollup import OLDEST_S, Room, roll_up, rolled_up, rollup_of
+from llmwrap.metrics.rollup import Room, roll_up, rolled_up, rollup_of
 from llmwrap.metrics.tally import Tally, read_counts, read_tally
 
 NOW = 1_800_000_000.0
@@ -266,6 +266,40 @@ def test_the_journal_of_a_recorder_does_not_outgrow_its_bound(tmp_path: Path) ->
     assert found.total().runs == many + 2
     models = {labels.model for labels in found.series}
     assert models == {"first", "x" * 100, "last"}
+
+
+@pytest.mark.parametrize("is_rolled_up", [False, True])
+def test_a_small_journal_loses_what_is_too_old(
+    tmp_path: Path, *, is_rolled_up: bool
+) -> None:
+    environ = {"HOME": str(tmp_path)}
+    then = time.time() - OLDEST_S - 31 * DAY_S
+    old = [*runs(at=then, model="old"), *runs(at=time.time() - HOUR_S)]
+    if is_rolled_up:
+        old = rolled_up(journal(old), then, ALL)
+    path = Path(runs_path(environ))
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_bytes(journal(old))
+
+    Recorder(environ, SILENT).record(Run(time.time(), model="new"))
+
+    content = path.read_bytes()
+    assert b"old" not in content
+    assert b"alpha" in content
+    assert b"new" in content
+
+
+def test_one_that_is_only_just_too_old_is_not_worth_a_rewrite(tmp_path: Path) -> None:
+    """Else each run would write everything anew, for one record."""
+    environ = {"HOME": str(tmp_path)}
+    path = Path(runs_path(environ))
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.write_bytes(journal(runs(at=time.time() - OLDEST_S - DAY_S)))
+    inode = path.stat().st_ino
+
+    Recorder(environ, SILENT).record(Run(time.time()))
+
+    assert path.stat().st_ino == inode
 
 
 def large_journal(environ: dict[str, str]) -> int:

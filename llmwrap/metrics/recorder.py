@@ -17,7 +17,7 @@ from ..journal.files import BusyError, append_record
 from ..journal.packing import Packable, pack, unpack
 from ..log import Log
 from ..paths import ensure_private_dir
-from .layout import LARGEST_BYTES, RUNS, runs_path
+from .layout import LARGEST_BYTES, OLDEST_S, RUNS, runs_path
 
 CacheOutcome: TypeAlias = Literal["hit", "miss", "refresh", "off"]
 """Whether the answer was found, was not, was not looked for but stored, or neither."""
@@ -26,6 +26,8 @@ RUN, TOTALS, ROLLUP = 1, 2, 3
 """What a record is, its first field. Totals are no longer written."""
 
 _FLOAT, _FLOAT_BYTES = b"\xcb", 9  # a double in msgpack
+_FIRST_BYTES = 8192  # no record of ours is as long
+_GRACE_S = 30 * 24 * 3600  # else each run would find another one too old
 _LONGEST_NAME = 200  # models name themselves, and a record has to be small
 
 
@@ -100,6 +102,19 @@ def moved_run(packed: bytes) -> tuple[bytes, bytes]:
     return packed[:before], packed[before + 4 * _FLOAT_BYTES :]
 
 
+def is_outdated(beginning: bytes, now: float) -> bool:
+    """Tell whether a journal begins with what is to be there no longer."""
+    first = next(RUNS.walk(beginning), None)
+    match unpack_record(first.payload)[:4] if first else []:
+        case [int(kind), float(moment), *_] if kind == RUN:
+            pass
+        case [int(kind), _, int(start), int(length_s)] if kind == ROLLUP:
+            moment = start + length_s
+        case _:
+            return False
+    return now - moment > OLDEST_S + _GRACE_S
+
+
 class Recorder:
     """Append runs to the journal; one that cannot be written costs no answer.
 
@@ -110,6 +125,7 @@ class Recorder:
         self._environ = environ
         self._log = log
         self._has_failed = False
+        self._has_looked = False
 
     def record(self, run: Run) -> None:
         """Append a run."""
@@ -119,13 +135,21 @@ class Recorder:
         try:
             ensure_private_dir(os.path.dirname(path))
             append_record(path, RUNS, pack_run(run))
-            if os.path.getsize(path) > LARGEST_BYTES:
+            if os.path.getsize(path) > LARGEST_BYTES or self._is_outdated(path):
                 shorten(path)
         except BusyError:
             return  # This one is lost; the next one need not be.
         except (OSError, ConfigError) as error:
             self._has_failed = True
             self._log.info(f"this run is not recorded: {error}")
+
+    def _is_outdated(self, path: str) -> bool:
+        """Look at the oldest record, once. Raises: OSError."""
+        if self._has_looked:
+            return False
+        self._has_looked = True
+        with open(path, "rb") as file:
+            return is_outdated(file.read(_FIRST_BYTES), time.time())
 
 
 def shorten(path: str) -> None:

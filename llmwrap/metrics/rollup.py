@@ -24,15 +24,12 @@ from typing import NamedTuple, TypeAlias
 
 from ..journal.files import BusyError, LockedFile
 from ..journal.packing import Packable, pack
-from .layout import LARGEST_BYTES, RUNS
-from .recorder import ROLLUP, RUN, TOTALS, unpack_record
+from .layout import LARGEST_BYTES, OLDEST_S, RUNS
+from .recorder import ROLLUP, RUN, TOTALS, is_outdated, unpack_record
 from .series import Labels, Row, Series, completed, labels_of, started_at
 
 FORMAT = 1
 HOUR_S, DAY_S, MONTH_S = 3600, 24 * 3600, 30 * 24 * 3600
-OLDEST_S = 400 * DAY_S
-"""What is older is counted no longer."""
-
 _HEAD_FIELDS = 5
 _ROLLUP_BYTES = 500
 
@@ -129,7 +126,7 @@ def roll_up(path: str, now: float) -> None:
 def _roll_up(path: str, now: float) -> None:
     with LockedFile(path, is_synced=False) as file:
         content = file.content()
-    if len(content) <= LARGEST_BYTES:
+    if len(content) <= LARGEST_BYTES and not is_outdated(content, now):
         return  # Another process did it.
     records = [RUNS.record(b"", payload) for payload in rolled_up(content, now)]
     with LockedFile(path, is_synced=False) as file:
