@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -125,6 +126,10 @@ def test_a_rollup_of_a_newer_version_is_left_as_it_is() -> None:
         pack({"a": 1}),
         pack([1]),
         pack([1, "then", [], {}, None, "x"]),
+        pack([1, math.inf, math.nan, -1.0]),
+        pack([1, math.nan]),
+        pack([1, NOW, *[None] * 11, math.inf]),
+        pack([1, NOW, *[None] * 11, 1 << 63, {}, [], "gaps"]),
         pack([2, "a", "b"]),
         pack([3, 1, 0, 3600, ["a", "b", "c", "d"], "x"]),
         pack([3, 1, 0, 3600, ["a"], 1, 1, {}, {}]),

@@ -37,6 +37,7 @@ _AT = {name: 1 + at for at, name in enumerate(Run._fields)}
 _FIELDS = 1 + len(Run._fields)
 _DEFAULTS: list[Packable] = [0, *Run(0.0)[:-1], []]
 _NUMBERS = (float, int)
+_LATEST = 1e11  # neither infinite nor in milliseconds
 
 Row: TypeAlias = Sequence[Packable]
 """The fields of a record of a run, what it is first, none missing."""
@@ -93,7 +94,8 @@ class Series:
             return
         kinds = Counter(str(kind) for kind in columns[_AT["error"]] if kind)
         self.errors.update(kinds)
-        self.attempts += int(sum(_numbers(columns[_AT["attempts"]])))
+        tries = columns[_AT["attempts"]]
+        self.attempts += sum(number for number in tries if isinstance(number, int))
         for name in _OF_ALL:
             self._add(name, _numbers(columns[_AT[name]]))
         self._add_gaps(columns[_AT["gaps"]])
@@ -171,7 +173,9 @@ def labels_of(row: Row) -> Labels:
 def started_at(row: Row) -> float:
     """Return when a run began, in seconds since 1970; 0 where that is not known."""
     moment = row[_AT["started_at"]]
-    return float(moment) if isinstance(moment, _NUMBERS) else 0.0
+    if isinstance(moment, _NUMBERS) and 0 <= moment < _LATEST:
+        return float(moment)
+    return 0.0
 
 
 def total(series: Iterable[Series]) -> Series:
