@@ -24,10 +24,10 @@ DEV_READY = $(VENV)/.dev-ready
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint man dist bench clean
+.PHONY: help demo test check lint man dist bench bench-compare clean
 
 help:  ## list what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(VENV)/.demo-ready  ## install llmwrap with its embedded model, ask it something
 	$(VENV)/bin/llmwrap models install
@@ -54,8 +54,11 @@ dist: $(TEST_READY)  ## build wheel and sdist in dist/
 	rm -rf build
 	$(PYTHON) -m build
 
-bench: $(TEST_READY)  ## measure speed and memory as ratios
+bench: $(TEST_READY)  ## measure all figures: a table, a page with plots, the README
 	$(PYTHON) -m tests.bench $(ARGS)
+
+bench-compare: $(TEST_READY)  ## measure them, and compare with the last kept run
+	$(PYTHON) -m tests.bench --compare --no-readme $(ARGS)
 
 clean:  ## remove what was made, the environment too
 	rm -rf $(VENV) build dist man/build *.egg-info .coverage .*_cache .hypothesis

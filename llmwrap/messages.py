@@ -122,10 +122,18 @@ class Timing(NamedTuple):
     queued_s: float | None = None
 
 
+class Rendered(NamedTuple):
+    """Which template a prompt was rendered from, and how long that took."""
+
+    template: str
+    rendering_s: float
+
+
 class Completion(NamedTuple):
     """A whole answer, folded from its chunks.
 
-    `attempts` counts the requests sent for it (0 for a cache hit).
+    `attempts` counts the requests sent for it (0 for a cache hit). `gaps_s` are the
+    seconds between its pieces (ITL), of a very long answer a sample.
     """
 
     text: str
@@ -138,3 +146,4 @@ class Completion(NamedTuple):
     server: ServerTimings | None = None
     attempts: int = 1
     is_cached: bool = False
+    gaps_s: tuple[float, ...] = ()

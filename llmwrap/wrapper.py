@@ -104,15 +104,9 @@ class LLMWrapper:
         UnreachableError, RefusedError, LimitError; later errors come where the answer
         is read.
         """
-        defaults = self.config.defaults
-        system = defaults.system if system is None else system
-        request = Request(
-            model=model or "",
-            messages=self._messages(prompt, system, images),
-            sampling=with_options(sampling, options, defaults.options),
-            think=think,
-        )
-        return self._engine.ask(request)
+        sampling = with_options(sampling, options, self.config.defaults.options)
+        request = self._request(prompt, model, system, images)
+        return self._engine.ask(request._replace(sampling=sampling, think=think))
 
     def chat_with_template(
         self,
@@ -132,8 +126,11 @@ class LLMWrapper:
         """
         from .engine.templates import Filled  # late: as `templates`
 
-        prompt = Filled(self.templates.prepared(name), variables, is_lax).prompt("")
-        return self.chat_stream(prompt, model, system=system, sampling=sampling)
+        filled = Filled(self.templates.prepared(name), variables, is_lax)
+        prompt, rendered = filled.timed_prompt("")
+        sampling = with_options(sampling, NO_OPTIONS, self.config.defaults.options)
+        request = self._request(prompt, model, system)._replace(sampling=sampling)
+        return self._engine.ask(request, rendered)
 
     def render_template(
         self, name: str, variables: Mapping[str, Json], *, is_lax: bool = False
@@ -174,6 +171,16 @@ class LLMWrapper:
     def clear_cache(self) -> int:
         """Remove all stored answers; return how many. Raises: CacheError."""
         return clear_cache(self._engine.cache, Filter())
+
+    def _request(
+        self,
+        prompt: str | Sequence[Message],
+        model: str | None,
+        system: str | None,
+        images: Sequence[str | bytes | Image] = (),
+    ) -> Request:
+        system = self.config.defaults.system if system is None else system
+        return Request(model or "", self._messages(prompt, system, images))
 
     def _messages(
         self,

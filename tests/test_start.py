@@ -18,6 +18,7 @@ NOT_FOR_HELP = {
     "colorama",
     "concurrent",
     "dataclasses",
+    "ddsketch",
     "email",
     "http",
     "importlib.metadata",
@@ -39,6 +40,7 @@ NOT_FOR_A_PIPE = {
     "asyncio",
     "colorama",
     "concurrent",
+    "ddsketch",
     "llmwrap.history",
     "markdown_it",
     "pygments",
@@ -65,6 +67,7 @@ NOT_FOR_A_TEMPLATE = (NOT_FOR_HELP - {"pystache", "tomllib"}) | {
 NOT_FOR_A_HIT = {
     "concurrent",
     "dataclasses",
+    "ddsketch",
     "email",
     "http",
     "logging",

@@ -106,7 +106,7 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
             stage.context.stdout.write(json_line(document))
             return
         # What was asked for is done when the answer is out: it is kept afterwards.
-        with engine.ask(request) as answer:
+        with engine.ask(request, session.rendered) as answer:
             _put_out(args, stage, session, answer)
         if conversing:
             conversing.keep(answer.completion)
@@ -246,7 +246,7 @@ def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> 
     filled = filled_template(args, session)
     prompt = question(args.operands, args, session, reads_piped=not has_input(filled))
     if filled is not None:
-        prompt = filled.prompt(prompt)
+        prompt, session.rendered = filled.timed_prompt(prompt)
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
     return prompt

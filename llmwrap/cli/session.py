@@ -16,6 +16,7 @@ from ..config import Config
 from ..engine.prompting import decoded, read_input
 from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
+from ..messages import Rendered
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
 from .context import Context, Descriptor
@@ -39,6 +40,8 @@ class Session:
         self._args = args
         self.stdin_content: bytes | None = None
         """What stdin held, once it was read."""
+        self.rendered: Rendered | None = None
+        """Which template made the prompt, once one did."""
         total_s = getattr(args, "timeout", None)
         if total_s is None and hasattr(args, "timeout"):
             total_s = config.streaming.total_timeout_s

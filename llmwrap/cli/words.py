@@ -21,6 +21,7 @@ BUILT = frozenset(
         "doctor",
         "history",
         "models",
+        "stats",
         "template",
     }
 )
@@ -33,7 +34,6 @@ PLANNED = frozenset(
         "compare",
         "interactive",
         "loadtest",
-        "stats",
     }
 )
 """Command words that mean a command already, so that no script comes to rely on them
@@ -47,6 +47,7 @@ VALUE_OPTIONS = frozenset(
         "--config",
         "--connect-timeout",
         "--conversation",
+        "--export",
         "--file",
         "--first-token-timeout",
         "--format",
@@ -64,6 +65,7 @@ VALUE_OPTIONS = frozenset(
         "--sanitize",
         "--seed",
         "--sha256",
+        "--since",
         "--stop",
         "--system",
         "--temperature",

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from ..cache.response_cache import Found, ResponseCache
 from ..cache.store import Damage
 from ..errors import CacheError
-from ..metrics.recorder import Counts, read_counts
+from ..metrics.recorder import Counts
 
 T = TypeVar("T")
 
@@ -64,6 +64,8 @@ class Filter(NamedTuple):
 
 def cache_stats(cache: ResponseCache, environ: Mapping[str, str]) -> CacheStats:
     """Return what the cache holds and did. Raises: CacheError."""
+    from ..metrics.tally import read_counts  # late: not for those who list or clear
+
     entries = _cared(cache, lambda: sum(1 for _ in cache.entries()))
     size_bytes = _cared(cache, cache.size_bytes)
     counts = _cared(cache, lambda: read_counts(environ))

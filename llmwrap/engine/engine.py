@@ -11,7 +11,7 @@ from ..cache.response_cache import ResponseCache, StoredAs
 from ..config import BackendConfig, Config
 from ..errors import LimitError, LLMWrapError
 from ..log import SILENT, Log
-from ..messages import Request
+from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
 from ..units import format_size
 from .answer import Answer
@@ -80,21 +80,21 @@ class Engine:
         """Return the response cache."""
         return self._caching.cache
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request, rendered: Rendered | None = None) -> Answer:
         """Return the answer to a request, under way as soon as it is read.
 
-        A request without a model gets the one the rules choose. Raises: LimitError
-        for a prompt that is too long, CacheError when nothing may be asked, and what
-        selecting a backend raises; what goes wrong later is raised where the answer
-        is read.
+        A request without a model gets the one the rules choose. `rendered` says which
+        template made it, for the record of the run. Raises: LimitError for a prompt
+        that is too long, CacheError when nothing may be asked, and what selecting a
+        backend raises; what goes wrong later is raised where the answer is read.
         """
         called_at = time.monotonic()
-        run = RunRecord(self._recorder, self._caching.mode)
+        run = RunRecord(self._recorder, self._caching.mode, rendered)
         try:
             self._check_size(request)
             selector = self.selector(self._choice_of(request))
             replay = self._caching.replay(request, selector, called_at)
-            run.lookup_s = time.monotonic() - called_at
+            run.looked_up(time.monotonic() - called_at)
             if replay is None:
                 return self._asked(request, called_at, run)
         except LLMWrapError as error:

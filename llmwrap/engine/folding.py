@@ -68,6 +68,7 @@ class Folder:
             timing=stopwatch.timing(self.usage.completion_tokens),
             server=self._server,
             attempts=attempts,
+            gaps_s=tuple(stopwatch.gaps_s),
         )
 
 

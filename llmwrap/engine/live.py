@@ -232,6 +232,8 @@ class LiveAnswer(Answer):
         if chunk.deltas and watch.first_at is None:
             watch.first_at = arrived_at
             watch.sent_at = self._token.sent_at
+        if chunk.deltas:
+            watch.note_piece(arrived_at)
         if chunk.deltas or chunk.is_complete:
             watch.last_at = arrived_at
             watch.sent_at = watch.sent_at or self._token.sent_at

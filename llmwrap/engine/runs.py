@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from ..errors import LLMWrapError
-from ..messages import Completion
+from ..messages import Completion, Rendered
+from ..metrics.gaps import summarized
 from ..metrics.recorder import CacheOutcome, Recorder, Run
 from .answer import kind_of
 from .choice import CacheMode
@@ -21,40 +22,42 @@ _OUTCOMES: dict[CacheMode, CacheOutcome] = {
 class RunRecord:
     """The record of one answer, written once, at its end."""
 
-    def __init__(self, recorder: Recorder, mode: CacheMode) -> None:
-        self.lookup_s: float | None = None
+    def __init__(
+        self, recorder: Recorder, mode: CacheMode, rendered: Rendered | None = None
+    ) -> None:
         self._recorder = recorder
-        self._outcome = _OUTCOMES[mode]
-        self._started_at = time.time()
+        self._run = Run(
+            started_at=time.time(),
+            outcome=_OUTCOMES[mode],
+            template=rendered.template if rendered else "",
+            rendering_s=rendered.rendering_s if rendered else None,
+        )
+
+    def looked_up(self, elapsed_s: float) -> None:
+        """Take how long the cache took, if anybody looked into it."""
+        if self._run.outcome == "miss":
+            self._run = self._run._replace(lookup_s=elapsed_s)
 
     def fail(self, error: LLMWrapError) -> None:
         """Record that nobody could be asked."""
-        self._recorder.record(
-            Run(
-                started_at=self._started_at,
-                lookup_s=self.lookup_s,
-                outcome=self._outcome,
-                error=kind_of(error),
-            )
-        )
+        self._recorder.record(self._run._replace(error=kind_of(error)))
 
     def end(self, completion: Completion, error: str) -> None:
         """Record an answer as far as it came, and the kind of the error, if any."""
         timing, usage = completion.timing, completion.usage
         self._recorder.record(
-            Run(
-                started_at=self._started_at,
-                lookup_s=self.lookup_s,
+            self._run._replace(
                 ttft_s=timing.ttft_s,
                 e2e_s=timing.e2e_s,
                 tpot_s=timing.tpot_s,
                 queued_s=timing.queued_s,
-                outcome="hit" if completion.is_cached else self._outcome,
+                outcome="hit" if completion.is_cached else self._run.outcome,
                 backend=completion.backend,
                 model=completion.model,
                 error=error,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
                 attempts=completion.attempts,
+                gaps=summarized(completion.gaps_s),
             )
         )

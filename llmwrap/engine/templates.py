@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from .. import paths
 from ..config import Config
 from ..errors import ConfigError, UsageError
-from ..messages import Json
+from ..messages import Json, Rendered
 from ..templating import BUILT_IN, INPUT, Library, Place, Prepared
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
@@ -54,6 +55,16 @@ class Filled(NamedTuple):
         Raises: as `text`.
         """
         return self.text(given).lstrip("\n").rstrip()
+
+    def timed_prompt(self, given: str) -> tuple[str, Rendered]:
+        """Return what a model is asked, and what its run's record is to say of it.
+
+        Raises: as `text`.
+        """
+        started = time.monotonic()
+        prompt = self.prompt(given)
+        elapsed_s = time.monotonic() - started
+        return prompt, Rendered(self.template.template.name, elapsed_s)
 
     def text(self, given: str) -> str:
         """Return what the template makes; `given` is what was asked and piped in.

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RUNS = Kind("llmwrap runs")
-LARGEST_BYTES = 8 << 20
-"""How long the journal may be before its older half is counted together."""
+LARGEST_BYTES = 4 << 20
+"""How long the journal may be before its older runs are counted together."""
+
+OLDEST_S = 400 * 24 * 3600
+"""How old runs may be; what is older is counted no longer."""
 
 
 def runs_path(environ: Mapping[str, str]) -> str:

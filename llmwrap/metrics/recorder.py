@@ -2,36 +2,44 @@
 
 A run is one answer that was asked for, whatever became of it. Its record is appended
 after the answer is out, in one small write; nothing waits for the disk. The journal
-lies in the state directory and is bounded: what is older than its newest records is
-counted together.
+lies in the state directory and is bounded: rollup.py counts its older half together.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..errors import ConfigError
-from ..journal.files import LockedFile, append_record, read
+from ..journal.files import BusyError, append_record
 from ..journal.packing import Packable, pack, unpack
 from ..log import Log
 from ..paths import ensure_private_dir
-from .layout import LARGEST_BYTES, RUNS, runs_path
+from .layout import LARGEST_BYTES, OLDEST_S, RUNS, runs_path
 
 CacheOutcome: TypeAlias = Literal["hit", "miss", "refresh", "off"]
 """Whether the answer was found, was not, was not looked for but stored, or neither."""
 
-_RUN, _TOTALS = 1, 2
-_KEPT_BYTES = 4 << 20
+RUN, TOTALS, ROLLUP = 1, 2, 3
+"""What a record is, its first field. Totals are no longer written."""
+
 _FLOAT, _FLOAT_BYTES = b"\xcb", 9  # a double in msgpack
+_FIRST_BYTES = 8192  # no record of ours is as long
+_GRACE_S = 30 * 24 * 3600  # else each run would find another one too old
+_LONGEST_NAME = 200  # models name themselves, and a record has to be small
 
 
 class Run(NamedTuple):
     """One run. Durations in seconds, as timing.py defines them; None where unknown.
 
     `started_at` is the wall clock, in seconds since 1970. `lookup_s` is what the
-    cache took, `error` the kind of the error that ended it, empty for none.
+    cache took, `rendering_s` the template, `error` the kind of the error that ended
+    it, empty for none. `gaps` sums up the ITL (gaps.py).
+
+    The order is that of the record: new fields come last, and older records are
+    read with their defaults. The four floats stand first for `moved_run`.
     """
 
     started_at: float
@@ -48,6 +56,8 @@ class Run(NamedTuple):
     completion_tokens: int | None = None
     attempts: int = 0
     template: str = ""
+    rendering_s: float | None = None
+    gaps: tuple[int, ...] = ()
 
 
 class Counts(NamedTuple):
@@ -64,7 +74,22 @@ class Counts(NamedTuple):
 
 def pack_run(run: Run) -> bytes:
     """Return a run as the payload of a record: msgpack of its fields in order."""
-    return pack([_RUN, *run])
+    return pack([RUN, *map(_packable, run)])
+
+
+def _packable(field: float | str | tuple[int, ...] | None) -> Packable:
+    if isinstance(field, tuple):
+        return [*field]
+    return field[:_LONGEST_NAME] if isinstance(field, str) else field
+
+
+def unpack_record(payload: bytes) -> list[Packable]:
+    """Return the fields of a record, what it is first; empty for what is none."""
+    try:
+        fields = unpack(payload)
+    except ValueError:
+        return []
+    return fields if isinstance(fields, list) else []
 
 
 def moved_run(packed: bytes) -> tuple[bytes, bytes]:
@@ -77,6 +102,19 @@ def moved_run(packed: bytes) -> tuple[bytes, bytes]:
     return packed[:before], packed[before + 4 * _FLOAT_BYTES :]
 
 
+def is_outdated(beginning: bytes, now: float) -> bool:
+    """Tell whether a journal begins with what is to be there no longer."""
+    first = next(RUNS.walk(beginning), None)
+    match unpack_record(first.payload)[:4] if first else []:
+        case [int(kind), float(moment), *_] if kind == RUN:
+            pass
+        case [int(kind), _, int(start), int(length_s)] if kind == ROLLUP:
+            moment = start + length_s
+        case _:
+            return False
+    return now - moment > OLDEST_S + _GRACE_S
+
+
 class Recorder:
     """Append runs to the journal; one that cannot be written costs no answer.
 
@@ -87,6 +125,7 @@ class Recorder:
         self._environ = environ
         self._log = log
         self._has_failed = False
+        self._has_looked = False
 
     def record(self, run: Run) -> None:
         """Append a run."""
@@ -96,54 +135,25 @@ class Recorder:
         try:
             ensure_private_dir(os.path.dirname(path))
             append_record(path, RUNS, pack_run(run))
-            if os.path.getsize(path) > LARGEST_BYTES:
+            if os.path.getsize(path) > LARGEST_BYTES or self._is_outdated(path):
                 shorten(path)
+        except BusyError:
+            return  # This one is lost; the next one need not be.
         except (OSError, ConfigError) as error:
             self._has_failed = True
             self._log.info(f"this run is not recorded: {error}")
 
-
-def read_counts(environ: Mapping[str, str]) -> Counts:
-    """Return the counts of all runs. Raises: OSError."""
-    hits = misses = 0
-    for record in RUNS.walk(read(runs_path(environ))):
-        counts = _counted(record.payload)
-        hits += counts.hits
-        misses += counts.misses
-    return Counts(hits, misses)
-
-
-def _counted(payload: bytes) -> Counts:
-    try:
-        fields = unpack(payload)
-    except ValueError:
-        return Counts()
-    match fields:
-        case [int(kind), int(hits), int(misses)] if kind == _TOTALS:
-            return Counts(hits, misses)
-        case [int(kind), *_] if kind == _RUN and len(fields) > _OUTCOME_AT:
-            outcome = fields[_OUTCOME_AT]
-            return Counts(int(outcome == "hit"), int(outcome == "miss"))
-    return Counts()
-
-
-_OUTCOME_AT = 1 + Run._fields.index("outcome")
+    def _is_outdated(self, path: str) -> bool:
+        """Look at the oldest record, once. Raises: OSError."""
+        if self._has_looked:
+            return False
+        self._has_looked = True
+        with open(path, "rb") as file:
+            return is_outdated(file.read(_FIRST_BYTES), time.time())
 
 
 def shorten(path: str) -> None:
     """Count the older records together. Raises: OSError."""
-    with LockedFile(path, is_synced=False) as file:
-        if file.size_bytes <= LARGEST_BYTES:
-            return  # Another process did it.
-        hits = misses = 0
-        kept: list[bytes] = []
-        content = file.content()
-        for record in RUNS.walk(content):
-            if len(content) - record.start > _KEPT_BYTES:
-                counts = _counted(record.payload)
-                hits += counts.hits
-                misses += counts.misses
-            else:
-                kept.append(RUNS.record(b"", record.payload))
-        totals: list[Packable] = [_TOTALS, hits, misses]
-        file.replace([RUNS.record(b"", pack(totals)), *kept])
+    from .rollup import roll_up  # late: once in many thousand runs
+
+    roll_up(path, time.time())

@@ -7,6 +7,8 @@ E2E     last byte of the answer, less request sent.
 TPOT    (E2E - TTFT) / (completion_tokens - 1); None below 2 tokens. The first token
         is left out, as vLLM and NVIDIA have it; guidellm's field of that name has it
         in.
+ITL     the gaps between chunks with non-empty text or reasoning: what a client sees,
+        which is tokens only as far as a server sends them one by one.
 queued  request sent, less the call that asked for it: waiting for a free stream,
         connecting, and earlier attempts.
 
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 from ..messages import Timing
 
+_MOST_GAPS = 8192  # then every second one goes: memory must not grow with an answer
+
 
 class Stopwatch:
     """Note the moments of one answer; belongs to the thread that reads it."""
@@ -26,6 +30,24 @@ class Stopwatch:
         self.sent_at: float | None = None
         self.first_at: float | None = None
         self.last_at: float | None = None
+        self.gaps_s: list[float] = []
+        """The gaps between pieces (ITL); of a very long answer a sample."""
+        self._piece_at: float | None = None
+        self._pieces = 0
+        self._stride = 1
+
+    def note_piece(self, arrived_at: float) -> None:
+        """Note that a piece of text or reasoning came."""
+        before, self._piece_at = self._piece_at, arrived_at
+        if before is None:
+            return
+        self._pieces += 1
+        if self._pieces % self._stride:
+            return
+        self.gaps_s.append(max(0.0, arrived_at - before))
+        if len(self.gaps_s) >= _MOST_GAPS:
+            del self.gaps_s[::2]
+            self._stride *= 2
 
     def timing(self, completion_tokens: int | None) -> Timing:
         """Return the figures of what was noted; None where a moment is missing."""

@@ -1,22 +1,27 @@
 """Measure the figures that llmwrap promises, and print them beside their goals.
 
+    python -m tests.bench [--compare] [--no-readme]
+
 Every figure is a ratio, or stands beside what was measured with it in the same run:
-machines differ, and this one may be busy. Nothing here fails: it reports.
+machines differ, and this one may be busy. Nothing here fails: it reports. What was
+measured is kept (keeping.py), drawn as a page (page.py) and written into the README.
 """
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .cached import CacheBench
 from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
+from .peak import peak_bytes
+from .recorded import metrics_rows
+from .report import Report, options
 from .scripts import READER, SMALLEST, STREAMS
 from .templates import (
     Programs,
@@ -53,6 +58,7 @@ class Bench:
         yield from self._memory()
         yield from self._templates()
         yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
+        yield from metrics_rows(self._llmwrap, self._directory)
 
     def _version(self) -> Row:
         ours, theirs = self._turns(
@@ -106,8 +112,8 @@ class Bench:
         return Row(what, "<= 1.10", shown)
 
     def _memory(self) -> Iterator[Row]:
-        one = run(self._ask("mock:n=1"), self._environ).peak_bytes
-        many = run(self._ask(f"mock:n={_MANY_TOKENS}"), self._environ).peak_bytes
+        one = peak_bytes(self._ask("mock:n=1"), self._environ)
+        many = peak_bytes(self._ask(f"mock:n={_MANY_TOKENS}"), self._environ)
         yield Row("peak memory of a one-shot", "<= 45 MiB", f"{one / _MIB:.1f} MiB")
         measured = f"{many / one:.2f} ({many / _MIB:.1f} MiB)"
         yield Row("the same of 1 M tokens, over the one-shot", "<= 1.5", measured)
@@ -156,16 +162,12 @@ def _rate(runs: Sequence[Run]) -> float:
     return _TOKENS / statistics.median(run.wall_s for run in runs)
 
 
-def main(write: Callable[[str], object] = sys.stdout.write) -> None:
-    """Print the table."""
-    write(f"{platform.python_implementation()} {platform.python_version()},")
-    write(f" {os.cpu_count()} cores, {platform.system()} {platform.machine()}\n\n")
-    write("| what | goal | measured: median [least to most], n rounds |\n")
-    write("| --- | --- | --- |\n")
+def main(report: Report) -> None:
+    """Measure everything; each row is printed when it is known."""
+    report.begin()
     with tempfile.TemporaryDirectory() as directory, mock_server() as server:
-        for row in Bench(server, directory).rows():
-            write(f"| {row.what} | {row.goal} | {row.measured} |\n")
-            sys.stdout.flush()
+        report.add(Bench(server, directory).rows())
+    report.end()
 
 
-main()
+main(Report(options(sys.argv[1:]), sys.stdout))

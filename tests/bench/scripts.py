@@ -33,14 +33,14 @@ with requests.post(sys.argv[1] + path, json=body, stream=True) as reply:
 """A reader that takes what the socket has and decodes many lines at a time."""
 
 STREAMS = """
-import sys, time, threading
+import os, sys, time, threading
 from llmwrap import Config, LLMWrapper
 address, count, tokens, gap_ms = sys.argv[1], *map(int, sys.argv[2:5])
-config = Config.load("/dev/null", {"HOME": "/", "OLLAMA_HOST": address})
+environ = {"HOME": os.environ["HOME"], "OLLAMA_HOST": address,
+           "LLMWRAP_CACHE_ENABLED": "false"}
+config = Config.load("/dev/null", environ)
 streaming = config.streaming._replace(max_concurrent_streams=count)
-cache = config.cache._replace(enabled=False)  # each stream is to be a real one
-wrapper = LLMWrapper(config._replace(streaming=streaming, cache=cache),
-                     environ={"HOME": "/", "OLLAMA_HOST": address})
+wrapper = LLMWrapper(config._replace(streaming=streaming), environ=environ)
 model = f"ollama/mock:n={tokens},itl={gap_ms}"
 wrapper.chat("warm", "ollama/mock:n=1")
 started = time.perf_counter()

@@ -1,0 +1,77 @@
+"""`stats`: the metrics of all runs, and whether the targets are met. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import UsageError
+from .context import Context
+from .output import json_line
+from .parser import Command, Parser, add_common, add_json, duration
+from .session import Session
+from .tables import errors_as_json
+
+COMMAND = Command(
+    name="stats",
+    summary="Show the metrics of all runs on this machine, and whether the performance"
+    " targets are met.",
+    usage="llmwrap stats [OPTION...]",
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `stats`."""
+    parser.add_argument(
+        "--since",
+        metavar="AGE",
+        type=duration,
+        help="only runs that are not older, such as 24h or 7d",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="end with status 13 when a performance target is missed",
+    )
+    parser.add_argument(
+        "--export",
+        metavar="FILE",
+        help="write them to FILE instead, complete or not at all; by its name as JSON"
+        " (.json), CSV (.csv) or text for Prometheus (.prom)",
+    )
+    add_json(parser)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Show what was counted; return 0, or 13 through TargetMissedError."""
+    if args.operands:
+        raise UsageError(
+            f"'stats' takes no '{args.operands[0]}'", hint=f"usage: {COMMAND.usage}"
+        )
+    with errors_as_json(context, is_wanted=args.json):
+        Session.of(args, context)
+        # Late: the libraries of histograms are nothing that help and manual need.
+        from ..engine.statistics import EXPORTED, exporter, read_statistics
+
+        export = exporter(args.export) if args.export is not None else None
+        if args.export is not None and export is None:
+            raise UsageError(
+                f"'{args.export}' does not end in {', '.join(EXPORTED)}",
+                hint="the end of the name says what is written",
+            )
+        statistics = read_statistics(context.environ, args.since)
+        if export:
+            from .output_file import AtomicFile
+
+            with AtomicFile(args.export) as file:
+                file.write(export(statistics).encode())
+                file.commit(lambda: None)
+    if args.json:
+        context.stdout.write(json_line(statistics.document()))
+    elif not export:
+        from .stats_tables import stats_text
+
+        context.stdout.write_text(stats_text(statistics))
+    if args.check:
+        statistics.check()  # JSON has said it, and needs no second object
+    return 0

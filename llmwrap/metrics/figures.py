@@ -1,0 +1,130 @@
+"""What was counted as figures: for tables, for JSON and for CSV. Floor F3."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..messages import Json
+from .histogram import Histogram
+from .percentiles import Percentiles, percentiles_of
+from .series import METRICS, Labels, Series
+from .tally import Tally
+from .targets import Target
+
+VERSION = 1
+"""The version of the JSON document."""
+
+_STEPS = (1, 2, 5)
+_LEAST_EXPONENT, _MOST_EXPONENT = -5, 4
+
+
+class Figure(NamedTuple):
+    """A metric of the runs with certain labels: seconds, tokens or tokens a second."""
+
+    labels: Labels
+    metric: str
+    values: int
+    sum: float
+    percentiles: Percentiles
+
+
+class Bar(NamedTuple):
+    """How many values lie above the bound before, up to and with this one."""
+
+    up_to: float
+    values: int
+
+
+def ordered(tally: Tally) -> list[tuple[Labels, Series]]:
+    """Return the series, those with most runs first."""
+    return sorted(tally.series.items(), key=lambda item: (-item[1].runs, item[0]))
+
+
+def figures(labels: Labels, series: Series) -> Iterator[Figure]:
+    """Yield the metrics that have values."""
+    for metric in METRICS:
+        histogram = series.histogram(metric)
+        found = percentiles_of(histogram)
+        if found:
+            yield Figure(labels, metric, histogram.count, histogram.sum, found)
+
+
+def document(tally: Tally, targets: Sequence[Target]) -> dict[str, Json]:
+    """Return everything as one JSON object."""
+    every = tally.total()
+    return {
+        "version": VERSION,
+        "since": tally.since,
+        "first_at": tally.first_at,
+        "runs": every.runs,
+        "errors": every.failed,
+        "errors_by_kind": dict(sorted(every.errors.items())),
+        "error_ratio": every.failed / every.runs if every.runs else None,
+        "hits": tally.count("hit"),
+        "misses": tally.count("miss"),
+        "hit_ratio": tally.hit_ratio,
+        "targets": [_target(target) for target in targets],
+        "stats": [_row(labels, series) for labels, series in ordered(tally)],
+    }
+
+
+def as_csv(tally: Tally) -> str:
+    """Return a line for each metric of each row, with titles (RFC 4180)."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(
+        (*Labels._fields, "metric", "values", "sum", *Percentiles._fields),
+    )
+    for labels, series in ordered(tally):
+        for name, count in (("runs", series.runs), ("errors", series.failed)):
+            writer.writerow((*labels, name, count))
+        for figure in figures(labels, series):
+            numbers = (figure.values, figure.sum, *figure.percentiles)
+            writer.writerow((*labels, figure.metric, *numbers))
+    return text.getvalue()
+
+
+def bars(histogram: Histogram) -> list[Bar]:
+    """Return how values are distributed, in steps of 1, 2, 5, 10 ...
+
+    From the first step that has values to the last one.
+    """
+    found: list[Bar] = []
+    below = 0
+    for exponent in range(_LEAST_EXPONENT, _MOST_EXPONENT + 1):
+        for step in _STEPS:
+            bound = float(f"{step}e{exponent}")
+            up_to = histogram.count_up_to(bound)
+            if up_to > below or (found and up_to < histogram.count):
+                found.append(Bar(bound, up_to - below))
+            below = up_to
+    return found
+
+
+def _row(labels: Labels, series: Series) -> dict[str, Json]:
+    row: dict[str, Json] = {
+        **labels._asdict(),
+        "runs": series.runs,
+        "errors": series.failed,
+        "errors_by_kind": dict(sorted(series.errors.items())),
+        "attempts": series.attempts,
+    }
+    for figure in figures(labels, series):
+        row[figure.metric] = {
+            "values": figure.values,
+            "sum": figure.sum,
+            **figure.percentiles._asdict(),
+        }
+    return row
+
+
+def _target(target: Target) -> dict[str, Json]:
+    return {
+        "target": target.name,
+        "goal": target.goal,
+        "measured": target.measured,
+        "met": target.is_met,
+    }
