@@ -11,7 +11,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -101,6 +101,27 @@ class Descriptor:
                 )
         return b"".join(parts)
 
+    def read_some(self, wait_s: float) -> bytes | None:
+        """Return what there is to read now, empty at the end.
+
+        None after `wait_s` without anything. A terminal that hung up is at its end.
+        """
+        if self.ahead:
+            ahead, self.ahead = self.ahead, b""
+            return ahead
+        if not self.is_open or self.has_ended:
+            return b""
+        if not any(select.select([self.number], [], [], wait_s)):
+            return None
+        try:
+            part = os.read(self.number, _READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            part = b""
+        self.has_ended = not part and not self.is_tty
+        return part
+
     def _wait(self, *, writing: bool) -> None:
         """Wait until the descriptor is ready, or raise DeadlineError."""
         me = [self.number]
@@ -141,6 +162,8 @@ class Context:
         """The log of the command, once its configuration is read."""
         self.color = "auto"
         """What `--color` says, once the options are parsed."""
+        self.listener: Callable[[str, str], None] | None = None
+        """Who hears what is said to people, while somebody else owns the screen."""
         self.is_debugging = environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
         """Whether a bug shall show its traceback."""
         self.signum: int | None = None
@@ -189,6 +212,9 @@ class Context:
 
     def say(self, text: str) -> None:
         """Write text for people to stderr; what cannot be written is lost."""
+        if self.listener:
+            self.listener("log", text)
+            return
         try:
             self.stderr.write(text.encode("utf-8", "replace"))
         except (OutputError, DeadlineError):
@@ -208,6 +234,9 @@ class Context:
 
         Whatever a server put into the message adds no other line.
         """
+        if self.listener:
+            self.listener(level, message)
+            return
         label = self.palette.paint(level, f"llmwrap: {level}: ")
         self.say(f"{label}{visible(message, keep='')}\n")
 
@@ -242,6 +271,22 @@ class Context:
             _restore(before)
             raise
         else:
+            _restore(before)
+
+    @contextmanager
+    def on_signals(
+        self, names: Sequence[str], call: Callable[[int], object]
+    ) -> Iterator[None]:
+        """Let signals call something instead, in the main thread and at any moment.
+
+        Those that came ignored stay so.
+        """
+        numbers = [getattr(signal, name) for name in names]
+        numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {n: signal.signal(n, lambda n, frame: call(n)) for n in numbers}
+        try:
+            yield
+        finally:
             _restore(before)
 
     def settle(self) -> None:

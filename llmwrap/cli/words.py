@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BUILT = frozenset(
-    {"ask", "backends", "cache", "completion", "config", "doctor", "models"}
+    {
+        "ask",
+        "backends",
+        "cache",
+        "chat",
+        "completion",
+        "config",
+        "doctor",
+        "models",
+    }
 )
 """The commands that exist."""
 
 PLANNED = frozenset(
     {
         "batch",
-        "chat",
         "chat-template",
         "compare",
         "history",

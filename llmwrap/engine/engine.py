@@ -16,7 +16,7 @@ from ..metrics.recorder import Recorder
 from ..units import format_size
 from .answer import Answer
 from .caching import Caching
-from .choice import Choice
+from .choice import CacheMode, Choice
 from .folding import prompt_bytes
 from .runs import RunRecord
 from .selection import Selector, patience
@@ -80,23 +80,27 @@ class Engine:
         """Return the response cache."""
         return self._caching.cache
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request, *, is_fresh: bool = False) -> Answer:
         """Return the answer to a request, under way as soon as it is read.
 
-        A request without a model gets the one the rules choose. Raises: LimitError
+        A request without a model gets the one the rules choose. `is_fresh` wants a new
+        answer where the cache would give the one it has. Raises: LimitError
         for a prompt that is too long, CacheError when nothing may be asked, and what
         selecting a backend raises; what goes wrong later is raised where the answer
         is read.
         """
         called_at = time.monotonic()
-        run = RunRecord(self._recorder, self._caching.mode)
+        mode = self._caching.mode
+        if is_fresh and mode == "use":
+            mode = "refresh"
+        run = RunRecord(self._recorder, mode)
         try:
             self._check_size(request)
             selector = self.selector(self._choice_of(request))
-            replay = self._caching.replay(request, selector, called_at)
+            replay = self._caching.replay(request, selector, called_at, mode)
             run.lookup_s = time.monotonic() - called_at
             if replay is None:
-                return self._asked(request, called_at, run)
+                return self._asked(request, called_at, run, mode)
         except LLMWrapError as error:
             run.fail(error)
             raise
@@ -126,7 +130,9 @@ class Engine:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         return self._targets.backend(config, is_first_choice=is_first_choice)
 
-    def _asked(self, request: Request, called_at: float, run: RunRecord) -> Answer:
+    def _asked(
+        self, request: Request, called_at: float, run: RunRecord, mode: CacheMode
+    ) -> Answer:
         from .asking import Asking
         from .live import LiveAnswer
 
@@ -135,7 +141,7 @@ class Engine:
         waiting = patience(target.config, self.config, self._choice, called_at)
         if self._until is not None:
             waiting = waiting._replace(until=self._until)
-        keeping = self._caching.keeping(request, target.backend, target.config)
+        keeping = self._caching.keeping(request, target.backend, target.config, mode)
         if keeping and (entry := keeping.begin()):
             name = target.backend.name
             replay = Replay(entry, name, called_at, keeping.stored_as)
