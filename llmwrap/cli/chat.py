@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import SomeFailedError
 from ..repl.plain import PlainChat
-from .chatting import Opened, add_arguments, opened
+from .chatting import Opened, add_arguments, drawing, is_drawn, opened, run_front
 from .console import PlainConsole
 from .context import Context
 from .parser import Command
@@ -24,6 +24,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Chat until somebody leaves; return 0, or 10 through SomeFailedError on a pipe."""
     with context.interruptible(), opened(args, context) as chat:
         prompt = " ".join(args.operands)
+        if is_drawn(args, chat, context):
+            from ..repl.chat_front import ChatFront
+
+            with drawing(args, chat, context) as (terminal, history):
+                run_front(ChatFront(chat.room, terminal, history), context, prompt)
+            return 0
         return _plain(args, chat, context, prompt)
 
 

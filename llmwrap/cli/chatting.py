@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..repl.asked import Settings
 from ..repl.conversations import Conversations, LooseConversations
@@ -18,6 +18,10 @@ from .ask_options import add_cache, add_question, add_sampling
 from .context import Context
 from .parser import Parser, add_backend, add_common
 from .session import Session
+
+if TYPE_CHECKING:
+    from ..repl.input_history import InputHistory
+    from ..repl.ttys import Terminal
 
 
 def add_arguments(parser: Parser) -> None:
@@ -71,3 +75,62 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
             yield Opened(room, session, mailbox)
         finally:
             talk.stop()
+
+
+def is_drawn(args: argparse.Namespace, chat: Opened, context: Context) -> bool:
+    """Tell whether there is a terminal that a front may draw on."""
+    if args.plain or chat.session.config.ui.plain:
+        return False
+    is_terminal = context.stdin.is_tty and context.stdout.is_tty
+    return is_terminal and context.is_smart_terminal
+
+
+@contextmanager
+def drawing(
+    args: argparse.Namespace, chat: Opened, context: Context
+) -> Iterator[tuple[Terminal, InputHistory]]:
+    """Open the terminal for a front, which hears meanwhile what is said to people."""
+    from ..repl.input_history import InputHistory
+    from ..repl.ttys import opened_terminal
+    from ..terminal.region import rewraps
+
+    numbers = (context.stdin.number, context.stdout.number)
+    has_color = chat.session.has_color(context.stdout)
+    history = InputHistory(context.environ)
+    said: set[str] = set()
+
+    def hear(level: str, message: str) -> None:
+        # What is decided anew for each question is news once.
+        if message not in said:
+            said.add(message)
+            chat.mailbox.note(level, message)
+
+    with opened_terminal(
+        numbers,
+        context.environ.get("TERM", ""),
+        has_color=has_color,
+        rewraps=rewraps(context.environ),
+    ) as terminal:
+        context.listener = hear
+        try:
+            yield terminal, history
+        finally:
+            context.listener = None
+
+
+def run_front(front: RunnableFront, context: Context, prompt: str) -> None:
+    """Run a front; signals that end the program end it in good order."""
+    with context.on_signals(["SIGTERM", "SIGHUP"], front.end_by):
+        front.run(prompt)
+
+
+class RunnableFront(Protocol):
+    """What is run: a line front, or a full screen."""
+
+    def run(self, first: str) -> None:
+        """Chat until somebody leaves."""
+        ...
+
+    def end_by(self, signum: int) -> None:
+        """Leave because of a signal."""
+        ...

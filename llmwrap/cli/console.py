@@ -44,7 +44,8 @@ class PlainConsole:
         while b"\n" not in pieces[-1]:
             part = self._context.stdin.read_some(_POLL_S)
             if self.has_interrupt():
-                self._ahead = b""
+                # The kernel dropped what was typed before; what is here came later.
+                self._ahead = part or b""
                 raise LineDropped
             if part is None:
                 continue

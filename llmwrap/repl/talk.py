@@ -96,6 +96,11 @@ class Talk:
             elapsed_s = time.monotonic() - asked.first_at
         return (asked.deltas - 1) / elapsed_s if elapsed_s else None
 
+    @property
+    def has_bug(self) -> bool:
+        """Tell whether `check` would raise."""
+        return self._bug is not None
+
     def check(self) -> None:
         """Raise what ended the answering thread if that was a bug of ours."""
         if self._bug:
