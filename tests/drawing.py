@@ -61,6 +61,12 @@ class Emulated:
     def flush(self) -> None:
         pass
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size; whoever draws finds out by himself."""
+        with self.changed:
+            self.columns, self.rows = columns, rows
+            self._screen.resize(rows, columns)
+
     @property
     def raw(self) -> str:
         """Return all that was written."""
@@ -68,8 +74,11 @@ class Emulated:
 
     @property
     def alien(self) -> str:
-        """Return the control characters in it that are not our own."""
-        left = _OURS.sub("", self.raw)
+        """Return the control characters in it that are not our own.
+
+        A single backspace is: prompt_toolkit moves the cursor by one so.
+        """
+        left = re.sub(r"(?<!\x08)\x08(?!\x08)", "", _OURS.sub("", self.raw))
         return "".join(c for c in left if not (c.isprintable() or c in "\r\n"))
 
     def text(self) -> str:
@@ -142,8 +151,12 @@ def play(
     on: Stage,
     *steps: Step,
     first: str = "",
+    leaves: bool = True,
 ) -> Front:
-    """Run a front until all steps are done, and return it."""
+    """Run a front until all steps are done, and return it.
+
+    `leaves` False: the last step makes it end.
+    """
     running = front(on.room, on.terminal, InMemoryHistory())
     failures: list[BaseException] = []
 
@@ -158,7 +171,7 @@ def play(
             failures.append(error)
         finally:
             loop = running.app.loop
-            if loop:
+            if loop and (leaves or failures):
                 loop.call_soon_threadsafe(running.leave)
 
     driver = threading.Thread(target=drive, args=(steps,), daemon=True)

@@ -154,7 +154,7 @@ def test_models_are_completed_once_they_are_known(
     with stage(home, server) as on:
 
         def is_known(shown: str) -> bool:
-            return bool(on.room.offers.found.names) or "ollama" not in shown
+            return bool(on.room.offers.found.names)
 
         play(
             ChatFront,

@@ -19,6 +19,7 @@ BUILT = frozenset(
         "completion",
         "config",
         "doctor",
+        "interactive",
         "models",
     }
 )
@@ -30,7 +31,6 @@ PLANNED = frozenset(
         "chat-template",
         "compare",
         "history",
-        "interactive",
         "loadtest",
         "stats",
         "template",

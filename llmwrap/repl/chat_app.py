@@ -1,4 +1,4 @@
-"""prompt_toolkit's application, drawn below what scrolls away. Floor F6.
+"""prompt_toolkit's application: frame by frame, or below what scrolls away. F6.
 
 The renderer of prompt_toolkit has no public way to begin anew below what was just
 written, nor to be told that the terminal wrapped its rows again: hence its private
@@ -16,19 +16,44 @@ from prompt_toolkit.data_structures import Point
 from .ttys import FrameOutput, Terminal
 
 
-class ChatApplication(Application[None]):
-    """An application at the bottom of the scrollback; for the front's thread."""
+class DrawnApplication(Application[None]):
+    """An application that draws each frame at once; for the front's thread."""
 
     def __init__(self, terminal: Terminal, **options: Any) -> None:
-        self._rewraps = terminal.rewraps
         super().__init__(
             input=terminal.input,
             output=terminal.output,
             color_depth=terminal.color_depth,
-            erase_when_done=True,
             include_default_pygments_style=False,
             **options,
         )
+
+    def _frame(self) -> AbstractContextManager[None]:
+        if isinstance(self.output, FrameOutput):
+            return self.output.frame()
+        return nullcontext()
+
+    def _redraw(self, render_as_done: bool = False) -> None:
+        with self._frame():
+            super()._redraw(render_as_done)
+
+    def _on_resize(self) -> None:
+        with self._frame():
+            super()._on_resize()
+
+    def _handle_exception(self, loop: Any, context: dict[str, Any]) -> None:
+        # A bug ends the chat as it ends every command, instead of waiting for a key.
+        error = context.get("exception")
+        if error and self.is_running and not self.is_done:
+            self.exit(exception=error)
+
+
+class ChatApplication(DrawnApplication):
+    """An application at the bottom of the scrollback; for the front's thread."""
+
+    def __init__(self, terminal: Terminal, **options: Any) -> None:
+        self._rewraps = terminal.rewraps
+        super().__init__(terminal, erase_when_done=True, **options)
 
     def write_above(self, text: str) -> None:
         """Write text for good, where the interface begins, which then begins anew.
@@ -45,20 +70,10 @@ class ChatApplication(Application[None]):
         output.write_raw(text.replace("\n", "\r\n"))
         renderer.reset()
 
-    def _frame(self) -> AbstractContextManager[None]:
-        if isinstance(self.output, FrameOutput):
-            return self.output.frame()
-        return nullcontext()
-
-    def _redraw(self, render_as_done: bool = False) -> None:
-        with self._frame():
-            super()._redraw(render_as_done)
-
     def _on_resize(self) -> None:
         if self._rewraps:
             self._find_again()
-        with self._frame():
-            super()._on_resize()
+        super()._on_resize()
 
     def _find_again(self) -> None:
         """Correct where the interface began: the terminal has wrapped its rows."""
@@ -76,9 +91,3 @@ class ChatApplication(Application[None]):
         renderer._cursor_pos = Point(  # noqa: SLF001
             position.x, position.x // columns + above
         )
-
-    def _handle_exception(self, loop: Any, context: dict[str, Any]) -> None:
-        # A bug ends the chat as it ends every command, instead of waiting for a key.
-        error = context.get("exception")
-        if error and self.is_running and not self.is_done:
-            self.exit(exception=error)

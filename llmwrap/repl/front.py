@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -63,7 +63,7 @@ class Front:
         """Show a conversation that was opened, or what is left of it."""
         raise NotImplementedError
 
-    def bind(self, name: str, do: Do, when: Condition | None = None) -> None:
+    def bind(self, name: str, do: Do, when: Filter | None = None) -> None:
         """Bind the keys of an action."""
         if when is None:
             when = Condition(lambda: True)
