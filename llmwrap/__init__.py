@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .messages import Message as Message
     from .messages import Sampling as Sampling
     from .messages import Usage as Usage
+    from .templating import Template as Template
+    from .templating import Variable as Variable
     from .wrapper import LLMWrapper as LLMWrapper
 
     EnhancedConfig = Config
@@ -43,7 +45,9 @@ _HOMES = {
     "LLMWrapper": "wrapper",
     "Message": "messages",
     "Sampling": "messages",
+    "Template": "templating",
     "Usage": "messages",
+    "Variable": "templating",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  the names of _HOMES

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 from struct import pack
 
@@ -122,6 +123,7 @@ class Invocation:
     def __init__(self, argv: list[str], environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.started_ns = time.time_ns()
+        self.started_at = time.monotonic()
         self.stdin_ahead = b""
         self.has_stdin_ended = False
         self.unwritten = b""
@@ -196,6 +198,8 @@ class Invocation:
             return f"none {error.errno}"  # One that may not be read is not missing.
         times = (status.st_mtime_ns, status.st_ctime_ns)
         self._youngest_ns = max(self._youngest_ns, *times)
+        if not stat.S_ISREG(status.st_mode) and path != os.devnull:
+            self._youngest_ns = self.started_ns  # A pipe holds something only once.
         return f"{status.st_dev} {status.st_ino} {status.st_size} {times}"
 
     def _pointer(self) -> Pointer | None:
@@ -235,7 +239,7 @@ class Invocation:
         found = None if is_newer(data) else layout.ANSWERS.find(data, pointer.key)
         answer = payload.parse(found.payload) if found else None
         now_ns = time.time_ns()
-        if answer is None:
+        if answer is None or not answer.is_plain:
             return None
         if not payload.is_fresh(answer.stored_ns, pointer.ttl_ns, now_ns):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from .config import Config
 from .engine import Answer, Choice, Engine
@@ -14,6 +14,9 @@ from .errors import UsageError
 from .log import SILENT, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
 from .paths import process_environ
+
+if TYPE_CHECKING:
+    from .templating import Library, Template
 
 
 class LLMWrapper:
@@ -38,6 +41,8 @@ class LLMWrapper:
         environ = process_environ() if environ is None else environ
         self._environ = environ
         self.config = config or Config.load(environ=environ)
+        self._environ = environ
+        self._templates: Library | None = None
         self._engine = Engine(self.config, environ=environ, choice=Choice(), log=log)
 
     def __enter__(self) -> Self:
@@ -108,6 +113,52 @@ class LLMWrapper:
             think=think,
         )
         return self._engine.ask(request)
+
+    def chat_with_template(
+        self,
+        name: str,
+        variables: Mapping[str, Json],
+        model: str | None = None,
+        *,
+        system: str | None = None,
+        sampling: Sampling = Sampling(),
+        is_lax: bool = False,
+    ) -> Answer:
+        """Ask with a template and return the answer under way, as `chat_stream` does.
+
+        `variables` are plain JSON. `is_lax` lets them be missing and superfluous.
+        Raises: ConfigError for an unknown template or variable, LimitError for a
+        bound, and what `chat_stream` raises.
+        """
+        from .engine.templates import Filled  # late: as `templates`
+
+        prompt = Filled(self.templates.prepared(name), variables, is_lax).prompt("")
+        return self.chat_stream(prompt, model, system=system, sampling=sampling)
+
+    def render_template(
+        self, name: str, variables: Mapping[str, Json], *, is_lax: bool = False
+    ) -> str:
+        """Return the text a template makes, and ask nobody. Raises: as above."""
+        return self.templates.prepared(name).render(variables, is_lax=is_lax)
+
+    def save_template(self, template: Template) -> str:
+        """Keep a template, in place of one of its name, and return its path.
+
+        It goes to the project's directory if one is configured, else to the user's.
+        Content with the blocks of Handlebars is brought in. Raises: ConfigError for
+        one that is not valid, LimitError, OutputError.
+        """
+        return self.templates.save(template)
+
+    @property
+    def templates(self) -> Library:
+        """Return the library of templates, opened at the first use."""
+        if self._templates is None:
+            # Late: who only chats needs no pystache.
+            from .engine.templates import open_library
+
+            self._templates = open_library(self.config, self._environ)
+        return self._templates
 
     def get_cache_stats(self) -> CacheStats:
         """Return what the response cache holds and how often it had the answer.

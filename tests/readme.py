@@ -22,8 +22,9 @@ class Block(NamedTuple):
 def blocks(*languages: str) -> Iterator[Block]:
     """Yield the blocks of these languages in their order."""
     heading = ""
-    pattern = r"^#+ ([^\n]*)$|^```(\w+)\n(.*?)^```$"
+    # A longer fence holds lines that are fences.
+    pattern = r"^#+ ([^\n]*)$|^(`{3,})(\w+)\n(.*?)^\2$"
     for found in re.finditer(pattern, README, re.MULTILINE | re.DOTALL):
         heading = found[1] or heading
-        if found[2] in languages:
-            yield Block(found[2], found[3], heading)
+        if found[3] in languages:
+            yield Block(found[3], found[4], heading)

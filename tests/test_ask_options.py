@@ -242,7 +242,7 @@ def test_a_bad_option_is_status_2_with_one_line_that_leads_on(
     assert all(line.startswith("usage: ") for line in others)
 
 
-@pytest.mark.parametrize("word", ["chat", "batch", "interactive", "template", "stats"])
+@pytest.mark.parametrize("word", ["chat", "batch", "interactive", "history", "stats"])
 def test_a_command_that_is_not_built_yet_is_status_2_and_no_prompt(
     cli: Runner, word: str
 ) -> None:

@@ -93,9 +93,9 @@ def test_an_entry_comes_back_as_it_was(entry: Entry) -> None:
         lambda data: b"\x02" + data[1:],
         lambda data: data[:-1],
         lambda data: data + b"\0",
-        lambda data: Payload(1, b"\xff", b"\x99").packed(),
-        lambda data: Payload(1, b"", b"\xc0").packed(),
-        lambda data: Payload(1, b"", b"\x99" + b"\xc0" * 9).packed(),
+        lambda data: Payload(1, b"\xff", b"\x99", is_plain=True).packed(),
+        lambda data: Payload(1, b"", b"\xc0", is_plain=True).packed(),
+        lambda data: Payload(1, b"", b"\x99" + b"\xc0" * 9, is_plain=True).packed(),
         lambda data: b"",
     ],
 )

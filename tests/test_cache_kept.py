@@ -154,6 +154,18 @@ def test_a_model_that_was_pulled_anew_answers_anew(
     assert cached == [True, False, False, False, True]
 
 
+def test_a_model_that_is_pulled_by_us_answers_anew_at_once(
+    cli: Runner, server: FakeServer
+) -> None:
+    name_digest(server, "sha256:old")
+    ask(cli, server, "Hello")
+
+    pulled = cli.run("models", "pull", "alpha", "--base-url", server.url)
+
+    assert pulled.status == 0
+    assert document(cli, server, "Hello")["cached"] is False
+
+
 def test_a_server_that_names_no_digest_is_no_failure(
     cli: Runner, server: FakeServer
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from .shellterminal import ShellTerminal
 
 SHELLS = ("bash", "zsh", "fish")
 MODELS = ("llama3:8b", "llama3:70b", "qwen/x:1")
+CONVERSATIONS = ("20260102-030405-bcdf", "20260807-060504-fdcb")
 PROMPT = "READY> "
 DONE = "<done>"
 
@@ -62,6 +64,12 @@ LINES = {
     "llmwrap --model=llama3:8": ["--model=llama3:8b"],
     "llmwrap models show llama3:7": ["models", "show", "llama3:70b"],
     "llm-wrapper -qm qw": ["-qm", "qwen/x:1"],
+    "llmwrap --conversation 202608": ["--conversation", CONVERSATIONS[1]],
+    "llmwrap history show 202601": ["history", "show", CONVERSATIONS[0]],
+    "llmwrap -b ollama -t commi": ["-b", "ollama", "-t", "commit_message"],
+    "llmwrap chat-template gree": ["chat-template", "greeting"],
+    "llmwrap template show gree": ["template", "show", "greeting"],
+    "llmwrap template import the\\ ans": ["template", "import", "the answer: 42.txt"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
@@ -75,6 +83,11 @@ OFFERS = {
     "llmwrap models --sh": ["--sha256"],
     "llmwrap models ": ["list", "show", "pull", "install", "warm"],
     "llmwrap models list ": [],
+    "llmwrap history ": ["list", "show", "search", "export", "delete", "prune"],
+    "llmwrap history delete ": [*CONVERSATIONS],
+    "llmwrap history search ": [],
+    "llmwrap -b lmstudio --conversation ": [*CONVERSATIONS],
+    "llmwrap --conversation=202608": [CONVERSATIONS[1]],
     "llmwrap completion ": ["bash", "zsh", "fish"],
     "llmwrap -m ": [*MODELS],
     "llmwrap -m llama3:": ["8b", "70b"],
@@ -89,6 +102,13 @@ OFFERS = {
     "llmwrap --color=": ["auto", "always", "never"],
     "llmwrap --timeout ": [],
     "llmwrap -qb oll": ["ollama"],
+    "llmwrap -t com": ["commit_message"],
+    "llmwrap -b ollama --template=gree": ["greeting"],
+    "llmwrap chat-template gree": ["greeting"],
+    "llmwrap chat-template greeting ": [],
+    "llmwrap template sh": ["show"],
+    "llmwrap template show gree": ["greeting"],
+    "llmwrap template create gree": [],
     "llmwrap -b lmstudio -m ": [],
     "llmwrap -b ollama -m l": ["llama3:8b", "llama3:70b"],
     "llmwrap --backend=lmstudio -m ": [],
@@ -116,6 +136,11 @@ def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
     for name in ("llmwrap", "llm-wrapper"):
         (directory / name).write_text(SPY)
         (directory / name).chmod(0o755)
+    history = cli.home.path / "state" / "llmwrap" / "history"
+    history.mkdir(parents=True)
+    for age, name in enumerate(CONVERSATIONS):  # the one used last comes first
+        (history / name).touch()
+        os.utime(history / name, (10**9 - age, 10**9 - age))
     path = f"{directory}:{cli.home.environ['PATH']}"
     return cli.environ({"PATH": path, "PYTHONPATH": str(ROOT), "INPUTRC": "/dev/null"})
 
@@ -272,13 +297,16 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (
-            "llmwrap ",
-            set(BUILT),
-        ),
+        ("llmwrap ", set(BUILT)),
+        ("llmwrap -t com", {"commit_message"}),
+        ("llmwrap chat-template gree", {"greeting"}),
+        ("llmwrap chat-template greeting ", set()),
+        ("llmwrap -b ollama template show gree", {"greeting"}),
         ("llmwrap hello ", set()),
         ("llmwrap models ", {"list", "show", "pull", "install", "warm"}),
         ("llmwrap -m ", set(MODELS)),
+        ("llmwrap --conversation ", set(CONVERSATIONS)),
+        ("llmwrap history show 202608", {CONVERSATIONS[1]}),
         ("llmwrap -m llama3:", {"llama3:8b", "llama3:70b"}),
         ("llmwrap models warm l", {"llama3:8b", "llama3:70b"}),
         ("llmwrap models list ", set()),

@@ -197,6 +197,18 @@ def test_everything_an_answer_needs_is_required(
     assert said == "Hi there\n"
 
 
+def test_the_built_in_templates_are_found_where_they_are_installed(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    said = run(
+        *("llmwrap", "template", "render", "greeting", "-n", "--var", "name=Al"),
+        cwd=tmp_path,
+        environ=environ,
+    )
+
+    assert said == "Hello Al!\n\n"
+
+
 @pytest.mark.parametrize("name", ["llmwrap", "llmwrap-ask", "llmwrap.toml"])
 def test_man_finds_the_pages_of_the_environment(
     name: str, environment: Path, environ: dict[str, str]

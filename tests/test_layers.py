@@ -19,9 +19,9 @@ PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
     {"errors", "messages", "units"},
-    {"config", "paths", "log"},
+    {"config", "files", "log", "paths"},
     {"transport", "journal"},
-    {"backends", "cache", "metrics", "terminal"},
+    {"backends", "cache", "history", "metrics", "templating", "terminal"},
     {"streams"},
     {"engine"},
     {"wrapper", "repl"},
@@ -32,6 +32,8 @@ FLOORS = (
 NEIGHBOURS = {
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
+    # A private file wants a private directory, which paths makes.
+    ("files", "paths"),
     # The launcher is outside of everything else and is imported by nothing.
     ("__main__", "cli"),
     ("__main__", "direct"),
@@ -48,6 +50,7 @@ DOORS = {
     "msgpack": "journal/packing.py",
     "prompt_toolkit": "repl/",
     "psutil": "cache/pressure.py",
+    "pystache": "templating/renderer.py",
     "requests": "transport/",
     "rich": "terminal/",
     "tomllib": "config/",

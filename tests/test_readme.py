@@ -83,6 +83,30 @@ def test_the_streaming_chat_runs(home: Home, llama: FakeServer) -> None:
     assert result == Result(0, b"Hello from the fake server.", "")
     (chat,) = chats(llama)
     assert (chat.json["model"], chat.json["stream"]) == ("llama3.2", True)
+    assert "Rust programming" in chat.json["messages"][-1]["content"]
+
+
+def test_the_template_management_runs(home: Home, llama: FakeServer) -> None:
+    result = run_program(python_block("Template management"), home, llama)
+
+    assert result == Result(0, b"Hello from the fake server.\n", "")
+    (chat,) = chats(llama)
+    assert chat.json["messages"][-1]["content"] == (
+        "Please review this Rust code:\n\n```Rust\nfn main() {}\n```\n\n"
+        "Focus on:\n- safety"
+    )
+
+
+def test_the_template_of_the_readme_is_one(cli: Runner) -> None:
+    (block,) = blocks("mustache")
+
+    created = cli.run("template", "create", "word", stdin=block.text.encode())
+    rendered = cli.run(
+        "template", "render", "word", "templum", "--var", "language=Latin"
+    )
+
+    assert created.status == 0
+    assert rendered.text == "What does this Latin word mean?\n\ntemplum\n"
 
 
 def test_the_streaming_chat_shows_each_token_and_can_be_left(
@@ -100,14 +124,14 @@ def test_the_streaming_chat_shows_each_token_and_can_be_left(
 
 
 def test_the_cache_management_runs(home: Home, llama: FakeServer) -> None:
-    run_program(python_block("Streaming chat"), home, llama)
-    run_program(python_block("Streaming chat"), home, llama)
+    for _ in range(2):
+        run_program(python_block("Basic setup"), home, llama)
 
     result = run_program(python_block("Cache management"), home, llama)
-    again = run_program(python_block("Streaming chat"), home, llama)
+    again = run_program(python_block("Basic setup"), home, llama)
 
     assert result == Result(0, b"Hit ratio: 50.0%\n", "")
-    assert again.text == "Hello from the fake server."
+    assert again.text == "Response: Hello from the fake server.\n"
     assert len(chats(llama)) == 2
 
 
@@ -118,6 +142,7 @@ def test_every_program_has_a_test() -> None:
     assert headings == [
         "Basic setup",
         "Streaming chat",
+        "Template management",
         "Cache management",
         "Backends of your own",
     ]
@@ -128,6 +153,30 @@ def test_every_program_has_a_test() -> None:
     [
         ("Basic Setup", ["load", "chat", "Hello!", "Response: "]),
         (
+            "Streaming Chat",
+            [
+                "chat_with_template",
+                '"conversation"',
+                "Rust programming",
+                "llama3.2",
+                "token",
+                "content",
+                "is_complete",
+                "break",
+            ],
+        ),
+        (
+            "Template Management",
+            [
+                "Template",
+                "code_review",
+                "{{#each focus_areas}}",
+                "Code review template",
+                "development",
+                "save_template",
+            ],
+        ),
+        (
             "Cache Management",
             [
                 "get_cache_stats()",
@@ -137,7 +186,6 @@ def test_every_program_has_a_test() -> None:
                 "clear_cache()",
             ],
         ),
-        ("Streaming Chat", ["llama3.2", "token", "content", "is_complete", "break"]),
     ],
 )
 def test_the_examples_of_the_specification_have_their_twins(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from .asking import address
 from .fakeserver import FakeServer
 from .runner import ROOT, Runner
 
@@ -20,10 +22,12 @@ NOT_FOR_HELP = {
     "http",
     "importlib.metadata",
     "inspect",
+    "llmwrap.history",
     "logging",
     "markdown_it",
     "pathlib",
     "pygments",
+    "pystache",
     "requests",
     "rich",
     "ssl",
@@ -35,11 +39,67 @@ NOT_FOR_A_PIPE = {
     "asyncio",
     "colorama",
     "concurrent",
+    "llmwrap.history",
     "markdown_it",
     "pygments",
     "rich",
     "tomllib",
     "xllamacpp",
+}
+NOT_FOR_A_TEMPLATE = (NOT_FOR_HELP - {"pystache", "tomllib"}) | {
+    "difflib",
+    "hashlib",
+    "importlib.resources",
+    "llmwrap.backends",
+    "llmwrap.engine.engine",
+    "llmwrap.streams",
+    "llmwrap.templating.handlebars",
+    "llmwrap.templating.handlebars_nodes",
+    "llmwrap.templating.writing",
+    "llmwrap.transport",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+}
+NOT_FOR_A_HIT = {
+    "concurrent",
+    "dataclasses",
+    "email",
+    "http",
+    "logging",
+    "lru",
+    "psutil",
+    "queue",
+    "requests",
+    "rich",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "tomllib",
+    "urllib3",
+    "llmwrap.cache.memory",
+    "llmwrap.engine.live",
+    "llmwrap.engine.targets",
+    "llmwrap.streams",
+    "llmwrap.transport",
+}
+FOR_A_DIRECT_HIT = {
+    "llmwrap",
+    "llmwrap.__main__",
+    "llmwrap.cache",
+    "llmwrap.cache.layout",
+    "llmwrap.cache.payload",
+    "llmwrap.direct",
+    "llmwrap.errors",
+    "llmwrap.journal",
+    "llmwrap.journal.files",
+    "llmwrap.journal.records",
+    "llmwrap.metrics",
+    "llmwrap.metrics.layout",
+    "llmwrap.paths",
 }
 
 LIST_MODULES = """
@@ -50,21 +110,34 @@ def leave(status):
     really_leave(status)
 really_leave, os._exit = os._exit, leave  # how the program ends
 sys.argv = ["llmwrap", *{argv!r}]
+import _thread
+def start(*args, **options):
+    sys.modules["_thread.start_new_thread"] = _thread
+    return really_start(*args, **options)
+really_start, _thread.start_new_thread = _thread.start_new_thread, start
 before = set(sys.modules)
 from llmwrap.__main__ import main
 main()
 """
 
 
-def modules(cli: Runner, tmp_path: Path, *argv: str) -> set[str]:
-    """Return what a run imports beside what Python itself does."""
+def modules(
+    cli: Runner,
+    tmp_path: Path,
+    *argv: str,
+    environ: Mapping[str, str | None] = {},
+) -> set[str]:
+    """Return what a run imports beside what Python itself does.
+
+    `_thread.start_new_thread` is in it if the run starts a thread.
+    """
     file = tmp_path / "modules"
     program = LIST_MODULES.format(argv=list(argv), file=str(file))
     # Without the site: an editable installation imports modules of its own there.
     places = [str(ROOT), *(path for path in sys.path if "site-packages" in path)]
     done = subprocess.run(
         [sys.executable, "-S", "-c", program],
-        env=cli.environ({"PYTHONPATH": ":".join(places)}),
+        env=cli.environ({"PYTHONPATH": ":".join(places), **environ}),
         input=b"Hi",
         capture_output=True,
         check=False,
@@ -80,7 +153,10 @@ def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
     assert found == {"llmwrap", "llmwrap.__main__"}
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["ask", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["--help"], ["ask", "--help"], ["doctor", "--help"], ["template", "--help"]],
+)
 def test_help_imports_nothing_heavy(
     cli: Runner, tmp_path: Path, argv: list[str]
 ) -> None:
@@ -93,3 +169,56 @@ def test_an_answer_on_a_pipe_imports_nothing_for_terminals(
     argv = ["--base-url", server.url, "-m", "alpha", "Hello"]
 
     assert modules(cli, tmp_path, *argv) & NOT_FOR_A_PIPE == set()
+
+
+def test_a_template_is_rendered_without_an_engine(cli: Runner, tmp_path: Path) -> None:
+    argv = ["template", "render", "greeting", "--var", "name=Alice"]
+
+    assert modules(cli, tmp_path, *argv) & NOT_FOR_A_TEMPLATE == set()
+
+
+def test_an_answer_without_a_template_imports_no_templates(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = ["--base-url", server.url, "-m", "alpha", "Hello"]
+
+    found = modules(cli, tmp_path, *argv)
+
+    assert (
+        found & {"pystache", "llmwrap.templating", "llmwrap.engine.templates"} == set()
+    )
+
+
+def test_an_answer_of_a_server_starts_a_thread(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    """Else the tests below would not see one."""
+    found = modules(cli, tmp_path, *address(server), "Hello")
+
+    assert "_thread.start_new_thread" in found
+
+
+def test_a_hit_needs_no_network_and_no_threads(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = (*address(server), "Hello")
+    modules(cli, tmp_path, *argv)
+
+    found = modules(cli, tmp_path, *argv, environ={"LLMWRAP_DIRECT": "0"})
+
+    assert found & {*NOT_FOR_A_HIT, "_thread.start_new_thread"} == set()
+
+
+def test_a_hit_by_direct_mode_imports_next_to_nothing(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = (*address(server), "Hello")
+    modules(cli, tmp_path, *argv)
+
+    found = modules(cli, tmp_path, *argv)
+
+    # Parts of the interpreter in C cost nothing.
+    own = {name for name in found if name.startswith("llmwrap")}
+    others = found - own - set(sys.builtin_module_names)
+    assert own == FOR_A_DIRECT_HIT
+    assert others <= {"__future__", "_blake2", "_struct", "fcntl", "select", "struct"}

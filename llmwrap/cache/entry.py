@@ -55,7 +55,8 @@ def pack_entry(entry: Entry) -> bytes:
         entry.usage.completion_tokens,
     ]
     text = entry.text.encode("utf-8", "replace")
-    return Payload(entry.stored_ns, text, pack(rest)).packed()
+    is_plain = not entry.thinking and entry.finish_reason != "length"
+    return Payload(entry.stored_ns, text, pack(rest), is_plain=is_plain).packed()
 
 
 def unpack_entry(data: bytes) -> Entry | None:

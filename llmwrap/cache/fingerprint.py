@@ -71,9 +71,12 @@ def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
 
 
 def model_name(place: Place, model: str) -> bytes:
-    """Return the name under which a model's generation is kept, 16 bytes."""
+    """Return the name under which a model's generation is kept, 16 bytes.
+
+    `x` and `x:latest` are one model.
+    """
     hashed = blake2b(digest_size=_NAME_BYTES)
-    for part in (place.kind, place.address, model):
+    for part in (place.kind, place.address, model.removesuffix(":latest")):
         for piece in _encoded(part):
             hashed.update(piece)
     return hashed.digest()

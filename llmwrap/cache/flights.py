@@ -12,6 +12,7 @@ See: flock(2).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -25,6 +26,7 @@ TOUCH_S = 0.5
 _STALLED_S = 1.0
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_FILE = -1
+_TRIES = 1000
 
 
 class Held:
@@ -110,11 +112,6 @@ class Flights:
         self._held: dict[bytes, Held] = {}
         self._lock = threading.Lock()
 
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether nothing is held."""
-        return not self._held
-
     def begin(self, key: bytes) -> Held | Waiting | None:
         """Hold the flight of a key, or return that of somebody else.
 
@@ -150,7 +147,7 @@ class Flights:
 
 
 def _opened(path: str) -> Held | Waiting:
-    while True:
+    for _ in range(_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
         try:
             try:
@@ -164,6 +161,7 @@ def _opened(path: str) -> Held | Waiting:
             os.close(descriptor)
             raise
         os.close(descriptor)  # The one who held it removed it just now.
+    raise OSError(errno.EAGAIN, "it is replaced all the time", path)
 
 
 def _is_current(descriptor: int, path: str) -> bool:

@@ -43,20 +43,19 @@ class Generations:
             return self._known.get(name, b"")
         return read(model_path(self._root, name), _LARGEST_BYTES)
 
-    def learn(self, place: Place, model: str, digest: str) -> bytes:
-        """Keep the digest that a server named, and return it. Raises: OSError."""
+    def learn(self, place: Place, model: str, digest: str) -> None:
+        """Keep the digest that a server named. Raises: OSError."""
         name = model_name(place, model)
         generation = digest.encode("utf-8", "replace")[:_LARGEST_BYTES]
         if self._root is None:
             self._known[name] = generation
-            return generation
+            return
         path = model_path(self._root, name)
         if generation != _readable(path):
             directory = os.path.dirname(path)
             os.makedirs(directory, 0o700, exist_ok=True)
             write_private(path, generation, is_synced=False)
             sweep(directory, time.time())
-        return generation
 
 
 def _readable(path: str) -> bytes | None:

@@ -34,8 +34,6 @@ def check_owner(root: str) -> None:
         status = os.stat(root)
     except FileNotFoundError:
         return
-    except ValueError as error:  # a NUL in it
-        raise OSError(errno.EINVAL, "it is no path", root) from error
     if status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "it belongs to another user", root)
 

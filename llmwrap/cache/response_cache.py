@@ -16,10 +16,11 @@ from ..config import CacheConfig
 from ..errors import ConfigError
 from ..journal.records import Record
 from ..log import Log
+from ..messages import Request
 from ..paths import ensure_private_dir
 from . import layout
 from .entry import Entry, pack_entry, unpack_entry
-from .fingerprint import Place
+from .fingerprint import GGUF, Place, fingerprint
 from .flights import Flights, Held, Waiting
 from .generations import Generations
 from .payload import is_fresh
@@ -46,15 +47,17 @@ class StoredAs(NamedTuple):
     """Where an answer is, and all that its being there depends on.
 
     `ttl_ns` None is for ever. It counts as long as the file `generation_path` holds
-    `generation`; a missing one holds nothing.
+    `generation`; a missing one holds nothing. `is_on_disk` False: it never is there.
+    `is_file` tells whether a model file, which may have changed, gave it.
     """
 
     root: str
     key: bytes
     ttl_ns: int | None
-    place: Place
     generation_path: str
     generation: bytes
+    is_on_disk: bool
+    is_file: bool
 
 
 class ResponseCache:
@@ -121,24 +124,29 @@ class ResponseCache:
         """Tell whether an entry still counts."""
         return is_fresh(entry.stored_ns, self._ttl_ns, time.time_ns())
 
-    def stored_as(self, key: bytes, place: Place, model: str) -> StoredAs | None:
-        """Return where the answer of a key is on disk, None where it may not be."""
-        if self.problem or not self._is_on_disk:
-            return None
-        path = self._generations.path(place, model)
-        generation = self.generation(place, model)
-        return StoredAs(self.root, key, self._ttl_ns, place, path, generation)
+    def stored_as(self, request: Request, place: Place) -> StoredAs:
+        """Return where the answer of a request is, whether it is there or not."""
+        generation = self.generation(place, request.model)
+        return StoredAs(
+            root=self.root,
+            key=fingerprint(request, place, generation),
+            ttl_ns=self._ttl_ns,
+            generation_path=self._generations.path(place, request.model),
+            generation=generation,
+            is_on_disk=self._is_on_disk and not self.problem,
+            is_file=place.kind == GGUF,
+        )
 
     def generation(self, place: Place, model: str) -> bytes:
         """Return what is known of the weights of a model; it is part of the key."""
         return self._tried(lambda: self._generations.current(place, model), b"")
 
-    def learn(self, place: Place, model: str, digest: str) -> bytes:
-        """Keep the digest that a server named for a model, and return the generation.
+    def learn(self, place: Place, model: str, digest: str) -> None:
+        """Keep the digest that a server named for a model.
 
         The answers of its old weights are out of reach from now on.
         """
-        return self._tried(lambda: self._learn(place, model, digest), b"")
+        self._tried(lambda: self._learn(place, model, digest), None)
 
     def begin_flight(self, key: bytes) -> Held | Waiting | None:
         """Return the flight of a key: ours, somebody's, or none. See `Flights`."""
@@ -148,10 +156,9 @@ class ResponseCache:
         """Release the flight of a key, if it is ours."""
         self._tried(lambda: self._flights.end(key), None)
 
-    def touch_flights(self) -> bool:
-        """Show others that we are alive; returns whether anything is under way."""
+    def touch_flights(self) -> None:
+        """Show those who wait for us that we are alive."""
         self._tried(self._flights.touch, None)
-        return not self._flights.is_empty
 
     def entries(self) -> Iterator[Found]:
         """Yield all answers on disk, expired ones too."""
@@ -201,10 +208,10 @@ class ResponseCache:
         self._prepare()
         return self._store.put(key, payload)
 
-    def _learn(self, place: Place, model: str, digest: str) -> bytes:
+    def _learn(self, place: Place, model: str, digest: str) -> None:
         if self._is_on_disk:
             self._prepare()
-        return self._generations.learn(place, model, digest)
+        self._generations.learn(place, model, digest)
 
     def _begin(self, key: bytes) -> Held | Waiting | None:
         if self._is_on_disk:

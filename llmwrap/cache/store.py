@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from ..journal.files import sync_directory
 from ..journal.keyed import KeyedJournal
@@ -18,16 +16,23 @@ from ..journal.records import Record
 from . import layout
 from .payload import is_fresh, parse
 
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 _MOST_ENTRIES = 16384  # of one shard: a hundred times what answers of 1 KB make likely
 _KEPT_RATIO = 0.75  # of a shard that is full, so that not every answer rewrites it
 
 
-class Damage(NamedTuple):
+class Damage:
     """A file with bytes that belong to no record, or that cannot be read at all."""
 
-    path: str
-    damaged_bytes: int
-    problem: str = ""
+    __slots__ = ("damaged_bytes", "path", "problem")
+
+    def __init__(self, path: str, damaged_bytes: int, problem: str = "") -> None:
+        self.path = path
+        self.damaged_bytes = damaged_bytes
+        self.problem = problem
 
 
 class Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..engine import Answer
-from ..engine.prompting import checked_image, joined_prompt
+from ..engine.prompting import checked_image
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Json, Message, Request, Sampling
@@ -22,7 +22,13 @@ from .output import (
 )
 from .output_file import AtomicFile
 from .parser import Command
+from .question import question
 from .session import Reasoning, Session
+from .template_options import filled_template, has_input
+
+TYPE_CHECKING = False  # most runs keep nothing
+if TYPE_CHECKING:
+    from ..engine.conversing import Conversing
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -55,12 +61,21 @@ class Stage:
         self.context = context
         self.answer: Answer | None = None
         self.front = _structured_front(args, context, context.stdout.write)
+        self.conversing: Conversing | None = None
         self.reasoning = Reasoning(context, is_shown=False)
         self._has_stdout = args.output is None
 
     def fail(self, error: LLMWrapError | Interrupted) -> None:
-        """Show on stdout what belongs there of an answer that ended early."""
+        """Show on stdout what belongs there of an answer that ended early.
+
+        What came of it is kept, if it belongs to a conversation.
+        """
         self.reasoning.end()
+        self._show_failure(error)
+        if self.conversing and self.answer:
+            self.conversing.keep_partial(self.answer.partial)
+
+    def _show_failure(self, error: LLMWrapError | Interrupted) -> None:
         is_usage = error.exit_status <= UsageError.exit_status
         if self.front is None or is_usage or not self._has_stdout:
             return
@@ -77,7 +92,11 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         session.log.note(
             f"asking about '{args.operands[0]}'; the command is '{args.typo}'"
         )
+    conversing = stage.conversing = _conversing(session)
     request = _request(args, session)
+    if conversing:
+        has_own_system = args.system is not None
+        request = conversing.continued(request, has_own_system=has_own_system)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:
             wire = engine.wire_request(request)
@@ -89,10 +108,27 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         # What was asked for is done when the answer is out: it is kept afterwards.
         with engine.ask(request) as answer:
             _put_out(args, stage, session, answer)
+        if conversing:
+            conversing.keep(answer.completion)
         if stage.context.invocation:
             from .direct_records import leave_record
 
-            leave_record(stage.context.invocation, args, session, answer)
+            leave_record(
+                stage.context.invocation,
+                args,
+                session,
+                answer.completion,
+                engine.stored_as(request),
+            )
+
+
+def _conversing(session: Session) -> Conversing | None:
+    choice, config = session.conversation_choice(), session.config.history
+    if not choice.is_any(config):
+        return None
+    from ..engine.conversing import conversing  # late: most runs keep nothing
+
+    return conversing(choice, config, session.context.environ, session.log)
 
 
 def _put_out(
@@ -116,6 +152,7 @@ def _show(
 ) -> None:
     front = _structured_front(args, session.context, write)
     stage.front = front = front or _text_front(args, session, write)
+    front.conversation = stage.conversing.id if stage.conversing else ""
     stage.answer = answer
     front.prepare()
     _show_chunks(answer, front, stage.reasoning)
@@ -208,17 +245,10 @@ def _image(name: str, session: Session) -> Image:
 
 
 def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> str:
-    words = list(args.operands)
-    files = [
-        ("stdin" if name == "-" else name, session.text_of(name)) for name in args.file
-    ]
-    piped = ""
-    if words == ["-"]:
-        words = []
-        piped = session.text_of("-")
-    elif session.reads_stdin and not args.no_stdin:
-        piped = session.text_of("-")
-    prompt = joined_prompt(words, files, piped)
+    filled = filled_template(args, session)
+    prompt = question(args.operands, args, session, reads_piped=not has_input(filled))
+    if filled is not None:
+        prompt = filled.prompt(prompt)
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
     return prompt

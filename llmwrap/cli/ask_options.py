@@ -11,6 +11,7 @@ from .parser import (
     number,
     option_pair,
 )
+from .template_options import add_template, add_variables
 
 
 def add_arguments(parser: Parser) -> None:
@@ -19,6 +20,7 @@ def add_arguments(parser: Parser) -> None:
     add_sampling(parser)
     _add_output(parser)
     add_cache(parser)
+    add_conversation(parser)
     add_backend(parser)
     add_common(parser)
 
@@ -32,6 +34,8 @@ def _add_prompt(parser: Parser) -> None:
         action="store_true",
         help="never read stdin (inside 'while read', whose list would be eaten)",
     )
+    add_template(group)
+    add_variables(group)
 
 
 def add_question(group: Group) -> None:
@@ -190,4 +194,26 @@ def add_cache(parser: Parser) -> None:
         const="only",
         dest="cache",
         help="never ask: an answer that is not stored is status 11",
+    )
+
+
+def add_conversation(parser: Parser) -> None:
+    """Add the options that say which conversation it is, and whether it is kept."""
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "-c",
+        "--continue",
+        action="store_true",
+        dest="is_continued",
+        help="carry on the conversation that was used last; without any, begin one",
+    )
+    group.add_argument(
+        "--conversation",
+        metavar="ID",
+        help="carry on the conversation of an id, whose beginning is enough",
+    )
+    group.add_argument(
+        "--no-history",
+        action="store_true",
+        help="keep neither the question nor the answer as a conversation",
     )

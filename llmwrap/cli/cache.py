@@ -161,7 +161,14 @@ class _Work:
     def _verify(self) -> int:
         damage = cache_damage(self._cache)
         if self._is_json:
-            rows: list[dict[str, Json]] = [dict(one._asdict()) for one in damage]
+            rows: list[dict[str, Json]] = [
+                {
+                    "path": one.path,
+                    "damaged_bytes": one.damaged_bytes,
+                    "problem": one.problem or None,
+                }
+                for one in damage
+            ]
             write_rows(self._context, "damage", rows)
         for one in damage:
             what = one.problem or f"{one.damaged_bytes} damaged bytes"

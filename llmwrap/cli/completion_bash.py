@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .completion_words import (
+    FILE_VERBS,
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     OptionWords,
     value_options,
@@ -31,6 +34,9 @@ def bash_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
+        .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -127,6 +133,13 @@ __llmwrap_live() {
     )
 }
 
+# Offers ids of conversations: __llmwrap_conversations WORD PREFIX
+__llmwrap_conversations() {
+    __llmwrap_offer "$1" "$2" < <(
+        "$program" history list --names 2>/dev/null </dev/null
+    )
+}
+
 __llmwrap_files() {
     compopt -o filenames 2>/dev/null
     __llmwrap_offer '' "$2" < <(compgen -f -- "$1")
@@ -139,6 +152,8 @@ __llmwrap_value() {
     case $kind in
         file) __llmwrap_files "$2" "$3" ;;
         backend) __llmwrap_live "$2" "$3" backends ;;
+        conversation) __llmwrap_conversations "$2" "$3" ;;
+        template) __llmwrap_live "$2" "$3" template ;;
         model)
             case $2 in
                 [./~]*) __llmwrap_files "$2" "$3" ;;
@@ -192,11 +207,15 @@ _llmwrap() {
             __llmwrap_offer "$cur" '' < <(printf '%s\n' $options)
         elif [[ -z $command ]]; then
             __llmwrap_offer "$cur" '' < <(printf '%s\n' @COMMANDS@)
-        elif [[ -z $verb ]]; then
-            __llmwrap_offer "$cur" '' < <(printf '%s\n' $verbs)
         else
+            if [[ -z $verb ]]; then
+                __llmwrap_offer "$cur" '' < <(printf '%s\n' $verbs)
+            fi
             case $command/$verb in
                 @MODEL_VERBS@) __llmwrap_live "$cur" '' models ;;
+                @HISTORY_VERBS@) __llmwrap_conversations "$cur" '' ;;
+                @TEMPLATE_VERBS@) __llmwrap_live "$cur" '' template ;;
+                @FILE_VERBS@) __llmwrap_files "$cur" '' ;;
             esac
         fi
     fi

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .completion_words import (
+    FILE_VERBS,
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     Kind,
     OptionWords,
@@ -20,6 +23,8 @@ _VALUES: dict[Kind | None, str] = {
     "file": " -r -F",
     "model": " -x -a '(__llmwrap_models)'",
     "backend": " -x -a '(__llmwrap_live backends)'",
+    "conversation": " -x -k -a '(__llmwrap_conversations)'",
+    "template": " -x -a '(__llmwrap_live template)'",
 }
 
 
@@ -34,6 +39,9 @@ def fish_script(commands: list[CommandWords]) -> str:
         .replace("@PASSED_ON@", " ".join(PASSED_ON))
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@MODEL_VERBS@", " ".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", " ".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
+        .replace("@TEMPLATE_VERBS@", " ".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", " ".join(map("/".join, FILE_VERBS)))
     )
     lines = [line for command in commands for line in _command(command)]
     lines += [f"complete -c {other} -w {program}" for other in others]
@@ -125,7 +133,7 @@ function __llmwrap_command_is
     test $command = $argv[1]
 end
 
-# Prints names that the program knows: __llmwrap_live models|backends
+# Prints names that the program knows: __llmwrap_live GROUP
 function __llmwrap_live
     set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
     set -l passed (__llmwrap_operands passed)
@@ -140,7 +148,17 @@ function __llmwrap_models
     end
 end
 
+function __llmwrap_conversations
+    set -l program (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1])
+    command $program history list --names 2>/dev/null </dev/null
+end
+
 complete -c llmwrap -f
+complete -c llmwrap -k -n 'contains -- (__llmwrap_place) @HISTORY_VERBS@' \
+    -a '(__llmwrap_conversations)'
 complete -c llmwrap -n 'contains -- (__llmwrap_place) @MODEL_VERBS@' \
     -a '(__llmwrap_live models)'
+complete -c llmwrap -n 'contains -- (__llmwrap_place) @TEMPLATE_VERBS@' \
+    -a '(__llmwrap_live template)'
+complete -c llmwrap -n 'contains -- (__llmwrap_place) @FILE_VERBS@' -F
 """

@@ -12,17 +12,40 @@ from typing import Literal, NamedTuple, TypeAlias
 from .main import load_command, parser_of
 from .words import BUILT
 
-Kind: TypeAlias = Literal["none", "file", "model", "backend", "choices"]
+Kind: TypeAlias = Literal[
+    "none", "file", "model", "backend", "template", "conversation", "choices"
+]
 
 PROGRAMS = ("llmwrap", "llm-wrapper")
 
 MODEL_VERBS = (("models", "show"), ("models", "pull"), ("models", "warm"))
 """Commands and verbs whose operand is a model."""
 
+HISTORY_VERBS = (("history", "show"), ("history", "export"), ("history", "delete"))
+"""Commands and verbs whose first operand is a conversation."""
+
+TEMPLATE_VERBS = (
+    ("chat-template", ""),
+    ("template", "show"),
+    ("template", "render"),
+    ("template", "edit"),
+    ("template", "delete"),
+    ("template", "validate"),
+)
+"""Commands and verbs whose operand is a template; one has no verb."""
+
+FILE_VERBS = (("template", "import"),)
+"""Commands and verbs whose operand is a file."""
+
 PASSED_ON = ("-b", "--backend", "--base-url", "--config")
 """Options that decide whose models are meant, so the live names need them too."""
 
-_KINDS: dict[object, Kind] = {"FILE": "file", "M": "model"}
+_KINDS: dict[object, Kind] = {
+    "FILE": "file",
+    "ID": "conversation",
+    "M": "model",
+    "TEMPLATE": "template",
+}
 
 
 class OptionWords(NamedTuple):
@@ -59,16 +82,17 @@ def vocabulary() -> list[CommandWords]:
 
 
 def value_options(commands: list[CommandWords]) -> list[OptionWords]:
-    """Return every option that takes a value, once.
+    """Return every option that takes a value, once, with all it can be anywhere.
 
     An option means the same in every command (tests/test_words.py).
     """
-    found = {
-        option.names: option
-        for command in commands
-        for option in command.options
-        if option.kind is not None
-    }
+    found: dict[tuple[str, ...], OptionWords] = {}
+    for command in commands:
+        for option in command.options:
+            if option.kind is not None:
+                known = found.setdefault(option.names, option)
+                choices = dict.fromkeys((*known.choices, *option.choices))
+                found[option.names] = known._replace(choices=tuple(choices))
     return list(found.values())
 
 

@@ -7,9 +7,12 @@ To be sourced, or kept as `_llmwrap` in a directory of fpath. Names of models go
 from __future__ import annotations
 
 from .completion_words import (
+    FILE_VERBS,
+    HISTORY_VERBS,
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TEMPLATE_VERBS,
     CommandWords,
     OptionWords,
     value_options,
@@ -30,6 +33,9 @@ def zsh_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", "|".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
+        .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
+        .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
+        .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
         .replace("@PROGRAMS@", " ".join(PROGRAMS))
     )
 
@@ -104,6 +110,13 @@ __llmwrap_live() {
     compadd -a names
 }
 
+# Offers ids of conversations, the one used last first.
+__llmwrap_conversations() {
+    local -a names
+    names=(${(f)"$($program history list --names 2>/dev/null </dev/null)"})
+    compadd -V conversations -a names
+}
+
 # Offers values of an option: __llmwrap_value OPTION
 __llmwrap_value() {
     local kind
@@ -112,6 +125,8 @@ __llmwrap_value() {
     case $kind in
         (file) _files ;;
         (backend) __llmwrap_live backends ;;
+        (conversation) __llmwrap_conversations ;;
+        (template) __llmwrap_live template ;;
         (model)
             if [[ $PREFIX == [./~]* ]]; then
                 _files -g '*.gguf(-.)'
@@ -169,11 +184,15 @@ _llmwrap() {
             _describe -o option options
         elif [[ -z $command ]]; then
             _describe command commands
-        elif [[ -z $verb ]]; then
-            compadd -a verbs
         else
+            if [[ -z $verb ]]; then
+                compadd -a verbs
+            fi
             case $command/$verb in
                 (@MODEL_VERBS@) __llmwrap_live models ;;
+                (@HISTORY_VERBS@) __llmwrap_conversations ;;
+                (@TEMPLATE_VERBS@) __llmwrap_live template ;;
+                (@FILE_VERBS@) _files ;;
             esac
         fi
     fi

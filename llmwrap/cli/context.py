@@ -82,7 +82,7 @@ class Descriptor:
         """Return everything up to the end. Raises: LimitError, DeadlineError."""
         parts = [self.ahead]
         size = len(self.ahead)
-        while self.is_open and not self.has_ended:
+        while self.is_open and not self.has_ended and size <= limit_bytes:
             self._wait(writing=False)
             try:
                 part = os.read(self.number, _READ_BYTES)
@@ -94,11 +94,11 @@ class Descriptor:
                 break
             parts.append(part)
             size += len(part)
-            if size > limit_bytes:
-                raise LimitError(
-                    f"{what} is longer than {format_size(limit_bytes)}",
-                    hint="limits.prompt sets the bound",
-                )
+        if size > limit_bytes:
+            raise LimitError(
+                f"{what} is longer than {format_size(limit_bytes)}",
+                hint="limits.prompt sets the bound",
+            )
         return b"".join(parts)
 
     def read_some(self, wait_s: float) -> bytes | None:
@@ -157,7 +157,8 @@ class Context:
         self.stdout = stdout
         self.stderr = stderr
         self.environ = environ
-        self.started_at = time.monotonic()
+        # Direct mode may have waited for stdin.
+        self.started_at = invocation.started_at if invocation else time.monotonic()
         self.log: Log = SILENT
         """The log of the command, once its configuration is read."""
         self.color = "auto"
@@ -288,6 +289,15 @@ class Context:
             yield
         finally:
             _restore(before)
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Leave Ctrl-C to a program that has the terminal meanwhile."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def settle(self) -> None:
         """Let ending signals do nothing from now on: what was asked for is done."""

@@ -9,14 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..cache import layout
-from ..cache.fingerprint import GGUF, Place, model_name
 from ..cache.response_cache import StoredAs
 from ..direct import CONFIG_VARIABLE, READS_STDIN, RECORDS, Invocation, Pointer
-from ..engine import Answer
 from ..engine.prompting import decoded
-from ..engine.selection import Selector
-from ..engine.state import read_discovered
 from ..errors import ConfigError
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
@@ -30,22 +25,27 @@ _PATH_VARIABLES = ("HOME", CONFIG_VARIABLE, "LLMWRAP_CACHE_PATH")
 
 
 def leave_record(
-    invocation: Invocation, args: argparse.Namespace, session: Session, answer: Answer
+    invocation: Invocation,
+    args: argparse.Namespace,
+    session: Session,
+    completion: Completion,
+    stored_as: StoredAs | None,
 ) -> None:
-    """Let direct mode answer the same invocation from now on, if it may."""
-    stored_as = answer.stored_as
-    if stored_as is None or not invocation.is_settled:
+    """Let direct mode answer the same invocation from now on, if it may.
+
+    `stored_as` is where the next run looks for the answer without asking anybody.
+    """
+    if stored_as is None or stored_as.is_file or not stored_as.is_on_disk:
         return
-    if not (_is_plain(args, session) and _is_only_text(answer.completion, stored_as)):
-        return
-    if not _is_known(session, stored_as):
+    has_more_to_say = completion.thinking or completion.finish_reason == "length"
+    if has_more_to_say or not (invocation.is_settled and _is_plain(args, session)):
         return
     pointer = Pointer(
         stored_as.key,
         stored_as.ttl_ns,
         args.timeout or session.config.streaming.total_timeout_s,
         (stored_as.root, stored_as.generation_path, stored_as.generation),
-        moved_run(pack_run(_hit(answer.completion))),
+        moved_run(pack_run(_hit(completion))),
     )
     stdin = session.stdin_content
     try:
@@ -68,12 +68,13 @@ def _is_plain(args: argparse.Namespace, session: Session) -> bool:
         and args.output is None
         and args.sanitize != "always"
         and not (args.file or args.image or args.config or args.typo)
+        and not args.template
         and not (args.system or "").startswith("@")
         and all(os.path.isabs(environ.get(name) or os.sep) for name in _PATH_VARIABLES)
         and not _says_bad_bytes(session)
         and not context.stdout.is_tty
         and not config.warnings
-        and not config.history.ask
+        and not session.conversation_choice().is_any(config.history)
         and not session.log.is_heard("info")
     )
 
@@ -83,28 +84,6 @@ def _says_bad_bytes(session: Session) -> bool:
     return decoded(session.stdin_content or b"")[1] and session.log.is_heard("note")
 
 
-def _is_known(session: Session, stored_as: StoredAs) -> bool:
-    """Tell whether nobody has to be asked for the backend or the model.
-
-    What was discovered is in the digest only as far as it could be kept.
-    """
-    environ, place = session.context.environ, stored_as.place
-    selection = Selector(session.config, session.choice(), environ).selection()
-    discovered = read_discovered(environ)
-    known = Place(discovered.kind or "", discovered.address or "")
-    model = selection.model or discovered.models.get(place.address, "")
-    path = layout.model_path(stored_as.root, model_name(place, model))
-    is_of_model = path == stored_as.generation_path
-    return is_of_model and (selection.backend is not None or known == place)
-
-
-def _is_only_text(completion: Completion, stored_as: StoredAs) -> bool:
-    """Tell whether there is nothing to say beside the text, and no file to look at."""
-    is_cut = completion.finish_reason == "length"  # which is a note
-    is_file = stored_as.place.kind == GGUF
-    return not (completion.thinking or is_cut or is_file)
-
-
 def _hit(completion: Completion) -> Run:
     """Return the record of a hit, its moments left to whoever answers."""
     return Run(
@@ -112,7 +91,6 @@ def _hit(completion: Completion) -> Run:
         lookup_s=0.0,
         ttft_s=0.0,
         e2e_s=0.0,
-        tpot_s=None,
         queued_s=0.0,
         outcome="hit",
         backend=completion.backend,

@@ -176,6 +176,7 @@ def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         with closing(pull(backend, name, context.stdin.until)) as steps:
             for progress in steps:
                 bar.show(progress)
+        engine.learn_weights(candidate.backend, name)
     return _done(args, session, f"pulled '{name}' to", name, backend.name)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError
 from ..messages import Chunk, Completion, Json
 from ..terminal.sanitize import visible
+
+if TYPE_CHECKING:
+    from ..engine import Answer
 
 Write = Callable[[bytes], None]
 
@@ -17,10 +20,11 @@ class Front:
     """What shows one answer. `fail` gets what came when the answer ends early.
 
     `rests_after_s` is how long after a piece `rest` is wanted when no other came,
-    0 for never.
+    0 for never. `conversation` is the id under which the answer will be kept, if any.
     """
 
     rests_after_s: float = 0.0
+    conversation: str = ""
 
     def prepare(self) -> None:
         """Get ready while the answer is on its way."""
@@ -85,7 +89,7 @@ class JsonFront(Front):
     def finish(self, completion: Completion) -> None:
         """Write the object."""
         self._is_over = True
-        self._object(completion_fields(completion))
+        self._object(completion_fields(completion, self.conversation))
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
         """Write the object that holds the error and what came, unless one is there."""
@@ -126,7 +130,7 @@ class EventsFront(Front):
     def finish(self, completion: Completion) -> None:
         """Write the event `done`."""
         self._is_over = True
-        fields = completion_fields(completion)
+        fields = completion_fields(completion, self.conversation)
         del fields["text"]
         self._event("done", version=1, **fields)
 
@@ -140,7 +144,9 @@ class EventsFront(Front):
         self._write(json_line(cleaned(event) if self._is_cleaned else event))
 
 
-def completion_fields(completion: Completion) -> dict[str, Json]:
+def completion_fields(
+    completion: Completion, conversation: str = ""
+) -> dict[str, Json]:
     """Return the fields that describe an answer in JSON."""
     timings: dict[str, Json] = dict(completion.timing._asdict())
     if completion.server:
@@ -159,6 +165,8 @@ def completion_fields(completion: Completion) -> dict[str, Json]:
     }
     if completion.thinking:
         fields["thinking"] = completion.thinking
+    if conversation:
+        fields["conversation"] = conversation
     return fields
 
 

@@ -42,6 +42,13 @@ class MarkdownFront(Front):
         if chunk.text and self._stream:
             self._stream.feed(chunk.text)
 
+    def draw(self, text: str) -> None:
+        """Draw a text that is all there."""
+        self.prepare()
+        if self._stream:
+            self._stream.feed(text)
+            self._stream.close()
+
     def rest(self) -> None:
         """Draw what waited for its frame."""
         if self._stream:

@@ -10,15 +10,19 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..config import Config
-from ..engine import Choice, Engine
 from ..engine.prompting import decoded, read_input
 from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
 from .context import Context, Descriptor
+
+if TYPE_CHECKING:
+    from ..engine import Choice, Engine
+    from ..engine.choice import ConversationChoice
 
 _STDIN_NAMES = ("-", "/dev/stdin")
 
@@ -70,6 +74,8 @@ class Session:
 
     def choice(self) -> Choice:
         """Return what the options say about backend, model and patience."""
+        from ..engine import Choice  # late: not every command asks somebody
+
         given = vars(self._args)
         return Choice(
             backend=given.get("backend"),
@@ -84,8 +90,22 @@ class Session:
             cache=given.get("cache"),
         )
 
+    def conversation_choice(self) -> ConversationChoice:
+        """Return what the options of `ask` say about its conversation."""
+        from ..engine.choice import ConversationChoice  # late, as above
+
+        args, stdout = self._args, self.context.stdout
+        return ConversationChoice(
+            name=args.conversation,
+            is_continued=args.is_continued,
+            is_forbidden=args.no_history or args.dry_run,
+            is_on_terminal=stdout.is_tty and args.output is None,
+        )
+
     def engine(self, *, is_one_shot: bool) -> Engine:
         """Return an engine for this command line."""
+        from ..engine import Engine  # late, as above
+
         return Engine(
             self.config,
             environ=self.context.environ,
@@ -122,7 +142,7 @@ class Session:
         until = self.context.stdin.until
         if until is None:
             return read_input(name, limit)
-        from ..streams import start_together
+        from ..streams import start_together  # late: threads are not for all
 
         # On a thread: opening a fifo waits for its writer, whom nothing hurries.
         [outcome] = start_together([lambda: read_input(name, limit)])

@@ -11,15 +11,17 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from ..backends.base import Progress
 from ..errors import LLMWrapError
 from ..messages import Json
 from ..terminal.sanitize import visible
 from ..units import format_size
 from .context import Context
 from .output import error_fields, json_line
+
+if TYPE_CHECKING:
+    from ..backends.base import Progress
 
 _GAP = "  "
 _NOTHING = "-"

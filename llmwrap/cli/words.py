@@ -16,11 +16,14 @@ BUILT = frozenset(
         "backends",
         "cache",
         "chat",
+        "chat-template",
         "completion",
         "config",
         "doctor",
+        "history",
         "interactive",
         "models",
+        "template",
     }
 )
 """The commands that exist."""
@@ -28,12 +31,9 @@ BUILT = frozenset(
 PLANNED = frozenset(
     {
         "batch",
-        "chat-template",
         "compare",
-        "history",
         "loadtest",
         "stats",
-        "template",
     }
 )
 """Command words that mean a command already, so that no script comes to rely on them
@@ -46,11 +46,13 @@ VALUE_OPTIONS = frozenset(
         "--color",
         "--config",
         "--connect-timeout",
+        "--conversation",
         "--file",
         "--first-token-timeout",
         "--format",
         "--idle-timeout",
         "--image",
+        "--keep",
         "--key",
         "--max-tokens",
         "--model",
@@ -65,8 +67,11 @@ VALUE_OPTIONS = frozenset(
         "--stop",
         "--system",
         "--temperature",
+        "--template",
         "--timeout",
         "--top-p",
+        "--var",
+        "--vars",
         "-O",
         "-b",
         "-f",
@@ -74,6 +79,7 @@ VALUE_OPTIONS = frozenset(
         "-m",
         "-o",
         "-s",
+        "-t",
     }
 )
 

@@ -11,6 +11,7 @@ from .complaints import file_origin, nearest, printable, quoted
 from .kinds import Place, expand_home
 from .schema import BACKENDS, SECTIONS, Key
 from .settings import Settings, is_backend_name
+from .toml_text import parse_toml
 
 FILE_VARIABLE = "LLMWRAP_CONFIG"
 _LARGEST_BYTES = 1 << 20
@@ -58,44 +59,12 @@ def read_document(path: str, *, must_exist: bool) -> dict[str, object] | None:
         raise _cannot_read(path, "a path holds no null character") from error
     if len(content) > _LARGEST_BYTES:
         raise _cannot_read(path, "it is larger than 1 MiB")
-    return _parse(path, content) if content else {}
+    return parse_toml(content, path) if content else {}
 
 
 def _cannot_read(path: str, why: str, hint: str = "") -> ConfigError:
     return ConfigError(
         f"cannot read the configuration '{printable(path)}': {why}", hint=hint
-    )
-
-
-def _parse(path: str, content: bytes) -> dict[str, object]:
-    import tomllib  # late: 3.6 ms, and most users have no file
-
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"'{printable(path)}': not UTF-8 in line {line}") from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _broken(path, text, str(error)) from error
-    except RecursionError as error:
-        raise ConfigError(
-            f"'{printable(path)}': broken TOML, nested too deeply"
-        ) from error
-    except ValueError as error:  # int() of more than 4300 digits
-        raise ConfigError(
-            f"'{printable(path)}': broken TOML, a number is too long"
-        ) from error
-
-
-def _broken(path: str, text: str, problem: str) -> ConfigError:
-    what, _, where = problem.removesuffix(")").rpartition(" (at ")
-    if where == "end of document":
-        last_line = text.rsplit("\n", 1)[-1]
-        where = f"line {text.count(chr(10)) + 1}, column {len(last_line) + 1}"
-    return ConfigError(
-        f"'{printable(path)}': broken TOML at {where}", hint=what[:1].lower() + what[1:]
     )
 
 

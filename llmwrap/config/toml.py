@@ -18,7 +18,7 @@ def literal(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_key(k)} = {literal(v)}" for k, v in value.items())
+        pairs = ", ".join(f"{bare_key(k)} = {literal(v)}" for k, v in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(literal(item) for item in value)}]"
@@ -41,7 +41,8 @@ def size(size_bytes: int) -> str:
     return str(size_bytes)
 
 
-def _key(name: str) -> str:
+def bare_key(name: str) -> str:
+    """Return a key, in quotes where TOML wants them."""
     is_bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     return name if is_bare else literal(name)
 

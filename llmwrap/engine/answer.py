@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from ..cache.response_cache import StoredAs
 from ..errors import IncompleteError, LLMWrapError
 from ..messages import Chunk, Completion
 
@@ -28,8 +27,6 @@ class Answer(ABC):
     """
 
     def __init__(self) -> None:
-        self.stored_as: StoredAs | None = None
-        """Where the cache has it: at once for a hit, else once it was kept."""
         self._completion: Completion | None = None
         self._is_in_block = False
         self._chunks: Generator[Chunk, None, None] = self._run()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..cache.fingerprint import GGUF, Place, fingerprint
-from ..cache.response_cache import ResponseCache
+from ..cache.fingerprint import GGUF, Place
+from ..cache.response_cache import ResponseCache, StoredAs
 from ..config import BackendConfig, Config
 from ..errors import CacheError, LLMWrapError
 from ..log import Log
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..backends.base import Backend
     from ..streams import Ticker
     from .keeping import Keeping
+
+_LEARN_S = 10.0
 
 
 class Expected(NamedTuple):
@@ -74,23 +76,27 @@ class Caching:
             return None
         is_only = mode == "only"
         expected = self._expected(selector)
-        if expected:
-            request = request._replace(model=expected.model)
-            try:
-                place = place_of(expected.backend, expected.model, self._environ)
-            except LLMWrapError:
-                if not is_only:
-                    return None  # It is said again where the model is needed.
+        try:
+            stored_as = self._stored_as(request, expected) if expected else None
+        except LLMWrapError:
+            if is_only:
                 raise
-            generation = self.cache.generation(place, request.model)
-            key = fingerprint(request, place, generation)
-            entry = self.cache.get(key, expired_too=is_only)
+            return None  # It is said again where the model is needed.
+        if expected and stored_as:
+            entry = self.cache.get(stored_as.key, expired_too=is_only)
             if entry:
-                stored_as = self.cache.stored_as(key, place, request.model)
-                return Replay(entry, expected.backend.name, called_at, stored_as)
+                return Replay(entry, expected.backend.name, called_at)
         if is_only:
             raise self._missing(expected)
         return None
+
+    def stored_as(self, request: Request, selector: Selector) -> StoredAs | None:
+        """Return where `replay` looks, None where it does not or would have to ask.
+
+        Raises: RefusedError for a model file that is not there.
+        """
+        expected = self._expected(selector) if self.mode == "use" else None
+        return self._stored_as(request, expected) if expected else None
 
     def keeping(
         self, request: Request, backend: Backend, config: BackendConfig, mode: CacheMode
@@ -110,6 +116,27 @@ class Caching:
             is_alone=mode == "refresh",
         )
 
+    def learn(self, backend: Backend, config: BackendConfig, model: str) -> None:
+        """Learn which weights a model has after a pull: older answers are void.
+
+        Not through `Backend.digest`, which tells what is loaded: the old weights may
+        be until somebody asks.
+        """
+        if self.mode == "off" or not backend.has_digests:
+            return
+        wanted = model.removesuffix(":latest")
+        try:
+            found = [
+                known.digest
+                for known in backend.models(timeout_s=_LEARN_S)
+                if known.name.removesuffix(":latest") == wanted
+            ]
+        except LLMWrapError as error:
+            self._log.debug(f"the digest of '{model}' is unknown: {error}")
+            return
+        if found and found[0]:
+            self.cache.learn(place_of(config, model, self._environ), model, found[0])
+
     def _keep_alive(self) -> None:
         """Show those who wait for us that we are alive, from now on."""
         if self._ticker is None:
@@ -128,6 +155,10 @@ class Caching:
         if model is None and backend.kind != "embedded":
             return None
         return Expected(backend, model or "")
+
+    def _stored_as(self, request: Request, expected: Expected) -> StoredAs:
+        place = place_of(expected.backend, expected.model, self._environ)
+        return self.cache.stored_as(request._replace(model=expected.model), place)
 
     def _missing(self, expected: Expected | None) -> CacheError:
         if self.cache.problem:

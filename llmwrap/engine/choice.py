@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from ..config.values import HistoryConfig
+
 CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
 """Look and store, leave the cache alone, ask anew and store, or never ask."""
 
@@ -24,6 +26,33 @@ class Choice(NamedTuple):
     retries: int | None = None
     retry_delay_s: float | None = None
     cache: CacheMode | None = None
+
+
+class ConversationChoice(NamedTuple):
+    """What the options say about the conversation that a question belongs to.
+
+    `name` is an id or the beginning of one and goes before `is_continued`, which is
+    the last one. `is_on_terminal` tells whether a person reads the answer.
+    """
+
+    name: str | None = None
+    is_continued: bool = False
+    is_forbidden: bool = False
+    is_on_terminal: bool = False
+
+    @property
+    def is_required(self) -> bool:
+        """Tell whether the user asked for a conversation."""
+        return self.is_continued or self.name is not None
+
+    def is_keeping(self, config: HistoryConfig) -> bool:
+        """Tell whether question and answer are to be kept."""
+        is_due = self.is_required or self.is_on_terminal or config.ask
+        return is_due and config.enabled and not self.is_forbidden
+
+    def is_any(self, config: HistoryConfig) -> bool:
+        """Tell whether a conversation has to do with the question at all."""
+        return self.is_required or self.is_keeping(config)
 
 
 class Patience(NamedTuple):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-from ..cache.response_cache import ResponseCache
+from ..cache.response_cache import ResponseCache, StoredAs
 from ..config import BackendConfig, Config
 from ..errors import LimitError, LLMWrapError
 from ..log import SILENT, Log
@@ -106,6 +106,15 @@ class Engine:
             raise
         return StoredAnswer(replay, self._log, run.end)
 
+    def stored_as(self, request: Request) -> StoredAs | None:
+        """Return where the next `ask` looks for an answer, asking nobody.
+
+        None when it does not look, or a server would have to be found or asked for
+        its model. Raises: ConfigError, RefusedError.
+        """
+        selector = self.selector(self._choice_of(request))
+        return self._caching.stored_as(request, selector)
+
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""
         self._check_size(request)
@@ -130,6 +139,10 @@ class Engine:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         return self._targets.backend(config, is_first_choice=is_first_choice)
 
+    def learn_weights(self, config: BackendConfig, model: str) -> None:
+        """Find out which weights a model has now: answers of older ones are void."""
+        self._caching.learn(self.backend(config), config, model)
+
     def _asked(
         self, request: Request, called_at: float, run: RunRecord, mode: CacheMode
     ) -> Answer:
@@ -144,7 +157,7 @@ class Engine:
         keeping = self._caching.keeping(request, target.backend, target.config, mode)
         if keeping and (entry := keeping.begin()):
             name = target.backend.name
-            replay = Replay(entry, name, called_at, keeping.stored_as)
+            replay = Replay(entry, name, called_at)
             return StoredAnswer(replay, self._log, run.end)
         return LiveAnswer(
             Asking(

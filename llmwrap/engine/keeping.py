@@ -8,7 +8,7 @@ from ..backends.base import Backend
 from ..cache.entry import Entry
 from ..cache.fingerprint import Place, fingerprint
 from ..cache.flights import Waiting
-from ..cache.response_cache import ResponseCache, StoredAs
+from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..log import Log
 from ..messages import Completion, Request
@@ -102,11 +102,6 @@ class Keeping:
         )
         self._cache.put(self._key, entry)
 
-    @property
-    def stored_as(self) -> StoredAs | None:
-        """Return where the answer is, once it is kept or found."""
-        return self._cache.stored_as(self._key, self._place, self._request.model)
-
     def release(self) -> None:
         """Let those go who wait for us."""
         if self._waiting:
@@ -118,8 +113,7 @@ class Keeping:
 
     @property
     def _key(self) -> bytes:
-        generation = self._cache.generation(self._place, self._request.model)
-        return fingerprint(self._request, self._place, generation)
+        return self._cache.stored_as(self._request, self._place).key
 
     def _stored(self) -> Entry | None:
         return self._cache.get(self._key)

@@ -129,10 +129,8 @@ class LiveAnswer(Answer):
         return keeping.stop_waiting()
 
     def _replayed(self, entry: Entry) -> Iterator[Chunk]:
-        stored_as = self._asking.keeping.stored_as if self._asking.keeping else None
-        replay = Replay(entry, self.backend, self._asking.called_at, stored_as)
+        replay = Replay(entry, self.backend, self._asking.called_at)
         self._replay = replay
-        self.stored_as = stored_as
         yield from replay.chunks()
         replay.log(self._asking.log)
         self._completion = replay.completion
@@ -179,7 +177,6 @@ class LiveAnswer(Answer):
             return
         if self._completion:
             keeping.keep(self._completion)
-            self.stored_as = keeping.stored_as
 
     def _end(self, error: BaseException | None) -> None:
         if self._is_ended:

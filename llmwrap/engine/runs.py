@@ -33,13 +33,7 @@ class RunRecord:
             Run(
                 started_at=self._started_at,
                 lookup_s=self.lookup_s,
-                ttft_s=None,
-                e2e_s=None,
-                tpot_s=None,
-                queued_s=None,
                 outcome=self._outcome,
-                backend="",
-                model="",
                 error=kind_of(error),
             )
         )

@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Iterator
 
 from ..cache.entry import Entry
-from ..cache.response_cache import StoredAs
 from ..log import Log
 from ..messages import Chunk, Completion, Timing
 from ..units import format_duration
@@ -22,11 +21,8 @@ class Replay:
     `called_at` is when it was asked for, on the monotonic clock.
     """
 
-    def __init__(
-        self, entry: Entry, backend: str, called_at: float, stored_as: StoredAs | None
-    ) -> None:
+    def __init__(self, entry: Entry, backend: str, called_at: float) -> None:
         elapsed_s = time.monotonic() - called_at
-        self.stored_as = stored_as
         self._entry = entry
         self.model = entry.model
         self.completion = Completion(
@@ -75,7 +71,6 @@ class StoredAnswer(Answer):
 
     def __init__(self, replay: Replay, log: Log, record: Record) -> None:
         super().__init__()
-        self.stored_as = replay.stored_as
         self._replay = replay
         self._log = log
         self._record: Record | None = record

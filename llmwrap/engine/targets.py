@@ -23,6 +23,7 @@ from .selection import Selector, backend_settings, patience
 from .state import Discovered, keep_discovered, read_discovered
 
 _LOOKUP_S = 10.0
+_NET_S = 1.0
 _LOADING_POLL_S = 0.5
 
 
@@ -129,8 +130,10 @@ class Targets:
         left_s = _LOOKUP_S
         if self._until is not None:
             left_s = min(left_s, max(0.0, self._until - time.monotonic()))
-        # On a thread of its own: a name that does not resolve cannot be cancelled.
-        [outcome] = start_together([lambda: backend.default_model(timeout_s=left_s)])
+        # On a thread of its own: a name that does not resolve cannot be cancelled. Its
+        # own time-out is a net below the one here, which says what is wrong.
+        net_s = left_s + _NET_S
+        [outcome] = start_together([lambda: backend.default_model(timeout_s=net_s)])
         try:
             return outcome.result(left_s)
         except TimeoutError:

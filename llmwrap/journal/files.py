@@ -30,7 +30,7 @@ _SHORT_WAIT_S = 0.25
 LARGEST_BYTES = 128 << 20
 """What a journal never outgrows; a longer file is somebody else's."""
 
-_POLLS_S = (0.001, 0.002, 0.005, 0.01, 0.02)  # then the last one again
+_POLLS_S = (0.001, 0.002, 0.005)  # then the last one again: a lock has no queue
 _STALE_S = 3600.0
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -52,8 +52,6 @@ def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | _SAFE)
     except FileNotFoundError:
         return b""
-    except ValueError as error:  # a NUL in it
-        raise OSError(errno.EINVAL, "it is no path", path) from error
     try:
         return _content(descriptor, path, limit_bytes)
     finally:

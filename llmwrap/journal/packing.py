@@ -21,7 +21,7 @@ def pack(value: Packable) -> bytes:
 
     Lone surrogates become question marks, and numbers of more than 64 bits nothing.
     """
-    import msgpack
+    import msgpack  # type: ignore[import-untyped]  # it has no types
 
     packed: bytes = msgpack.packb(
         value, unicode_errors="replace", default=_nothing_for_huge

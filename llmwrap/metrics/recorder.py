@@ -35,14 +35,14 @@ class Run(NamedTuple):
     """
 
     started_at: float
-    lookup_s: float | None
-    ttft_s: float | None
-    e2e_s: float | None
-    tpot_s: float | None
-    queued_s: float | None
-    outcome: CacheOutcome
-    backend: str
-    model: str
+    lookup_s: float | None = None
+    ttft_s: float | None = None
+    e2e_s: float | None = None
+    tpot_s: float | None = None
+    queued_s: float | None = None
+    outcome: CacheOutcome = "off"
+    backend: str = ""
+    model: str = ""
     error: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None

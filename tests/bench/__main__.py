@@ -14,24 +14,23 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from .measure import Ratio, Run, environment, in_turn, mock_server, ratio, run
+from .cached import CacheBench
+from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
 from .scripts import READER, SMALLEST, STREAMS
+from .templates import (
+    Programs,
+    hostile_runs,
+    program_ratio,
+    render_ratio,
+    shown_hostile,
+)
 
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
 _FEW_ROUNDS = max(3, _ROUNDS // 3)
 _TOKENS = 100_000
 _MANY_TOKENS = 1_000_000
 _MIB = 1 << 20
-
-
-class Row(NamedTuple):
-    """One line of the table."""
-
-    what: str
-    goal: str
-    measured: str
 
 
 class Bench:
@@ -52,13 +51,15 @@ class Bench:
         yield from self._throughput()
         yield self._many_streams()
         yield from self._memory()
+        yield from self._templates()
+        yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
 
     def _version(self) -> Row:
         ours, theirs = self._turns(
             [[*self._llmwrap, "--version"], [self._python, "-c", "pass"]], _ROUNDS
         )
         found = ratio(ours, theirs, _wall)
-        return Row("`--version` over `python3 -c pass`", "<= 1.5", _shown(found))
+        return Row("`--version` over `python3 -c pass`", "<= 1.5", str(found))
 
     def _one_shot(self) -> Row:
         ours, theirs = self._turns(
@@ -66,7 +67,7 @@ class Bench:
         )
         found = ratio(ours, theirs, _wall)
         what = "one-shot of one token over the smallest requests script"
-        return Row(what, "<= 1.25", _shown(found))
+        return Row(what, "<= 1.25", str(found))
 
     def _first_byte(self) -> Row:
         model = "mock:ttft=50,n=20,itl=1"
@@ -75,7 +76,7 @@ class Bench:
         )
         found = ratio(ours, theirs, lambda run: run.first_byte_s)
         what = "time to first output byte, server at 50 ms, over that script"
-        return Row(what, "<= 1.15", _shown(found))
+        return Row(what, "<= 1.15", str(found))
 
     def _throughput(self) -> Iterator[Row]:
         model = f"mock:n={_TOKENS}"
@@ -100,9 +101,7 @@ class Bench:
             float(run(command, self._environ).output) / ideal_s
             for _ in range(_FEW_ROUNDS)
         ]
-        shown = _shown(
-            Ratio(statistics.median(found), min(found), max(found), len(found))
-        )
+        shown = str(Ratio(statistics.median(found), min(found), max(found), len(found)))
         what = "64 streams at once, 100 tokens 10 ms apart, over the ideal wall time"
         return Row(what, "<= 1.10", shown)
 
@@ -112,6 +111,16 @@ class Bench:
         yield Row("peak memory of a one-shot", "<= 45 MiB", f"{one / _MIB:.1f} MiB")
         measured = f"{many / one:.2f} ({many / _MIB:.1f} MiB)"
         yield Row("the same of 1 M tokens, over the one-shot", "<= 1.5", measured)
+
+    def _templates(self) -> Iterator[Row]:
+        programs = Programs(self._llmwrap, self._python, self._environ, self._directory)
+        what = "render of the greeting with 4 tasks over pystache with it parsed"
+        yield Row(what, "<= 1.2", str(render_ratio(programs, _ROUNDS)))
+        what = "`template render greeting`, whole process, over `python3 -c pass`"
+        yield Row(what, "<= 5.0", str(program_ratio(programs, _ROUNDS)))
+        runs = [shown_hostile(name, run) for name, run in hostile_runs(programs)]
+        what = "a hostile template ends with status 9"
+        yield Row(what, "<= 3 s", "; ".join(runs))
 
     def _turns(self, commands: Sequence[Sequence[str]], rounds: int) -> list[list[Run]]:
         return in_turn(commands, rounds, self._environ)
@@ -143,12 +152,6 @@ def _wall(run: Run) -> float:
 
 def _rate(runs: Sequence[Run]) -> float:
     return _TOKENS / statistics.median(run.wall_s for run in runs)
-
-
-def _shown(found: Ratio) -> str:
-    return (
-        f"{found.median:.2f} [{found.least:.2f} to {found.most:.2f}], n {found.rounds}"
-    )
 
 
 def main(write: Callable[[str], object] = sys.stdout.write) -> None:

@@ -27,6 +27,13 @@ class Run(NamedTuple):
     output: bytes
 
 
+class Job(NamedTuple):
+    """A command and the environment it is measured in."""
+
+    command: Sequence[str]
+    environ: dict[str, str]
+
+
 class Ratio(NamedTuple):
     """A figure over another of the same round: median, least and most of n rounds."""
 
@@ -35,6 +42,18 @@ class Ratio(NamedTuple):
     most: float
     rounds: int
 
+    def __str__(self) -> str:
+        span = f"[{self.least:.2f} to {self.most:.2f}]"
+        return f"{self.median:.2f} {span}, n {self.rounds}"
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    goal: str
+    measured: str
+
 
 def environment(home: str) -> dict[str, str]:
     """Return the environment of measured programs: an empty home, bytecode kept."""
@@ -42,11 +61,18 @@ def environment(home: str) -> dict[str, str]:
     return {**kept, "HOME": home}
 
 
-def run(command: Sequence[str], environ: dict[str, str]) -> Run:
-    """Run a command with its output to a pipe, and measure it to its end."""
+def run(command: Sequence[str], environ: dict[str, str], *, status: int = 0) -> Run:
+    """Run a command with its output to a pipe, and measure it to its end.
+
+    It has to end with `status`; one that is to fail says why to nobody.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if status else None,
+        env=environ,
     )
     assert process.stdout is not None
     first_byte_s, size, kept = 0.0, 0, b""
@@ -54,11 +80,11 @@ def run(command: Sequence[str], environ: dict[str, str]) -> Run:
         first_byte_s = first_byte_s or time.perf_counter() - started
         size += len(piece)
         kept = kept or piece
-    _, status, usage = os.wait4(process.pid, 0)
+    _, ended, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process.returncode = os.waitstatus_to_exitcode(ended)
     process.stdout.close()
-    if process.returncode:
+    if process.returncode != status:
         raise SystemExit(f"{command[:4]} ended with {process.returncode}")
     return Run(wall_s, first_byte_s, usage.ru_maxrss * 1024, size, kept)
 
@@ -67,9 +93,14 @@ def in_turn(
     commands: Sequence[Sequence[str]], rounds: int, environ: dict[str, str]
 ) -> list[list[Run]]:
     """Run the commands in turn, after one round that is not counted."""
-    for command in commands:
-        run(command, environ)
-    turns = [[run(command, environ) for command in commands] for _ in range(rounds)]
+    return jobs_in_turn([Job(command, environ) for command in commands], rounds)
+
+
+def jobs_in_turn(jobs: Sequence[Job], rounds: int) -> list[list[Run]]:
+    """Run jobs in turn, after one round that is not counted."""
+    for job in jobs:
+        run(*job)
+    turns = [[run(*job) for job in jobs] for _ in range(rounds)]
     return [list(runs) for runs in zip(*turns, strict=True)]
 
 

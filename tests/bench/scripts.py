@@ -53,3 +53,86 @@ for thread in threads: thread.join()
 print(time.perf_counter() - started)
 """
 """Many streams at once through the library; prints the wall time in seconds."""
+
+RENDER = """
+import json, statistics, sys, time
+import pystache
+from llmwrap import Config
+from llmwrap.engine.templates import open_library
+environ = {"HOME": "/nonexistent"}
+library = open_library(Config.load("/dev/null", environ), environ)
+variables = {"name": "Alice", "urgent": True, "message": "Please review the code",
+             "tasks": ["Review PR", "Run tests", "Deploy", "Sleep"]}
+ours = library.prepared("greeting")
+parsed = pystache.parse(library.get("greeting").template.content)
+theirs = pystache.Renderer(escape=lambda text: text)
+assert ours.render(variables) == theirs.render(parsed, variables)
+def seconds(render):
+    started = time.perf_counter()
+    for _ in range(500):
+        render()
+    return time.perf_counter() - started
+found = []
+for _ in range(int(sys.argv[1]) + 1):
+    one = seconds(lambda: ours.render(variables))
+    two = seconds(lambda: theirs.render(parsed, variables))
+    found.append(one / two)
+found = found[1:]
+print(json.dumps([statistics.median(found), min(found), max(found), len(found)]))
+"""
+"""The greeting with four tasks over pystache with a parsed template; prints ratios."""
+
+LOOKUPS = """
+import os, random, statistics, sys, time
+from llmwrap import Config
+from llmwrap.cache.response_cache import ResponseCache
+from llmwrap.log import SILENT
+root, count = sys.argv[1], int(sys.argv[2])
+config = Config.load(os.devnull, {"HOME": "/"}).cache._replace(path=root)
+def timed(cache, keys):
+    found = []
+    for key in keys:
+        started = time.perf_counter()
+        entry = cache.get(key)
+        found.append(1e6 * (time.perf_counter() - started))
+        assert entry, key
+    return sorted(found)
+disk = ResponseCache(config._replace(ttl_s=None), SILENT, has_memory=False)
+keys = [one.key for one in disk.entries()]
+few = random.sample(keys, 500)
+memory = ResponseCache(config._replace(ttl_s=None), SILENT, has_memory=True)
+timed(memory, few)
+print(statistics.median(timed(memory, few * 20)))
+of_disk = timed(disk, random.sample(keys, count))
+print(statistics.median(of_disk), of_disk[len(of_disk) * 99 // 100])
+"""
+"""Lookups in a running process; prints their median in memory, and median and p99 on
+disk, in microseconds."""
+
+STORE = """
+import sys, time
+from llmwrap.cache.store import Store
+root, is_synced, key = sys.argv[1], sys.argv[2] == "full", bytes.fromhex(sys.argv[3])
+store = Store(root, max_bytes=1 << 30, ttl_s=None, is_synced=is_synced)
+if len(sys.argv) > 4:
+    stored = b"\\1\\1" + time.time_ns().to_bytes(8, "little")
+    store.put(key, stored + (1024).to_bytes(4, "little") + bytes(1024))
+else:
+    assert store.get(key)
+"""
+"""One get, or with a fourth word one put, through our store."""
+
+SQLITE = """
+import sqlite3, sys, time
+path, synchronous, key = sys.argv[1], sys.argv[2], bytes.fromhex(sys.argv[3])
+db = sqlite3.connect(path, isolation_level=None)
+db.execute(f"PRAGMA synchronous = {synchronous}")
+if len(sys.argv) > 4:
+    row = (key, time.time_ns(), bytes(1024))
+    db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row)
+else:
+    find = "SELECT stored_ns, payload FROM answers WHERE key = ?"
+    assert db.execute(find, (key,)).fetchone()
+db.close()
+"""
+"""The same through a database in WAL mode."""

@@ -1,0 +1,281 @@
+"""`template`: the library of templates, looked at, filled and kept. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, LLMWrapError, UsageError
+from ..messages import Json
+from ..terminal.sanitize import visible
+from .context import Context
+from .parser import Command, Parser, add_common, add_json, verb_and_operands
+from .question import question
+from .session import Session
+from .tables import Column, errors_as_json, table, write_rows
+from .template_options import add_variables, filled, one_name
+
+if TYPE_CHECKING:
+    from ..templating import Library, Prepared, Stored, Variable
+
+COMMAND = Command(
+    name="template",
+    summary="List the templates. Or show one, render one without asking anybody, keep"
+    " one of one's own, edit, delete or validate it, bring in Handlebars files.",
+    usage="llmwrap template [list | show NAME | render NAME [PROMPT...] |"
+    " create NAME [FILE] | edit NAME | delete NAME | validate [NAME...] |"
+    " import FILE...] [OPTION...]",
+    verbs=(
+        "list",
+        "show",
+        "render",
+        "create",
+        "edit",
+        "delete",
+        "validate",
+        "import",
+    ),
+)
+
+_LIST = (Column("NAME"), Column("PLACE"), Column("VARIABLES"), Column("DESCRIPTION"))
+_VARIABLES = (
+    Column("VARIABLE"),
+    Column("TYPE"),
+    Column("REQUIRED"),
+    Column("DEFAULT"),
+    Column("DESCRIPTION"),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `template`."""
+    add_json(parser)
+    group = parser.add_argument_group("template")
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="create, import: replace a template of the same name",
+    )
+    group = parser.add_argument_group("render")
+    add_variables(group)
+    group.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="add a text file to the input, under its name; repeatable",
+    )
+    group.add_argument("-n", "--no-stdin", action="store_true", help="never read stdin")
+    # For completion scripts: names, one a line. They pass on what decides whose
+    # models are meant, too, which means nothing here.
+    hidden = argparse.SUPPRESS
+    group.add_argument("--names", action="store_true", help=hidden)
+    group.add_argument("-b", "--backend", metavar="NAME", help=hidden)
+    group.add_argument("--base-url", metavar="URL", help=hidden)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Do what the verb says; return 0."""
+    from ..engine.templates import open_library  # late: help and manual need none
+
+    verb, operands = verb_and_operands(COMMAND, args.operands)
+    # What is wrong with templates stands in the rows that validate prints.
+    is_wanted = args.json and verb != "validate"
+    with errors_as_json(context, is_wanted=is_wanted):
+        session = Session.of(args, context)
+        library = open_library(session.config, context.environ)
+        if verb in _VERBS:
+            return _VERBS[verb](args, session, library, operands)
+        from .template_files import VERBS  # late: rendering is done more often
+
+        return VERBS[verb](args, session, library, operands)
+
+
+def _list(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    if operands:
+        raise UsageError(
+            f"'template list' takes no '{operands[0]}'",
+            hint=f"usage: {COMMAND.usage}",
+        )
+    write = session.context.stdout.write_text
+    if args.names:
+        write("".join(f"{name}\n" for name in library.names()))
+        return 0
+    found = []
+    for name in library.names():
+        try:
+            found.append((library.get(name), library.prepared(name)))
+        except LLMWrapError as error:
+            session.log.warning(str(error))
+    if args.json:
+        rows = [_document(stored, prepared) for stored, prepared in found]
+        write_rows(session.context, "templates", rows)
+    else:
+        write(table(_LIST, [_row(stored, prepared) for stored, prepared in found]))
+    return 0
+
+
+def _row(stored: Stored, prepared: Prepared) -> list[str]:
+    names = [v.name if v.is_required else f"[{v.name}]" for v in prepared.variables]
+    description = stored.template.description or ""
+    return [stored.template.name, stored.place, " ".join(names), description]
+
+
+def _document(stored: Stored, prepared: Prepared) -> dict[str, Json]:
+    template = stored.template
+    return {
+        "name": template.name,
+        "place": stored.place,
+        "path": stored.path,
+        "description": template.description,
+        "variables": [_variable(variable) for variable in prepared.variables],
+        "created_at": _date(template.created_at),
+        "parent_template": template.parent_template,
+        "tags": list(template.tags),
+        "usage_examples": list(template.usage_examples),
+        "handlebars": template.is_handlebars,
+    }
+
+
+def _variable(variable: Variable) -> Json:
+    return {
+        "name": variable.name,
+        "type": variable.type,
+        "required": variable.is_required,
+        "default": variable.default,
+        "description": variable.description,
+    }
+
+
+def _date(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds or 0))
+
+
+def _show(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    name = one_name("show", operands)
+    prepared = library.validate(name)
+    stored = library.get(name)
+    template = stored.template
+    if args.json:
+        row = {**_document(stored, prepared), "content": template.content}
+        write_rows(session.context, "templates", [row])
+        return 0
+    rows = [
+        ("name", template.name),
+        ("description", template.description or ""),
+        ("place", stored.place),
+        ("path", stored.path),
+        ("created", _date(template.created_at)),
+        ("tags", ", ".join(template.tags)),
+        ("parent", template.parent_template or ""),
+        *(("example", example) for example in template.usage_examples),
+    ]
+    parts = [table((Column(""), Column("")), rows)]
+    if prepared.variables:
+        cells = [_cells(variable) for variable in prepared.variables]
+        parts.append(table(_VARIABLES, cells))
+    content = template.content.rstrip("\n")
+    stdout = session.context.stdout
+    parts.append(f"{visible(content) if stdout.is_tty else content}\n")
+    stdout.write_text("\n".join(parts))
+    return 0
+
+
+def _cells(variable: Variable) -> list[str]:
+    import json
+
+    has_default = variable.default is not None
+    default = json.dumps(variable.default, ensure_ascii=False) if has_default else ""
+    required = "yes" if variable.is_required else "no"
+    return [variable.name, variable.type, required, default, variable.description]
+
+
+def _render(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    if not operands or not operands[0]:
+        raise UsageError(
+            "'template render' wants the name of a template",
+            hint=f"usage: {COMMAND.usage}",
+        )
+    name, *words = operands
+    template = filled(name, args, session, library)
+    given = question(words, args, session, reads_piped=not template.has_input)
+    text = template.text(given)
+    if args.json:
+        write_rows(session.context, "templates", [{"name": name, "text": text}])
+    else:
+        stdout = session.context.stdout
+        shown = visible(text) if stdout.is_tty else text
+        stdout.write_text(shown if shown.endswith("\n") else f"{shown}\n")
+    return 0
+
+
+def _validate(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    names = list(operands) or library.names()
+    errors: dict[str, LLMWrapError] = {}
+    for name in names:
+        try:
+            library.validate(name)
+        except LLMWrapError as error:
+            errors[name] = error
+    if args.json:
+        rows: list[dict[str, Json]] = [
+            {"name": name, "problem": str(errors[name]) if name in errors else None}
+            for name in names
+        ]
+        write_rows(session.context, "templates", rows)
+    if len(errors) == 1:
+        raise next(iter(errors.values()))
+    for problem in errors.values():
+        session.log.warning(str(problem))
+    if errors:
+        raise ConfigError(f"{len(errors)} of {len(names)} templates are not valid")
+    session.log.note(f"{len(names)} valid")
+    return 0
+
+
+def _delete(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    name = one_name("delete", operands)
+    path = library.delete(name)
+    session.log.note(f"deleted '{path}'")
+    if args.json:
+        write_rows(session.context, "templates", [{"name": name, "path": path}])
+    return 0
+
+
+_Verb = Callable[[argparse.Namespace, Session, "Library", Sequence[str]], int]
+_VERBS: Mapping[str, _Verb] = {
+    "list": _list,
+    "show": _show,
+    "render": _render,
+    "delete": _delete,
+    "validate": _validate,
+}

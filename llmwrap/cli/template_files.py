@@ -1,0 +1,162 @@
+"""Templates of one's own: creating, editing and bringing them in. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from ..engine.prompting import read_input
+from ..errors import ConfigError, LLMWrapError, UsageError
+from ..files import write_whole
+from ..messages import Json
+from ..templating import Library, Place
+from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
+from .session import Session
+from .tables import write_rows
+from .template_options import one_name
+
+SKELETON = """+++
+description = ""
+tags = []
+
+[variables.input]
+description = "what is asked, and what is piped in"
+type = "string"
++++
+{{input}}
+"""
+"""What a new template begins as in the editor."""
+
+_KEPT = "your text is kept, and 'llmwrap template edit {}' goes on with it"
+
+
+def create(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    """Keep a file, or what is piped in or written in the editor, as a template."""
+    if not operands or not operands[0] or len(operands) > 2:
+        raise UsageError("'template create' wants a name, and may have a file")
+    name, *files = operands
+    library.check_absent(name, is_replaced=args.force)
+    if files or session.reads_stdin:
+        rows = [_kept(args, session, library, name, (files or ["-"])[0])]
+    else:
+        path = _edited(session, library, name, SKELETON)
+        rows = [] if path is None else [{"name": name, "path": path}]
+    if args.json:
+        write_rows(session.context, "templates", rows)
+    return 0
+
+
+def bring_in(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    """Keep files as templates of their names, Handlebars ones too."""
+    if not operands:
+        raise UsageError("'template import' wants files")
+    rows = []
+    for file in operands:
+        name = os.path.splitext(os.path.basename(file))[0]
+        rows.append(_kept(args, session, library, name, file))
+    if args.json:
+        write_rows(session.context, "templates", rows)
+    return 0
+
+
+def edit(
+    args: argparse.Namespace,
+    session: Session,
+    library: Library,
+    operands: Sequence[str],
+) -> int:
+    """Open a template in the editor; one that is not ours to change is copied."""
+    name = one_name("edit", operands)
+    path = _edited(session, library, name, library.text(name))
+    if args.json:
+        rows: list[dict[str, Json]] = [{"name": name, "path": path}] if path else []
+        write_rows(session.context, "templates", rows)
+    return 0
+
+
+def _kept(
+    args: argparse.Namespace, session: Session, library: Library, name: str, file: str
+) -> dict[str, Json]:
+    if file == "-":
+        text = session.text_of("-")
+        if not text:
+            raise UsageError(
+                f"nothing is piped in to make template '{name}' of",
+                hint="name a file behind it",
+            )
+    else:
+        text = text_of(read_input(file, LARGEST_BYTES), file)
+    path = library.create(
+        name,
+        text,
+        is_handlebars=file.endswith(HANDLEBARS),
+        is_replaced=args.force,
+    )
+    session.log.note(f"wrote '{path}'")
+    return {"name": name, "path": path}
+
+
+def _edited(session: Session, library: Library, name: str, text: str) -> str | None:
+    """Return where the edited text was written, None when nothing was changed.
+
+    It is edited in a file beside the templates, which stays when the text is not
+    valid. Raises: ConfigError, LimitError, OutputError.
+    """
+    target = library.path_for(name)
+    draft = os.path.join(os.path.dirname(target), f".{name}.draft")
+    is_kept = os.path.lexists(draft)
+    if is_kept:
+        session.log.note(f"going on with '{draft}'")
+    else:
+        write_whole(draft, text.encode(), is_replaced=False)
+    try:
+        _run_editor(session, draft)
+    except ConfigError:
+        if not is_kept:
+            os.unlink(draft)
+        raise
+    after = raw_text(Place("draft", os.path.dirname(draft)), draft)
+    if after == text:
+        session.log.note("nothing was changed")
+        os.unlink(draft)
+        return None
+    try:
+        path = library.create(name, after, is_replaced=True)
+    except LLMWrapError as error:
+        hint = _KEPT.format(name)
+        error.hint = f"{error.hint}; {hint}" if error.hint else hint
+        raise
+    os.unlink(draft)
+    session.log.note(f"wrote '{path}'")
+    return path
+
+
+def _run_editor(session: Session, path: str) -> None:
+    import subprocess  # late: only an editor needs it
+
+    environ = session.context.environ
+    editor = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+    # Through a shell, as git does it: the variable may hold options and quotes.
+    command = ["/bin/sh", "-c", f'{editor} "$@"', editor, path]
+    process = subprocess.Popen(command, env=dict(environ))
+    with session.context.uninterrupted():
+        status = process.wait()
+    if status:
+        raise ConfigError(
+            f"the editor '{editor}' ended with status {status}",
+            hint="nothing was changed; VISUAL or EDITOR names another one",
+        )
+
+
+VERBS = {"create": create, "edit": edit, "import": bring_in}

@@ -1,0 +1,110 @@
+"""Options that fill a template, and what they make. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..engine.templates import Filled
+    from ..messages import Json
+    from ..templating import Library
+    from ..templating.values import Assignment
+
+
+def add_template(group: argparse._ArgumentGroup) -> None:
+    """Add the option that names a template."""
+    group.add_argument(
+        "-t",
+        "--template",
+        metavar="TEMPLATE",
+        help="render a template into the prompt; the prompt and what is piped in are"
+        " its variable input, or follow it",
+    )
+
+
+def add_variables(group: argparse._ArgumentGroup) -> None:
+    """Add the options that give a template its variables."""
+    group.add_argument(
+        "--vars",
+        metavar="JSON",
+        action="append",
+        default=[],
+        help="variables of the template, a JSON object; @FILE reads a file, - stdin;"
+        " repeatable",
+    )
+    group.add_argument(
+        "--var",
+        metavar="K=V",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="one variable: a string, or of the type the template declares; K:=JSON"
+        " is JSON; repeatable, and over --vars",
+    )
+    group.add_argument(
+        "--lax",
+        action="store_true",
+        help="let variables be missing, which makes them empty, and superfluous",
+    )
+
+
+def filled_template(args: argparse.Namespace, session: Session) -> Filled | None:
+    """Return the template that `-t` names with its variables, None without `-t`.
+
+    Reads stdin if `--vars -` says so. Raises: UsageError, ConfigError, LimitError.
+    """
+    if args.template is None:
+        if args.vars or args.var or args.lax:
+            raise UsageError("variables are given and no template", hint="-t names one")
+        return None
+    from ..engine.templates import open_library  # late: most who ask have no template
+
+    library = open_library(session.config, session.context.environ)
+    return filled(args.template, args, session, library)
+
+
+def filled(
+    name: str, args: argparse.Namespace, session: Session, library: Library
+) -> Filled:
+    """Return a template with its variables. Raises: as `filled_template`."""
+    # Late, as above: most who ask have no template.
+    from ..engine.templates import Filled
+    from ..templating.values import assigned, parse_variables
+
+    template = library.prepared(name)
+    variables: dict[str, Json] = {}
+    for given in args.vars:
+        text, where = given, "--vars"
+        if given == "-":
+            text, where = session.text_of("-"), "stdin"
+        elif given.startswith("@"):
+            text, where = session.text_of(given[1:]), f"'{given[1:]}'"
+        variables |= parse_variables(text, where)
+    variables |= assigned(args.var, template.declared)
+    return Filled(template, variables, args.lax)
+
+
+def one_name(verb: str, operands: Sequence[str]) -> str:
+    """Return the one name behind a verb of `template`. Raises: UsageError."""
+    if len(operands) != 1 or not operands[0]:
+        raise UsageError(f"'template {verb}' wants the name of one template")
+    return operands[0]
+
+
+def has_input(template: Filled | None) -> bool:
+    """Tell whether the input is given already, so that stdin is nobody's."""
+    return template is not None and template.has_input
+
+
+def _assignment(text: str) -> Assignment:
+    from ..templating.values import parse_assignment
+
+    try:
+        return parse_assignment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,0 +1,12 @@
+"""Conversations kept as they happen. Floor F3.
+
+One journal a conversation in the state directory, each turn appended when it is
+there: a crash loses the turn in flight and nothing else. Not for asking: the engine
+and the fronts do that.
+"""
+
+from .conversation import Conversation
+from .conversations import Conversations, Match, Summary
+from .turns import Turn
+
+__all__ = ["Conversation", "Conversations", "Match", "Summary", "Turn"]

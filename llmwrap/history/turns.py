@@ -1,0 +1,126 @@
+"""What the journal of a conversation holds: turns, and turns taken back. F3; no I/O.
+
+    turn   [1, exchange, at, role, content, images, model, backend,
+            is_interrupted, is_cached, prompt_tokens, completion_tokens]
+    undo   [2, exchange]
+
+An exchange is a question and its answer. Its number is random, so that an answer finds
+its question whatever other processes wrote in between. Records of other kinds and
+fields beyond these are a newer llmwrap's: they are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..journal.packing import Packable, pack, unpack
+from ..journal.records import Kind
+from ..messages import Image, Message, Role, Usage
+
+HISTORY = Kind("llmwrap history")
+
+_TURN, _UNDO = 1, 2
+_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+_NUMBER_BYTES = 8
+
+
+class Turn(NamedTuple):
+    """One message of a conversation and how it came about.
+
+    `at` is the wall clock, in seconds since 1970. `is_interrupted` marks an answer
+    that is not whole: cut, broken off or stopped. `model`, `backend`, `is_cached` and
+    `usage` are those of an answer.
+    """
+
+    message: Message
+    model: str
+    backend: str
+    at: float
+    is_interrupted: bool = False
+    is_cached: bool = False
+    usage: Usage = Usage()
+
+
+class Entry(NamedTuple):
+    """A turn and its exchange; without a turn, the exchange no longer counts."""
+
+    exchange: bytes
+    turn: Turn | None
+
+
+def new_exchange() -> bytes:
+    """Return the number of an exchange that nobody else has."""
+    return os.urandom(_NUMBER_BYTES)
+
+
+def exchanges(entries: Iterable[Entry]) -> dict[bytes, list[Turn]]:
+    """Return the turns that count by exchange, in the order they began."""
+    found: dict[bytes, list[Turn]] = {}
+    gone = set()
+    for exchange, turn in entries:
+        if turn is None:
+            gone.add(exchange)
+            found.pop(exchange, None)
+        elif exchange not in gone:
+            found.setdefault(exchange, []).append(turn)
+    return found
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """Return an entry as the payload of a record."""
+    turn = entry.turn
+    if turn is None:
+        return pack([_UNDO, entry.exchange])
+    message, usage = turn.message, turn.usage
+    images: list[Packable] = [[one.data, one.media_type] for one in message.images]
+    return pack(
+        [
+            _TURN,
+            entry.exchange,
+            float(turn.at),
+            message.role,
+            message.content,
+            images,
+            turn.model,
+            turn.backend,
+            turn.is_interrupted,
+            turn.is_cached,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+        ]
+    )
+
+
+def unpack_entry(payload: bytes) -> Entry | None:
+    """Return the entry of a payload, None for one that is none of ours."""
+    try:
+        fields = unpack(payload)
+    except ValueError:
+        return None
+    match fields:
+        case [2, bytes(exchange), *_]:
+            return Entry(exchange, None)
+        case [1, bytes(exchange), float(at), str(role), str(content), list(images),
+              str(model), str(backend), bool(is_interrupted), bool(is_cached),
+              prompt_tokens, completion_tokens, *_] if role in _ROLES:  # fmt: skip
+            message = Message(_ROLES[role], content, _images(images))
+            usage = Usage(_count(prompt_tokens), _count(completion_tokens))
+            turn = Turn(message, model, backend, at, is_interrupted, is_cached, usage)
+            return Entry(exchange, turn)
+    return None
+
+
+def _images(fields: list[Packable]) -> tuple[Image, ...]:
+    images = []
+    for field in fields:
+        match field:
+            case [bytes(data), str(media_type)]:
+                images.append(Image(data, media_type))
+    return tuple(images)
+
+
+def _count(value: Packable) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return int(value) if is_count else None  # type: ignore[arg-type]  # it is one

@@ -1,0 +1,69 @@
+"""Private files are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from llmwrap.errors import ConfigError, OutputError, UsageError
+from llmwrap.files import write_whole
+
+
+def test_file_and_directories_are_private(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c"
+    mask = os.umask(0)
+
+    try:
+        write_whole(str(path), b"x", is_replaced=False)
+    finally:
+        os.umask(mask)
+
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (path.parent.parent, path.parent)]
+    assert (path.read_bytes(), modes) == (b"x", [0o700, 0o700])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(path.parent) == ["c"]
+
+
+def test_what_exists_stays_unless_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    with pytest.raises(UsageError, match="exists already; --force replaces it"):
+        write_whole(str(path), b"new", is_replaced=False)
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["a"])
+    write_whole(str(path), b"new", is_replaced=True)
+
+    assert path.read_bytes() == b"new"
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    link = tmp_path / "link"
+    link.symlink_to(victim)
+
+    write_whole(str(link), b"new", is_replaced=True)
+
+    assert victim.read_bytes() == b"precious"
+    assert not link.is_symlink()
+
+
+def test_a_directory_in_its_place_is_an_error_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a" / "inner").mkdir(parents=True)
+
+    with pytest.raises(OutputError, match="cannot write"):
+        write_whole(str(tmp_path / "a"), b"new", is_replaced=True)
+
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_in_the_place_of_a_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+
+    with pytest.raises(ConfigError, match="cannot create"):
+        write_whole(str(tmp_path / "a" / "b"), b"new", is_replaced=True)
