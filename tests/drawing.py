@@ -20,7 +20,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
 from llmwrap.repl.asked import Settings
-from llmwrap.repl.conversations import LooseConversations
+from llmwrap.repl.conversations import Unkept
 from llmwrap.repl.front import Front
 from llmwrap.repl.mailbox import Mailbox
 from llmwrap.repl.offers import Offers
@@ -127,7 +127,7 @@ def stage(
     choice = Choice(base_url=server.url, model="alpha:latest")
     screen = Emulated(*size)
     mailbox = Mailbox()
-    conversations = LooseConversations()
+    conversations = Unkept()
     with (
         Engine(config, environ=home.environ, choice=choice) as engine,
         create_pipe_input() as keys,

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..engine.choice import ConversationChoice
 from ..repl.asked import Settings
-from ..repl.conversations import Conversations, LooseConversations
+from ..repl.conversations import begun
 from ..repl.mailbox import Mailbox
 from ..repl.offers import Offers
 from ..repl.room import Room
 from ..repl.talk import Talk
 from .ask import sampling_of, system_of
-from .ask_options import add_cache, add_question, add_sampling
+from .ask_options import (
+    add_cache,
+    add_conversation,
+    add_question,
+    add_sampling,
+)
 from .context import Context
 from .parser import Parser, add_backend, add_common
 from .session import Session
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of a chat."""
-    group = parser.add_argument_group("conversation")
+    group = parser.add_argument_group("question")
     add_question(group)
     group.add_argument(
         "--plain",
@@ -35,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
         " announced in words",
     )
     add_sampling(parser)
+    add_conversation(parser)
     add_cache(parser)
     add_backend(parser)
     add_common(parser)
@@ -57,14 +64,26 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
     session = Session.of(args, context, has_deadline=False)
     mailbox = Mailbox()
     with session.engine(is_one_shot=False) as engine:
-        conversations: Conversations = LooseConversations()
+        conversations, conversation = begun(
+            ConversationChoice(
+                name=args.conversation,
+                is_continued=args.is_continued,
+                is_forbidden=args.no_history,
+                is_on_terminal=True,  # or on a pipe: a chat is a conversation
+            ),
+            session.config.history,
+            context.environ,
+            session.log,
+        )
         settings = Settings(
             system=system_of(args, session),
             sampling=sampling_of(args, session),
             think=args.think,
         )
-        talk = Talk(engine, conversations, conversations.new(), settings, mailbox)
+        talk = Talk(engine, conversations, conversation, settings, mailbox)
         offers = Offers(engine, session.choice(), mailbox)
+        if args.system is None and conversation.turns():
+            talk.begin(conversation)
         room = Room(talk, conversations, offers, session.config, context.environ)
         room.shows_thinking = not (args.hide_thinking or args.quiet)
         for name in args.file:

@@ -57,6 +57,8 @@ class SlashCompleter(Completer):
             found = COMMANDS
         elif kind == "models":
             found = (*self._room.config.ui.models, *self._room.offers.found.names)
+        elif kind == "templates":
+            found = self._templates()
         elif kind == "themes":
             found = THEMES
         elif kind == "conversations":
@@ -64,6 +66,11 @@ class SlashCompleter(Completer):
         for word in dict.fromkeys(found):
             if word.startswith(argument):
                 yield word
+
+    def _templates(self) -> list[str]:
+        from ..engine.templates import open_library  # late, as in slash_settings
+
+        return open_library(self._room.config, self._room.environ).names()
 
     def _conversations(self) -> list[str]:
         try:

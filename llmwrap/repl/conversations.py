@@ -1,211 +1,89 @@
-"""What a chat needs of conversations, and one that is kept nowhere. Floor F6."""
+"""Which conversation a chat goes on with, and where others are found. Floor F6."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
-from ..errors import ConfigError
-from ..messages import Message, Usage
-
-
-class Turn(Protocol):
-    """One message of a conversation; `at` is the wall clock, in seconds since 1970."""
-
-    @property
-    def message(self) -> Message:
-        """Return who said what."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """Return the model that said it, empty for a person."""
-        ...
-
-    @property
-    def backend(self) -> str:
-        """Return the backend that was asked."""
-        ...
-
-    @property
-    def at(self) -> float:
-        """Return when it was said."""
-        ...
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Tell whether the answer is not whole."""
-        ...
-
-    @property
-    def is_cached(self) -> bool:
-        """Tell whether the answer came from the cache."""
-        ...
-
-    @property
-    def usage(self) -> Usage:
-        """Return the server's token counts."""
-        ...
+from ..config.values import HistoryConfig
+from ..engine.choice import ConversationChoice
+from ..errors import CacheError, ConfigError
+from ..history import Conversation, Conversations, Match, Summary
+from ..log import Log
 
 
-class Conversation(Protocol):
-    """One conversation; what is added is kept at once."""
-
-    @property
-    def id(self) -> str:
-        """Return its name, empty where it is kept nowhere."""
-        ...
-
-    def turns(self) -> Sequence[Turn]:
-        """Return what counts of it, in order."""
-        ...
-
-    def add(
-        self,
-        message: Message,
-        *,
-        model: str = "",
-        backend: str = "",
-        is_interrupted: bool = False,
-        is_cached: bool = False,
-        usage: Usage = Usage(),
-    ) -> None:
-        """Add a turn."""
-        ...
-
-    def undo(self) -> Turn | None:
-        """Let the last question and its answer count no more; return the question."""
-        ...
-
-
-class Summary(Protocol):
-    """A conversation in a list."""
-
-    @property
-    def id(self) -> str:
-        """Return its name."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """Return the first line of its first question."""
-        ...
-
-    @property
-    def turn_count(self) -> int:
-        """Return the number of its turns."""
-        ...
-
-    @property
-    def last_at(self) -> float:
-        """Return when it was used last, by the wall clock."""
-        ...
-
-
-class Match(Protocol):
-    """A turn that was looked for; `number` is its place, from 1."""
-
-    @property
-    def summary(self) -> Summary:
-        """Return the conversation."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Return the place of the turn."""
-        ...
-
-    @property
-    def turn(self) -> Turn:
-        """Return the turn."""
-        ...
-
-
-class Conversations(Protocol):
-    """All conversations of one user; everything may raise CacheError."""
+class Unkept:
+    """Conversations that are gone with the program; looks like those that are kept."""
 
     def new(self) -> Conversation:
         """Return an empty one."""
-        ...
+        return Conversation()
 
-    def open(self, name: str, /) -> Conversation:
-        """Return that of an id, or of the beginning of one. Raises: ConfigError."""
-        ...
-
-    def list(self) -> Sequence[Summary]:
-        """Return all, the one used last first."""
-        ...
-
-    def search(self, text: str, /) -> Iterable[Match]:
-        """Yield the turns that hold a text, whatever its case."""
-        ...
-
-
-class LooseTurn(NamedTuple):
-    """A turn in memory."""
-
-    message: Message
-    model: str = ""
-    backend: str = ""
-    at: float = 0.0
-    is_interrupted: bool = False
-    is_cached: bool = False
-    usage: Usage = Usage()
-
-
-class LooseConversation:
-    """A conversation in memory, gone with the program; for one thread at a time."""
-
-    id = ""
-
-    def __init__(self) -> None:
-        self._turns: list[LooseTurn] = []
-
-    def turns(self) -> Sequence[LooseTurn]:
-        """Return its turns."""
-        return tuple(self._turns)
-
-    def add(
-        self,
-        message: Message,
-        *,
-        model: str = "",
-        backend: str = "",
-        is_interrupted: bool = False,
-        is_cached: bool = False,
-        usage: Usage = Usage(),
-    ) -> None:
-        """Add a turn."""
-        now = time.time()
-        turn = LooseTurn(message, model, backend, now, is_interrupted, is_cached, usage)
-        self._turns.append(turn)
-
-    def undo(self) -> LooseTurn | None:
-        """Drop the last question and what followed; return the question."""
-        for index in range(len(self._turns) - 1, -1, -1):
-            if self._turns[index].message.role == "user":
-                question = self._turns[index]
-                del self._turns[index:]
-                return question
-        return None
-
-
-class LooseConversations:
-    """Conversations that are kept nowhere."""
-
-    def new(self) -> LooseConversation:
-        """Return an empty one."""
-        return LooseConversation()
-
-    def open(self, name: str, /) -> LooseConversation:
+    def open(self, name: str) -> Conversation:
         """Raise ConfigError: there is none."""
-        raise ConfigError(f"there is no conversation '{name}'; none is kept")
+        raise ConfigError(f"there is no conversation '{name}': none is kept")
 
-    def list(self) -> Sequence[Summary]:
+    def list(self) -> list[Summary]:
         """Return nothing."""
-        return ()
+        return []
 
-    def search(self, text: str, /) -> Iterable[Match]:
+    def search(self, text: str) -> Iterator[Match]:
         """Return nothing."""
-        return ()
+        return iter(())
+
+
+AnyConversations: TypeAlias = Conversations | Unkept
+
+
+class Begun(NamedTuple):
+    """The conversation of a chat, and where a new one comes from."""
+
+    conversations: AnyConversations
+    conversation: Conversation
+
+
+def begun(
+    choice: ConversationChoice,
+    config: HistoryConfig,
+    environ: Mapping[str, str],
+    log: Log,
+) -> Begun:
+    """Return the conversation that the options ask for, a new one without any.
+
+    Raises: ConfigError for an id that is none, CacheError when a conversation that the
+    user asked for cannot be used; one that is only kept by itself is a warning then.
+    """
+    is_kept = choice.is_keeping(config)
+    if not (is_kept or choice.is_required):
+        return _unkept()
+    kept = Conversations(environ, log)
+    try:
+        conversation = _chosen(kept, choice)
+        if not is_kept:
+            return _copied(conversation)
+        conversation.check()
+    except CacheError as error:
+        if choice.is_required:
+            raise
+        log.warning(str(error))
+        return _unkept()
+    return Begun(kept, conversation)
+
+
+def _chosen(kept: Conversations, choice: ConversationChoice) -> Conversation:
+    if choice.name is not None:
+        return kept.open(choice.name)
+    last = kept.last() if choice.is_continued else None
+    return last or kept.new()
+
+
+def _unkept() -> Begun:
+    unkept = Unkept()
+    return Begun(unkept, unkept.new())
+
+
+def _copied(conversation: Conversation) -> Begun:
+    """Return a conversation to go on with that is itself left alone."""
+    unkept = _unkept()
+    unkept.conversation.extend(conversation.turns())
+    return unkept

@@ -1,13 +1,14 @@
-"""The conversation a talk adds to; one that cannot be kept costs no answer. F6."""
+"""The conversation a talk adds to; one that cannot be kept costs no turn. F6."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 
 from ..errors import CacheError
+from ..history import Conversation, Turn
 from ..messages import Message
-from .conversations import Conversation, Turn
 from .mailbox import Facts, Mailbox
 
 RECENT_TURNS = 4
@@ -15,21 +16,26 @@ RECENT_TURNS = 4
 
 
 class Keeper:
-    """Adds to a conversation; what cannot be kept is one warning in the mailbox.
+    """Adds to a conversation.
 
-    Any thread may call it.
+    Where it cannot be kept any more, the chat goes on in memory, with one warning in
+    the mailbox. Any thread may call it.
     """
 
     def __init__(self, conversation: Conversation, mailbox: Mailbox) -> None:
         self.conversation = conversation
         self._mailbox = mailbox
-        self._is_usable = True
+        self._known: list[Turn] = []
         self._lock = threading.Lock()
 
     def turns(self) -> list[Turn]:
         """Return what counts of it."""
         with self._lock:
-            return list(self.conversation.turns())
+            try:
+                self._known = self.conversation.turns()
+            except CacheError as error:
+                self._give_up(error)
+            return list(self._known)
 
     @property
     def said(self) -> list[Turn]:
@@ -55,39 +61,41 @@ class Keeper:
 
     def keep(self, message: Message, facts: Facts = Facts()) -> None:
         """Add a message."""
-        try:
-            with self._lock:
-                self.conversation.add(
-                    message,
-                    model=facts.model,
-                    backend=facts.backend,
-                    is_interrupted=facts.is_interrupted,
-                    is_cached=facts.is_cached,
-                    usage=facts.usage,
-                )
-        except CacheError as error:
-            self._give_up(error)
+        turn = Turn(
+            message=message,
+            model=facts.model,
+            backend=facts.backend,
+            at=time.time(),
+            is_interrupted=facts.is_interrupted,
+            is_cached=facts.is_cached,
+            usage=facts.usage,
+        )
+        self.keep_turns([turn])
 
-    def keep_turns(self, turns: Iterable[Turn]) -> None:
-        """Add turns of another conversation."""
-        for turn in turns:
-            facts = Facts(turn.model, turn.backend, turn.is_cached, turn.is_interrupted)
-            self.keep(turn.message, facts._replace(usage=turn.usage))
+    def keep_turns(self, turns: Sequence[Turn]) -> None:
+        """Add turns, of another conversation for example."""
+        with self._lock:
+            try:
+                self.conversation.extend(turns)
+            except CacheError as error:
+                self._give_up(error)
+                self.conversation.extend(turns)
 
     def undo(self) -> Message | None:
         """Take back the last question and its answer; return the question."""
-        try:
-            with self._lock:
+        with self._lock:
+            try:
                 turn = self.conversation.undo()
-        except CacheError as error:
-            self._give_up(error)
-            return None
+            except CacheError as error:
+                self._give_up(error)
+                turn = self.conversation.undo()
         return turn.message if turn else None
 
     def _give_up(self, error: CacheError) -> None:
-        if self._is_usable:
-            self._is_usable = False
-            self._mailbox.note("warning", f"the conversation is not kept: {error}")
+        """Go on in memory with what is known."""
+        self.conversation = Conversation()
+        self.conversation.extend(self._known)
+        self._mailbox.note("warning", f"the conversation is kept no more: {error}")
 
 
 def is_said(turn: Turn) -> bool:

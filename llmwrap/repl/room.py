@@ -9,7 +9,7 @@ from ..config import Config
 from ..config.kinds import expand_home
 from ..engine.prompting import checked_image, decoded, joined_prompt, read_input
 from ..messages import Image, Message
-from .conversations import Conversations
+from .conversations import AnyConversations
 from .offers import Offers
 from .talk import Talk
 
@@ -38,7 +38,7 @@ class Room:
     def __init__(
         self,
         talk: Talk,
-        conversations: Conversations,
+        conversations: AnyConversations,
         offers: Offers,
         config: Config,
         environ: Mapping[str, str],

@@ -12,10 +12,10 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyPressEvent
 from prompt_toolkit.layout import Layout
 
+from ..history import Turn
 from ..streams import start_together
 from ..terminal.themes import Theme
 from .chat_app import DrawnApplication
-from .conversations import Turn
 from .front import Front
 from .keeper import is_said
 from .keys import Do

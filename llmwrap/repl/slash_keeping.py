@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from ..engine.cache_care import Filter, cache_stats, clear_cache
 from ..errors import ConfigError, OutputError, UsageError
+from ..history import Turn
 from ..messages import Json, Message
 from ..terminal.sanitize import visible
 from ..units import format_duration, format_size
 from .asked import context_used
-from .conversations import Turn
 from .keeper import is_said
 from .room import Effect, Room, Slash
 
@@ -78,28 +78,29 @@ def _load(room: Room, argument: str) -> Effect:
     text = room.read_text(argument)
     try:
         document = json.loads(text)
-        said = [_message(one) for one in document["messages"]]
+        said = [_turn(one) for one in document["messages"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ConfigError(f"'{argument}' is no conversation as /save writes") from None
     conversation = room.conversations.new()
-    for message, model, is_interrupted in said:
-        conversation.add(message, model=model, is_interrupted=is_interrupted)
+    conversation.extend(said)
     room.talk.begin(conversation)
     return Effect(says=f"{len(said)} messages loaded", is_new=True)
 
 
-def _message(fields: dict[str, Json]) -> tuple[Message, str, bool]:
+def _turn(fields: dict[str, Json]) -> Turn:
     role, content = fields["role"], fields["content"]
     if not isinstance(content, str):
         raise TypeError(content)
-    model, is_interrupted = str(fields.get("model") or ""), fields.get("interrupted")
+    now = time.time()
     if role == "user":
-        return Message("user", content), "", False
-    if role == "assistant":
-        return Message("assistant", content), model, bool(is_interrupted)
+        return Turn(Message("user", content), "", "", now)
     if role == "system":
-        return Message("system", content), "", False
-    raise ValueError(role)
+        return Turn(Message("system", content), "", "", now)
+    if role != "assistant":
+        raise ValueError(role)
+    model, backend = str(fields.get("model") or ""), str(fields.get("backend") or "")
+    is_interrupted = bool(fields.get("interrupted"))
+    return Turn(Message("assistant", content), model, backend, now, is_interrupted)
 
 
 def _history(room: Room, argument: str) -> Effect:

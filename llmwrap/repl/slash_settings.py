@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 from ..errors import UsageError
 from ..messages import Json
 from ..terminal.themes import THEMES
+from .mailbox import Event
 from .room import Effect, Room, Slash
 
 _THINK: dict[str, bool | None] = {"on": True, "off": False, "auto": None}
@@ -100,7 +102,44 @@ def _theme(room: Room, argument: str) -> Effect:
     return Effect(says=f"theme {argument}", theme=argument)
 
 
+def _template(room: Room, argument: str) -> Effect:
+    """Ask what a template makes: `NAME K=V K:=JSON the input`."""
+    if room.talk.is_busy:
+        return Effect(error="an answer is under way; Ctrl-C stops it")
+    # Late: a chat is ready for its first key sooner.
+    from ..engine.templates import Filled, open_library
+    from ..templating.values import assigned, parse_assignment
+
+    library = open_library(room.config, room.environ)
+    if not argument:
+        return Effect(says="\n".join(library.names()) or "there are no templates")
+    name, _, rest = argument.partition(" ")
+    words = _WORDS.findall(rest)
+    count = next((n for n, word in enumerate(words) if not _is_set(word)), len(words))
+    template = library.prepared(name)
+    given = [parse_assignment(word.strip()) for word in words[:count]]
+    filled = Filled(template, assigned(given, template.declared))
+    question = filled.prompt("".join(words[count:]).strip())
+    room.talk.mailbox.post(Event("question", question))
+    return room.ask(question)
+
+
+_WORDS = re.compile(r"\s*\S+\s*")
+_ASSIGNMENT = re.compile(r"\s*[A-Za-z_][\w.]*:?=")
+
+
+def _is_set(word: str) -> bool:
+    return _ASSIGNMENT.match(word) is not None
+
+
 SETTINGS = (
+    Slash(
+        "template",
+        "[NAME K=V… TEXT]",
+        "ask what a template makes, or list them",
+        _template,
+        "templates",
+    ),
     Slash("model", "[M]", "ask another model, or list them", _model, "models"),
     Slash("system", "[TEXT|@FILE|off]", "set the system prompt", _system),
     Slash("file", "[FILE|off]", "put a text file to the next question", _file, "files"),

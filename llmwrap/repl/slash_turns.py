@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ..history import Turn
 from ..terminal.sanitize import visible
-from .conversations import Turn
 from .room import Effect, Room, Slash
 
 _BUSY = "an answer is under way; Ctrl-C stops it"

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 
 from ..engine import Answer, Engine
 from ..errors import LLMWrapError
+from ..history import Conversation, Turn
 from ..messages import Chunk, Message, Request
 from ..streams import start_together
 from .asked import Asked, Settings, facts_of
-from .conversations import Conversation, Conversations, Turn
+from .conversations import AnyConversations
 from .keeper import Keeper, messages_of
 from .mailbox import Event, Facts, Mailbox
 
@@ -36,7 +37,7 @@ class Talk:
     def __init__(
         self,
         engine: Engine,
-        conversations: Conversations,
+        conversations: AnyConversations,
         conversation: Conversation,
         settings: Settings,
         mailbox: Mailbox,
