@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .cached import CacheBench
+from .chats import ChatBench
 from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
 from .scripts import READER, SMALLEST, STREAMS
 from .templates import (
@@ -53,6 +54,8 @@ class Bench:
         yield from self._memory()
         yield from self._templates()
         yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
+        chats = ChatBench(self._llmwrap, self._server, self._directory)
+        yield from chats.rows(_FEW_ROUNDS)
 
     def _version(self) -> Row:
         ours, theirs = self._turns(
