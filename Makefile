@@ -24,7 +24,7 @@ DEV_READY = $(VENV)/.dev-ready
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint man dist bench clean
+.PHONY: help demo test check lint man dist bench pictures clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 13
@@ -56,6 +56,9 @@ dist: $(TEST_READY)  ## build wheel and sdist in dist/
 
 bench: $(TEST_READY)  ## measure speed and memory as ratios
 	$(PYTHON) -m tests.bench $(ARGS)
+
+pictures: $(TEST_READY)  ## make the README's pictures anew, from real runs in tmux
+	$(PYTHON) -m tests.pictures docs
 
 clean:  ## remove what was made, the environment too
 	rm -rf $(VENV) build dist man/build *.egg-info .coverage .*_cache .hypothesis

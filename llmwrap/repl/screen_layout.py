@@ -34,6 +34,15 @@ _WIDE_COLUMNS = 120
 """From so many columns on there is a panel at the side."""
 _SIDE_COLUMNS = 34
 _WIDEST_TEXT = 120
+_HINTS = (
+    ("help", "help"),
+    ("search", "search"),
+    ("clear", "clear"),
+    ("auto_scroll", "follow"),
+    ("high_contrast", "contrast"),
+    ("stop", "stop"),
+    ("quit", "quit"),
+)
 
 
 class ScreenLayout:
@@ -97,8 +106,7 @@ class ScreenLayout:
     def _hints(self, width: int) -> list[Fragment]:
         bar = theme_style(self._front.theme, "bar")
         keys = self._front.keys
-        names = ("help", "search", "clear", "auto_scroll", "high_contrast", "quit")
-        words = [f"{shown(keys[n][0])} {n.replace('_', ' ')}" for n in names if keys[n]]
+        words = [f"{shown(keys[n][0])} {word}" for n, word in _HINTS if keys[n]]
         return cut([(bar, " " + "  ".join(words))], width)
 
     def _found(self) -> StyleAndTextTuples:
