@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 from ..engine import Answer
+from ..history import Turn
 from ..messages import Completion, Sampling, Usage
 from .mailbox import Facts
 
@@ -22,7 +23,9 @@ class Settings(NamedTuple):
 class Asked:
     """One question under way, and what came of its answer."""
 
-    def __init__(self, *, is_summary: bool) -> None:
+    def __init__(self, question: Turn, system: str, *, is_summary: bool) -> None:
+        self.question = question
+        self.system = system
         self.is_summary = is_summary
         self.answer: Answer | None = None
         self.is_over = False

@@ -25,6 +25,7 @@ from .room import Room
 from .rows import RowsControl
 from .slash import enter
 from .status import status_row
+from .talk import INTERRUPTED
 from .ttys import Terminal
 
 _SHOWN_TURNS = 10
@@ -103,7 +104,8 @@ class ChatFront(Front):
             facts = Facts(turn.model, turn.backend, turn.is_cached, turn.is_interrupted)
             post(Event("start", facts=facts))
             post(Event("text", turn.message.content))
-            post(Event("end", facts=facts))
+            mark = INTERRUPTED if facts.is_interrupted else ""
+            post(Event("end", mark, facts=facts))
 
     def show_help(self) -> None:
         """Show what keys and commands do."""

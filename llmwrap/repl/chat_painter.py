@@ -131,8 +131,8 @@ class Painter:
         elif event.kind == "start":
             rows += self._heading(event.facts, width)
         elif event.kind == "end":
-            if event.facts.is_interrupted:
-                rows += self._styled("(interrupted)", "warning", width)
+            if event.text:
+                rows += self._styled(event.text, "warning", width)
             rows += self._styled("", "quiet", width)
         elif event.level in _LEVELS:
             label = "" if event.level == "says" else f"{event.level}: "

@@ -54,23 +54,14 @@ class Keeper:
         systems = [turn.message.content for turn in self.turns() if not is_said(turn)]
         return systems[-1] if systems else ""
 
-    def keep_system(self, text: str) -> None:
-        """Add a system prompt unless it is the one already."""
-        if text != self.system:
-            self.keep(Message("system", text))
-
-    def keep(self, message: Message, facts: Facts = Facts()) -> None:
-        """Add a message."""
-        turn = Turn(
-            message=message,
-            model=facts.model,
-            backend=facts.backend,
-            at=time.time(),
-            is_interrupted=facts.is_interrupted,
-            is_cached=facts.is_cached,
-            usage=facts.usage,
-        )
-        self.keep_turns([turn])
+    def keep_exchange(
+        self, system: str, question: Turn, answer: Message, facts: Facts
+    ) -> None:
+        """Add a question and its answer, and the system prompt if it is another."""
+        turns = [question, turn_of(answer, facts)]
+        if system != self.system:
+            turns.insert(0, turn_of(Message("system", system)))
+        self.keep_turns(turns)
 
     def keep_turns(self, turns: Sequence[Turn]) -> None:
         """Add turns, of another conversation for example."""
@@ -96,6 +87,19 @@ class Keeper:
         self.conversation = Conversation()
         self.conversation.extend(self._known)
         self._mailbox.note("warning", f"the conversation is kept no more: {error}")
+
+
+def turn_of(message: Message, facts: Facts = Facts()) -> Turn:
+    """Return a message as a turn of this moment."""
+    return Turn(
+        message=message,
+        model=facts.model,
+        backend=facts.backend,
+        at=time.time(),
+        is_interrupted=facts.is_interrupted,
+        is_cached=facts.is_cached,
+        usage=facts.usage,
+    )
 
 
 def is_said(turn: Turn) -> bool:

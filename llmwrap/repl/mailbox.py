@@ -29,7 +29,8 @@ class Event(NamedTuple):
     """One thing that happened.
 
     `text` is as it came: whoever shows it makes control characters visible. `level`
-    is that of a note, one of the log's. `facts` come with `start` and `end`.
+    is that of a note, one of the log's. The text of an `end` is the mark of an answer
+    that was stopped. `facts` come with `start` and `end`.
     """
 
     kind: EventKind

@@ -157,7 +157,7 @@ class PlainChat:
             self._last = text[-1]
         elif event.kind == "end":
             self._end_thinking()
-            self._end(event.facts)
+            self._end(event)
         elif event.kind == "note":
             # An error of one turn is a warning: the chat goes on.
             level = "warning" if event.level == "error" else event.level
@@ -175,13 +175,13 @@ class PlainChat:
             self._has_thought = False
             self._console.say("\nAnswer:\n")
 
-    def _end(self, facts: Facts) -> None:
-        is_empty = self._last == "" and facts.is_interrupted
+    def _end(self, event: Event) -> None:
+        is_empty = self._last == "" and event.facts.is_interrupted
         if not is_empty and self._last != "\n":
             self._console.write("\n")
         self._last = ""
-        if facts.is_interrupted and self._console.is_terminal:
-            self._console.say("(interrupted)\n")
+        if event.text and self._console.is_terminal:
+            self._console.say(f"{event.text}\n")
 
 
 def _origin(facts: Facts) -> str:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .mailbox import Event, Facts
+from .mailbox import Event
 from .screen_items import GrowingRows, Item, ItemRows
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class View:
             self._add(item)
             self._growing = self._rows().growing(item)
         elif event.kind == "end":
-            self._end(event.facts)
+            self._end(event)
         elif self._growing:
             growing = self._growing
             if event.kind == "text":
@@ -103,12 +103,12 @@ class View:
         at = len(self._items) - (growing is not None and item.kind == "note")
         self._items.insert(at, item)
 
-    def _end(self, facts: Facts) -> None:
+    def _end(self, event: Event) -> None:
         growing, self._growing = self._growing, None
         if growing:
-            growing.item.facts = facts
-        elif facts.is_interrupted:
-            self._add(Item("note", "interrupted", level="warning"))
+            growing.item.facts = event.facts
+        elif event.text:
+            self._add(Item("note", event.text, level="says"))
 
     # -- what is seen ---------------------------------------------------------
 

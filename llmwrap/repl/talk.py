@@ -18,9 +18,10 @@ from ..messages import Chunk, Message, Request
 from ..streams import start_together
 from .asked import Asked, Settings, facts_of
 from .conversations import AnyConversations
-from .keeper import Keeper, messages_of
+from .keeper import Keeper, messages_of, turn_of
 from .mailbox import Event, Facts, Mailbox
 
+INTERRUPTED = "(interrupted)"
 SUMMARISE = (
     "Summarise our conversation so far, so that we can go on from the summary alone:"
     " facts, decisions, names, numbers and open questions."
@@ -115,10 +116,7 @@ class Talk:
         if self.is_busy:
             return
         self._unanswered = None
-        self._keeper.keep_system(self.settings.system or "")
-        self._keeper.keep(question)
-        messages = messages_of(self.settings.system, self.turns())
-        self._start(messages, is_fresh=is_fresh)
+        self._start(question, self.turns(), is_fresh=is_fresh)
 
     def retry(self) -> bool:
         """Ask the last question anew; tell whether there is one."""
@@ -148,9 +146,7 @@ class Talk:
         if self.is_busy or len(older) < 2:
             return False
         self.mailbox.post(Event("question", SUMMARISE))
-        messages = messages_of(self.settings.system, older)
-        messages.append(Message("user", SUMMARISE))
-        self._start(messages, is_summary=True)
+        self._start(Message("user", SUMMARISE), older, is_summary=True)
         return True
 
     def begin(self, conversation: Conversation | None = None) -> None:
@@ -174,19 +170,21 @@ class Talk:
 
     def _start(
         self,
-        messages: Sequence[Message],
+        question: Message,
+        before: Sequence[Turn],
         *,
         is_fresh: bool = False,
         is_summary: bool = False,
     ) -> None:
         settings = self.settings
+        messages = [*messages_of(settings.system, before), question]
         request = Request(
             model=settings.model or self.default_model(),
             messages=tuple(messages),
             sampling=settings.sampling,
             think=settings.think,
         )
-        asked = Asked(is_summary=is_summary)
+        asked = Asked(turn_of(question), settings.system or "", is_summary=is_summary)
         with self._lock:
             self._asked = asked
         start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
@@ -198,8 +196,8 @@ class Talk:
         except LLMWrapError as error:
             if self._over(asked):
                 self.failures += 1
-                self._conclude(asked, asked.facts._replace(is_interrupted=True))
                 self.mailbox.note("error", str(error))
+                self._conclude(asked, asked.facts._replace(is_interrupted=True), "")
         except BaseException as error:
             self._bug = error
             self.mailbox.note("error", repr(error))
@@ -246,29 +244,31 @@ class Talk:
             asked.is_over = True
         return asked
 
-    def _conclude(self, asked: Asked, facts: Facts) -> None:
+    def _conclude(self, asked: Asked, facts: Facts, mark: str = INTERRUPTED) -> None:
+        """Keep what came; `mark` is how a front shows that it is not whole."""
         text = "".join(asked.pieces)
         if asked.is_summary:
             if not facts.is_interrupted:
-                self._replace_older(text, facts)
+                self._replace_older(asked, text, facts)
         elif text or not facts.is_interrupted:
-            self._keeper.keep(Message("assistant", text), facts)
+            answer = Message("assistant", text)
+            self._keeper.keep_exchange(asked.system, asked.question, answer, facts)
         else:
             # Without an answer it is no part of the conversation; `retry` knows it.
-            self._unanswered = self._keeper.undo()
+            self._unanswered = asked.question.message
         self.facts = facts
         if not facts.is_interrupted:
             self.answers.append(facts)
         with self._lock:
             self._asked = None
-        self.mailbox.post(Event("end", facts=facts))
+        mark = mark if facts.is_interrupted else ""
+        self.mailbox.post(Event("end", mark, facts=facts))
 
-    def _replace_older(self, summary: str, facts: Facts) -> None:
+    def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
         recent = self._keeper.said[len(self._keeper.older) :]
         self._keeper = Keeper(self._conversations.new(), self.mailbox)
-        self._keeper.keep_system(self.settings.system or "")
-        self._keeper.keep(Message("user", SUMMARISE))
-        self._keeper.keep(Message("assistant", summary), facts)
+        answer = Message("assistant", summary)
+        self._keeper.keep_exchange(asked.system, asked.question, answer, facts)
         self._keeper.keep_turns(recent)
 
     def _take_back(self) -> Message | None:
