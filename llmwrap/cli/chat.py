@@ -5,23 +5,29 @@ from __future__ import annotations
 import argparse
 
 from ..errors import SomeFailedError
-from ..repl.plain import PlainChat
-from .chatting import Opened, add_arguments, drawing, is_drawn, opened, run_front
-from .console import PlainConsole
+from .chat_options import add_arguments
 from .context import Context
 from .parser import Command
+
+TYPE_CHECKING = False  # as below
+if TYPE_CHECKING:
+    from .chatting import Opened
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
 COMMAND = Command(
     name="chat",
-    summary="Chat with a model, line by line. On pipes a line in is an answer out.",
+    summary="Chat with a model, line by line. On a terminal answers are rendered while"
+    " one can go on typing; on pipes a line in is an answer out.",
     usage="llmwrap chat [OPTION...] [PROMPT...]",
 )
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Chat until somebody leaves; return 0, or 10 through SomeFailedError on a pipe."""
+    # Late: whoever asks for help needs none of it.
+    from .chatting import drawing, is_drawn, opened, run_front
+
     with context.interruptible(), opened(args, context) as chat:
         prompt = " ".join(args.operands)
         if is_drawn(args, chat, context):
@@ -36,6 +42,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _plain(
     args: argparse.Namespace, chat: Opened, context: Context, prompt: str
 ) -> int:
+    from ..repl.plain import PlainChat
+    from .console import PlainConsole
+
     is_terminal = context.stdin.is_tty and context.stdout.is_tty
     console = PlainConsole(
         context,

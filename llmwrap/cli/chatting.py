@@ -1,4 +1,4 @@
-"""What `chat` and `interactive` share: options, and a room opened by them. F7."""
+"""What `chat` and `interactive` share: a room opened by their options. Floor F7."""
 
 from __future__ import annotations
 
@@ -15,36 +15,12 @@ from ..repl.offers import Offers
 from ..repl.room import Room
 from ..repl.talk import Talk
 from .ask import sampling_of, system_of
-from .ask_options import (
-    add_cache,
-    add_conversation,
-    add_question,
-    add_sampling,
-)
 from .context import Context
-from .parser import Parser, add_backend, add_common
 from .session import Session
 
 if TYPE_CHECKING:
     from ..repl.input_history import InputHistory
     from ..repl.ttys import Terminal
-
-
-def add_arguments(parser: Parser) -> None:
-    """Add the options of a chat."""
-    group = parser.add_argument_group("question")
-    add_question(group)
-    group.add_argument(
-        "--plain",
-        action="store_true",
-        help="for screen readers: nothing is drawn again or animated, roles are"
-        " announced in words",
-    )
-    add_sampling(parser)
-    add_conversation(parser)
-    add_cache(parser)
-    add_backend(parser)
-    add_common(parser)
 
 
 class Opened(NamedTuple):

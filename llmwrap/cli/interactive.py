@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .chatting import add_arguments, drawing, is_drawn, opened, run_front
+from .chat_options import add_arguments
 from .context import Context
 from .parser import Command
 
@@ -21,6 +21,8 @@ COMMAND = Command(
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Chat until somebody leaves; return 0. Raises: UsageError without a terminal."""
+    from .chatting import drawing, is_drawn, opened, run_front  # late, as in chat.py
+
     with context.interruptible():
         if not (context.stdin.is_tty and context.stdout.is_tty):
             raise UsageError(
