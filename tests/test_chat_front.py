@@ -232,3 +232,28 @@ def test_no_name_drives_the_terminal(home: Home, name: str) -> None:
         play(ChatFront, on, "/model" + ENTER, seen("/model\nmodel"))
 
         assert on.screen.alien == ""
+
+
+@pytest.mark.parametrize("size", [(2, 2), (5, 3), (20, 5)], ids=str)
+def test_a_screen_that_is_far_too_small_breaks_nothing(
+    home: Home, server: FakeServer, size: tuple[int, int]
+) -> None:
+    with stage(home, server, size=size) as on:
+
+        def is_answered(shown: str) -> bool:
+            return len(on.room.talk.answers) == 1
+
+        play(ChatFront, on, "a" + ENTER, is_answered)
+
+
+def test_ctrl_c_ends_a_search_in_what_was_entered(
+    home: Home, server: FakeServer
+) -> None:
+    with stage(home, server) as on:
+        play(
+            ChatFront,
+            on,
+            *("\x12", seen("I-search"), CTRL_C),
+            lambda shown: "I-search" not in shown,
+            *("typed", seen("> typed")),
+        )

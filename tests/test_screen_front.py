@@ -367,3 +367,22 @@ def test_no_name_drives_the_terminal(home: Home, name: str) -> None:
 def _is_harmless(screen: Emulated) -> None:
     assert screen.alien == ""
     assert "\x1b[8m" not in screen.raw
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 5)], ids=str)
+def test_a_screen_that_is_far_too_small_breaks_nothing(
+    home: Home, server: FakeServer, size: tuple[int, int]
+) -> None:
+    with stage(home, server, size=size) as on:
+        talked(on, 10)
+
+        def is_answered(shown: str) -> bool:
+            return len(on.room.talk.answers) == 1
+
+        play(ScreenFront, on, "a" + ENTER, is_answered)
+
+
+def test_a_question_mark_can_be_searched_for(home: Home, server: FakeServer) -> None:
+    with stage(home, server) as on:
+        on.room.talk.conversation.add(Message("user", "why?"))
+        play(ScreenFront, on, CTRL_F, "y?", seen("search (1/1): y?"))

@@ -65,7 +65,7 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
         for name in args.file:
             room.attach_text(name, session.text_of(name))
         for name in args.image:
-            room.attach_image(name)
+            room.attach_image_data(name, session.bytes_of(name, is_text=False))
         try:
             yield Opened(room, session, mailbox)
         finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..terminal.sanitize import visible
 from ..terminal.themes import Theme
 from .looks import Fragment, fragments
-from .mailbox import Event, Facts, Mailbox
+from .mailbox import LOOKS_OF_LEVELS, WAKE, Event, Facts, Mailbox
 from .room import Room
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _TURN_S = 0.1
 _MOST_OPEN = 12
 _BESIDES_ROWS = 9  # what the input, the completions and the bar may take
 _CUT_ROWS = 4  # Fitter keeps open blocks that much lower than it is told
-_LEVELS = {"says": "quiet", "note": "note", "warning": "warning", "error": "error"}
 _MARKER = "> "
 
 
@@ -86,7 +85,7 @@ class Painter:
     def stop(self) -> None:
         """Let `run` end."""
         self._stopped.set()
-        self._mailbox.note("debug", "leaving")
+        self._mailbox.note(WAKE, "")
 
     def take(self) -> tuple[str, list[list[Fragment]]]:
         """Return what is finished, to be written for good, and the open rows."""
@@ -134,9 +133,11 @@ class Painter:
             if event.text:
                 rows += self._styled(event.text, "warning", width)
             rows += self._styled("", "quiet", width)
-        elif event.level in _LEVELS:
+        elif event.level in LOOKS_OF_LEVELS:
             label = "" if event.level == "says" else f"{event.level}: "
-            rows += self._styled(label + event.text, _LEVELS[event.level], width)
+            rows += self._styled(
+                label + event.text, LOOKS_OF_LEVELS[event.level], width
+            )
         return rows
 
     def _piece(self, event: Event, width: int) -> list[Row]:

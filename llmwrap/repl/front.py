@@ -9,6 +9,7 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.search import stop_search
 
 from ..errors import Interrupted
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme
@@ -158,7 +159,9 @@ class Front:
 
     def stop(self, event: KeyPressEvent | None = None) -> None:
         """Stop the answer under way, or clear the line."""
-        if not self.talk.stop():
+        if self.app.layout.is_searching:
+            stop_search()
+        elif not self.talk.stop():
             self.input.buffer.reset()
 
     def leave(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition, has_completions
 from prompt_toolkit.history import History
@@ -35,7 +36,7 @@ class InputLine:
         self, room: Room, history: History, theme: Callable[[], Theme]
     ) -> None:
         self._theme = theme
-        self.is_empty = Condition(lambda: not self.buffer.text)
+        self.is_empty = Condition(self._is_empty)
         is_command = Condition(lambda: self.buffer.text.startswith("/"))
         self.buffer = Buffer(
             multiline=True,
@@ -80,6 +81,10 @@ class InputLine:
         text = self.buffer.text
         self.buffer.reset(append_to_history=True)
         return text
+
+    def _is_empty(self) -> bool:
+        """Tell whether one could type here, and nothing is typed."""
+        return not self.buffer.text and get_app().layout.has_focus(self.buffer)
 
     def _text_style(self) -> str:
         return theme_style(self._theme(), "text")

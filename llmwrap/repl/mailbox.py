@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..messages import Usage
 
 EventKind: TypeAlias = Literal["question", "start", "thinking", "text", "end", "note"]
 """A question was put; its answer begins, brings a piece, is over; something is said."""
+
+
+WAKE = ""
+"""The level of a note that says nothing: something that is shown has changed."""
+
+LOOKS_OF_LEVELS: Mapping[str, str] = {
+    "says": "quiet",
+    "note": "note",
+    "warning": "warning",
+    "error": "error",
+    "info": "quiet",
+    "debug": "quiet",
+    "log": "quiet",
+}
+"""Levels of notes, and the look of a theme that each has; `says` is a command's output,
+`log` a line of the log."""
 
 
 class Facts(NamedTuple):

@@ -11,7 +11,7 @@ from ..errors import LLMWrapError
 from ..messages import Json
 from ..streams import start_together
 from ..terminal.sanitize import visible
-from .mailbox import Mailbox
+from .mailbox import WAKE, Mailbox
 
 _LOOKUP_S = 10.0
 
@@ -64,4 +64,4 @@ class Offers:
                 m.name: m.context_tokens for m in models if m.context_tokens
             },
         )
-        self._mailbox.note("debug", "the models are known")
+        self._mailbox.note(WAKE, "")

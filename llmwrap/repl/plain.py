@@ -158,7 +158,7 @@ class PlainChat:
         elif event.kind == "end":
             self._end_thinking()
             self._end(event)
-        elif event.kind == "note":
+        elif event.kind == "note" and event.text:
             # An error of one turn is a warning: the chat goes on.
             level = "warning" if event.level == "error" else event.level
             console.tell(level, event.text)

@@ -68,6 +68,10 @@ class Room:
     def attach_image(self, name: str) -> None:
         """Put an image to the next question. Raises: ConfigError, LimitError."""
         data = read_input(name, self.config.limits.body_bytes)
+        self.attach_image_data(name, data)
+
+    def attach_image_data(self, name: str, data: bytes) -> None:
+        """Put the bytes of an image to the next question. Raises: ConfigError."""
         self._images.append((name, checked_image(data, name)))
 
     def detach(self) -> None:

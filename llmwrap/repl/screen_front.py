@@ -11,6 +11,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyPressEvent
 from prompt_toolkit.layout import Layout
+from prompt_toolkit.search import stop_search
 
 from ..history import Turn
 from ..streams import start_together
@@ -19,7 +20,7 @@ from .chat_app import DrawnApplication
 from .front import Front
 from .keeper import is_said
 from .keys import Do
-from .mailbox import Facts
+from .mailbox import WAKE, Facts
 from .room import Room
 from .screen_items import Item, ItemRows
 from .screen_layout import ScreenLayout
@@ -75,7 +76,7 @@ class ScreenFront(Front):
         finally:
             self.talk.stop()
             self._stopped.set()
-            self.talk.mailbox.note("debug", "leaving")
+            self.talk.mailbox.note(WAKE, "")
         self.talk.check()
         if self._bug:
             raise self._bug
@@ -97,7 +98,9 @@ class ScreenFront(Front):
 
     def stop(self, event: KeyPressEvent | None = None) -> None:
         """Close what is open, stop the answer under way, or leave."""
-        if self.is_searching or self.is_helping:
+        if self.app.layout.is_searching:
+            stop_search()
+        elif self.is_searching or self.is_helping:
             self.close_panels()
         elif not self.talk.stop():
             self.leave()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..terminal.sanitize import visible
 from ..units import format_duration
-from .mailbox import Facts
+from .mailbox import LOOKS_OF_LEVELS, Facts
 
 if TYPE_CHECKING:
     from ..terminal.paint import Paint
@@ -21,7 +21,6 @@ OPEN_ROWS = 40
 _CACHED_ROWS = 20_000
 _SLICE_CHARACTERS = 2048
 _MARKER = "> "
-_LEVELS = {"says": "quiet", "note": "note", "warning": "warning", "error": "error"}
 
 
 class Item:
@@ -147,7 +146,7 @@ class ItemRows:
             return self.styled(_MARKER + text, "user")
         if item.kind == "note":
             label = "" if item.level == "says" else f"{item.level}: "
-            look = _LEVELS.get(item.level, "quiet")
+            look = LOOKS_OF_LEVELS[item.level]
             return [*self.styled(label + item.text, look), *self.styled("", "text")]
         heading = self.heading(item.facts)
         return [*heading, *self.pane_rows(item), *self.ending(item.facts)]

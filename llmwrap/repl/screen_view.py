@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .mailbox import Event
+from .mailbox import LOOKS_OF_LEVELS, Event
 from .screen_items import GrowingRows, Item, ItemRows
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class View:
         if event.kind == "question":
             self._add(Item("question", event.text))
         elif event.kind == "note":
-            if event.level != "debug":
+            if event.level in LOOKS_OF_LEVELS:
                 self._add(Item("note", event.text, level=event.level))
         elif event.kind == "start":
             item = Item("answer", facts=event.facts)
