@@ -58,6 +58,7 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
         )
         talk = Talk(engine, conversations, conversation, settings, mailbox)
         offers = Offers(engine, session.choice(), mailbox)
+        talk.default_model = lambda: offers.found.pinned
         if args.system is None and conversation.turns():
             talk.begin(conversation)
         room = Room(talk, conversations, offers, session.config, context.environ)
@@ -91,14 +92,16 @@ def drawing(
 
     numbers = (context.stdin.number, context.stdout.number)
     has_color = chat.session.has_color(context.stdout)
-    history = InputHistory(context.environ)
+    is_kept = chat.session.config.history.enabled and not args.no_history
+    history = InputHistory(context.environ, is_kept=is_kept)
     said: set[str] = set()
 
     def hear(level: str, message: str) -> None:
         # What is decided anew for each question is news once.
-        if message not in said:
-            said.add(message)
-            chat.mailbox.note(level, message)
+        if level == "note" and message in said:
+            return
+        said.add(message)
+        chat.mailbox.note(level, message)
 
     with opened_terminal(
         numbers,

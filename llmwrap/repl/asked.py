@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..engine import Answer
 from ..history import Turn
 from ..messages import Completion, Sampling, Usage
+from .keeper import Keeper
 from .mailbox import Facts
 
 
@@ -23,7 +24,10 @@ class Settings(NamedTuple):
 class Asked:
     """One question under way, and what came of its answer."""
 
-    def __init__(self, question: Turn, system: str, *, is_summary: bool) -> None:
+    def __init__(
+        self, keeper: Keeper, question: Turn, system: str, *, is_summary: bool
+    ) -> None:
+        self.keeper = keeper
         self.question = question
         self.system = system
         self.is_summary = is_summary

@@ -68,7 +68,7 @@ class ChatFront(Front):
         """
         self._first = first
         if self.talk.turns():
-            self.show_conversation()
+            self.show_conversation(is_other=True)
         start_together([self.painter.run])
         try:
             self.app.run()
@@ -91,8 +91,10 @@ class ChatFront(Front):
         self.painter.theme = theme
         super().set_theme(theme)
 
-    def show_conversation(self) -> None:
-        """Show the last turns of a conversation."""
+    def show_conversation(self, *, is_other: bool) -> None:
+        """Show the last turns of another conversation."""
+        if not is_other:
+            return  # Its turns stand in the scrollback already.
         turns = [turn for turn in self.talk.turns() if is_said(turn)]
         post = self.talk.mailbox.post
         if len(turns) > _SHOWN_TURNS:

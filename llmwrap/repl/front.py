@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, Filter
@@ -33,6 +32,12 @@ def chosen_theme(room: Room) -> Theme:
     return HIGH_CONTRAST if ui.high_contrast else THEMES[ui.theme]
 
 
+def is_question(text: str) -> bool:
+    """Tell whether a line is asked, and no command."""
+    text = text.strip()
+    return bool(text) and (not text.startswith("/") or text.startswith("//"))
+
+
 class Front:
     """A chat that is drawn; for the main thread.
 
@@ -60,8 +65,8 @@ class Front:
         self.theme = theme
         self.app.invalidate()
 
-    def show_conversation(self) -> None:
-        """Show a conversation that was opened, or what is left of it."""
+    def show_conversation(self, *, is_other: bool) -> None:
+        """Show another conversation, or what is left of the one so far."""
         raise NotImplementedError
 
     def bind(self, name: str, do: Do, when: Filter | None = None) -> None:
@@ -99,7 +104,7 @@ class Front:
             buffer.apply_completion(state.current_completion)
             return
         text = buffer.text
-        if self.talk.is_busy and text.strip() and not text.startswith("/"):
+        if self.talk.is_busy and is_question(text):
             self.say("an answer is under way; Ctrl-C stops it", "warning")
             return
         if text.strip() or self.room.attached:
@@ -107,22 +112,23 @@ class Front:
 
     def enter(self, text: str) -> None:
         """Do what a line says."""
-        if text.strip() and (not text.startswith("/") or text.startswith("//")):
+        if is_question(text):
             self.talk.mailbox.post(Event("question", text.strip()))
         elif text.strip():
             self.say(text.strip())
         before = self.talk.conversation
-        self.do(enter(self.room, text), is_other=lambda: self._is_other(before))
+        effect = enter(self.room, text)
+        self.do(effect, is_other=self.talk.conversation is not before)
 
-    def do(self, effect: Effect, is_other: Callable[[], bool] = bool) -> None:
-        """Show what a line brought about."""
+    def do(self, effect: Effect, *, is_other: bool = False) -> None:
+        """Show what a line brought about; `is_other`: in another conversation."""
         if effect.error:
             self.say(effect.error, "warning")
         if effect.theme:
             self._plain_theme = THEMES[effect.theme]
             self.set_theme(THEMES[effect.theme])
         if effect.is_new:
-            self.show_conversation()
+            self.show_conversation(is_other=is_other)
         if effect.fills is not None:
             self.input.fill(effect.fills)
         if effect.copies is not None:
@@ -179,9 +185,6 @@ class Front:
     def _interrupt(self, signum: int) -> None:
         if not self.app.is_done:
             self.app.exit(exception=Interrupted(signum))
-
-    def _is_other(self, before: object) -> bool:
-        return self.talk.conversation is not before
 
     def _choose(self, number: int) -> Do:
         def choose(event: KeyPressEvent) -> None:

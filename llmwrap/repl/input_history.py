@@ -19,11 +19,14 @@ _SLACK = 2  # how many times as long the file may become before it is shortened
 class InputHistory(History):
     """The lines of all chats of one user; a file that cannot be used keeps nothing.
 
+    `is_kept` False adds nothing to them.
+
     Not prompt_toolkit's FileHistory, which grows for ever and is readable by all.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, is_kept: bool = True) -> None:
         super().__init__()
+        self._is_kept = is_kept
         self._path = os.path.join(state_dir(environ), "chat-input")
 
     def load_history_strings(self) -> Iterable[str]:
@@ -36,7 +39,7 @@ class InputHistory(History):
 
     def store_string(self, string: str) -> None:
         """Add what was entered."""
-        if len(string) > _LONGEST_CHARACTERS:
+        if not self._is_kept or len(string) > _LONGEST_CHARACTERS:
             return
         try:
             ensure_private_dir(os.path.dirname(self._path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine import Engine
 from ..engine.choice import Choice
@@ -12,6 +12,9 @@ from ..messages import Json
 from ..streams import start_together
 from ..terminal.sanitize import visible
 from .mailbox import WAKE, Mailbox
+
+if TYPE_CHECKING:  # it imports backends, which the first picture does not need
+    from ..engine.targets import Target
 
 _LOOKUP_S = 10.0
 
@@ -47,11 +50,23 @@ class Offers:
             return asked_for
         return self.found.context_tokens.get(model)
 
+    def _pinned(self, target: Target) -> str:
+        """Return what asks the same as naming nothing does, without looking again.
+
+        Empty where nothing is looked for, or a name would be taken for something else.
+        """
+        selection = self._engine.selector().selection()
+        if selection.model or target.config.kind == "embedded":
+            return ""
+        if self._is_backend_chosen:
+            return target.model
+        return f"{target.backend.name}/{target.model}"
+
     def _look(self, model: str | None) -> None:
         try:
             target = self._engine.target(model)
             name, backend = target.model, target.backend
-            pinned = name if self._is_backend_chosen else f"{backend.name}/{name}"
+            pinned = self._pinned(target)
             self.found = Found(backend.name, name, pinned)
             models = backend.models(timeout_s=_LOOKUP_S)
         except LLMWrapError as error:

@@ -67,7 +67,7 @@ class ScreenFront(Front):
         Raises: Interrupted, and what a bug raised.
         """
         self._first = first
-        self.show_conversation()
+        self.show_conversation(is_other=True)
         start_together([self._paint_on])
         try:
             self.app.run()
@@ -87,7 +87,7 @@ class ScreenFront(Front):
         self.view.repaint()
         super().set_theme(theme)
 
-    def show_conversation(self) -> None:
+    def show_conversation(self, *, is_other: bool) -> None:
         """Show the conversation as it is kept."""
         self.view.load(_item(turn) for turn in self.talk.turns() if is_said(turn))
 

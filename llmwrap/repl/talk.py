@@ -184,7 +184,8 @@ class Talk:
             sampling=settings.sampling,
             think=settings.think,
         )
-        asked = Asked(turn_of(question), settings.system or "", is_summary=is_summary)
+        system = settings.system or ""
+        asked = Asked(self._keeper, turn_of(question), system, is_summary=is_summary)
         with self._lock:
             self._asked = asked
         start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
@@ -252,7 +253,7 @@ class Talk:
                 self._replace_older(asked, text, facts)
         elif text or not facts.is_interrupted:
             answer = Message("assistant", text)
-            self._keeper.keep_exchange(asked.system, asked.question, answer, facts)
+            asked.keeper.keep_exchange(asked.system, asked.question, answer, facts)
         else:
             # Without an answer it is no part of the conversation; `retry` knows it.
             self._unanswered = asked.question.message
@@ -260,11 +261,14 @@ class Talk:
         if not facts.is_interrupted:
             self.answers.append(facts)
         with self._lock:
-            self._asked = None
+            if self._asked is asked:
+                self._asked = None
         mark = mark if facts.is_interrupted else ""
         self.mailbox.post(Event("end", mark, facts=facts))
 
     def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
+        if self._keeper is not asked.keeper:
+            return  # Another conversation was begun meanwhile.
         recent = self._keeper.said[len(self._keeper.older) :]
         self._keeper = Keeper(self._conversations.new(), self.mailbox)
         answer = Message("assistant", summary)
