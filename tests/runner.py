@@ -16,7 +16,8 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmwrap.cli.context import Context, Descriptor
+from llmwrap.cli.context import Context
+from llmwrap.cli.descriptor import Descriptor
 from llmwrap.cli.main import main
 from llmwrap.errors import Interrupted, LimitError, OutputError
 

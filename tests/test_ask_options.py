@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from llmwrap.cli.words import PLANNED
+
 from .asking import DIALECTS, OLLAMA, OPENAI, Dialect, address, ask, body, error, lines
 from .fakeserver import FakeServer
 from .runner import Home, Runner
@@ -242,7 +244,7 @@ def test_a_bad_option_is_status_2_with_one_line_that_leads_on(
     assert all(line.startswith("usage: ") for line in others)
 
 
-@pytest.mark.parametrize("word", ["chat", "batch", "interactive", "history", "stats"])
+@pytest.mark.parametrize("word", sorted(PLANNED))
 def test_a_command_that_is_not_built_yet_is_status_2_and_no_prompt(
     cli: Runner, word: str
 ) -> None:

@@ -18,7 +18,8 @@ from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
-from .context import Context, Descriptor
+from .context import Context
+from .descriptor import Descriptor
 
 if TYPE_CHECKING:
     from ..engine import Choice, Engine
