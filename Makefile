@@ -24,7 +24,7 @@ DEV_READY = $(VENV)/.dev-ready
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint man dist bench bench-compare clean
+.PHONY: help demo test check lint man dist bench bench-compare pictures clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -59,6 +59,9 @@ bench: $(TEST_READY)  ## measure all figures: a table, a page with plots, the RE
 
 bench-compare: $(TEST_READY)  ## measure them, and compare with the last kept run
 	$(PYTHON) -m tests.bench --compare --no-readme $(ARGS)
+
+pictures: $(TEST_READY)  ## make the README's pictures anew, from real runs in tmux
+	$(PYTHON) -m tests.pictures docs
 
 clean:  ## remove what was made, the environment too
 	rm -rf $(VENV) build dist man/build *.egg-info .coverage .*_cache .hypothesis

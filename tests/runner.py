@@ -16,7 +16,8 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llmwrap.cli.context import Context, Descriptor
+from llmwrap.cli.context import Context
+from llmwrap.cli.descriptor import Descriptor
 from llmwrap.cli.main import main
 from llmwrap.errors import Interrupted, LimitError, OutputError
 
@@ -73,6 +74,11 @@ class MemoryDescriptor(Descriptor):
         if len(data) > limit_bytes:
             raise LimitError(f"{what} is longer than {limit_bytes} bytes")
         return data
+
+    def read_some(self, wait_s: float) -> bytes:
+        """Return a few bytes of what was put in, empty at the end."""
+        part, self.data = self.data[:7], self.data[7:]
+        return part
 
 
 class MemoryContext(Context):

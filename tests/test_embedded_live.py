@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from .asking import error, lines
 from .embedded_world import wait_until
 from .fakeserver.ports import RefusedPort
 from .runner import Home, Result, Runner
+from .terminals import llmwrap
 
 MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")
 
@@ -270,3 +272,26 @@ def test_it_is_stopped_by_its_command(cli: Runner, tmp_path: Path) -> None:
     assert [one["pid"] for one in stopped] == [running.pid]
     assert running_servers(state_dir(cli.home.environ)) == []
     wait_until(lambda: not Path(f"/proc/{running.pid}/cmdline").exists())
+
+
+def test_a_chat_on_a_pipe_goes_on(cli: Runner) -> None:
+    said = f"{QUESTION}\nAnd one more.\n/stats\n".encode()
+
+    result = cli.run("chat", "-b", "embedded", "--max-tokens", "20", stdin=said)
+
+    assert (result.status, len(result.text) > 20) == (0, True)
+    assert "messages    4" in result.stderr
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.parametrize("command", ["chat", "interactive"])
+def test_a_chat_in_a_real_terminal(cli: Runner, tmp_path: Path, command: str) -> None:
+    argv = [command, "-b", "embedded", "--max-tokens", "20"]
+
+    with llmwrap(cli.home, tmp_path, *argv) as window:
+        window.wait_for(DEFAULT_MODEL.name)
+        window.type(QUESTION)
+        window.send("Enter")
+        window.wait_for("tokens/s · context")
+        window.send("C-d")
+        window.wait_for("ENDED with 0")

@@ -24,7 +24,7 @@ FLOORS = (
     {"backends", "cache", "history", "metrics", "templating", "terminal"},
     {"streams"},
     {"engine"},
-    {"wrapper"},
+    {"wrapper", "repl"},
     {"cli", "direct", "__main__"},
 )
 """What may be imported from below, the ground floor first."""
@@ -49,6 +49,7 @@ DOORS = {
     "lru": "cache/memory.py",
     "markdown_it": "terminal/",
     "msgpack": "journal/packing.py",
+    "prompt_toolkit": "repl/",
     "psutil": "cache/pressure.py",
     "pystache": "templating/renderer.py",
     "requests": "transport/",
@@ -59,7 +60,11 @@ DOORS = {
 }
 """Libraries, and the one place each is imported in."""
 
-DISTRIBUTIONS = {"lru": "lru-dict", "markdown_it": "markdown-it-py"}
+DISTRIBUTIONS = {
+    "lru": "lru-dict",
+    "markdown_it": "markdown-it-py",
+    "prompt_toolkit": "prompt-toolkit",
+}
 
 PROCESS_PLACES = {
     "__main__.py": "answers --version before anything is imported",

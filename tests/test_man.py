@@ -24,6 +24,7 @@ from llmwrap.cli.words import BUILT, take_apart
 from llmwrap.config.environment import OWN_VARIABLES
 from llmwrap.config.sample import reference
 from llmwrap.errors import LLMWrapError
+from llmwrap.repl.slash import COMMANDS as SLASH_COMMANDS
 from man.pages import SECTIONS, page, page_names
 
 from .runner import ROOT
@@ -229,3 +230,9 @@ def test_mandoc_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_slash_command_stands_in_the_page_of_chat() -> None:
+    listed = re.findall(r"^\.B /(\S+)", page("llmwrap-chat.1"), re.MULTILINE)
+
+    assert listed == list(SLASH_COMMANDS)

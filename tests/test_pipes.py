@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.context import Descriptor
+from llmwrap.cli.descriptor import Descriptor
 
 from .asking import address, ask, error
 from .fakeserver import (

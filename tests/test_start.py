@@ -27,6 +27,7 @@ NOT_FOR_HELP = {
     "logging",
     "markdown_it",
     "pathlib",
+    "prompt_toolkit",
     "pygments",
     "pystache",
     "requests",
@@ -43,6 +44,7 @@ NOT_FOR_A_PIPE = {
     "ddsketch",
     "llmwrap.history",
     "markdown_it",
+    "prompt_toolkit",
     "pygments",
     "rich",
     "tomllib",
@@ -158,7 +160,14 @@ def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [["--help"], ["ask", "--help"], ["doctor", "--help"], ["template", "--help"]],
+    [
+        ["--help"],
+        ["ask", "--help"],
+        ["doctor", "--help"],
+        ["chat", "--help"],
+        ["interactive", "--help"],
+        ["template", "--help"],
+    ],
 )
 def test_help_imports_nothing_heavy(
     cli: Runner, tmp_path: Path, argv: list[str]
@@ -225,3 +234,13 @@ def test_a_hit_by_direct_mode_imports_next_to_nothing(
     others = found - own - set(sys.builtin_module_names)
     assert own == FOR_A_DIRECT_HIT
     assert others <= {"__future__", "_blake2", "_struct", "fcntl", "select", "struct"}
+
+
+def test_a_chat_on_a_pipe_imports_nothing_for_terminals(
+    cli: Runner, server: FakeServer, tmp_path: Path
+) -> None:
+    argv = ["chat", "--base-url", server.url, "-m", "alpha"]
+
+    found = modules(cli, tmp_path, *argv) & NOT_FOR_A_PIPE
+
+    assert found == {"llmwrap.history"}

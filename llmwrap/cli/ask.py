@@ -205,20 +205,21 @@ def _is_cleaned(args: argparse.Namespace, context: Context) -> bool:
 
 def _request(args: argparse.Namespace, session: Session) -> Request:
     images = [_image(name, session) for name in args.image]
-    system = _system(args, session)
+    system = system_of(args, session)
     prompt = _prompt(args, session, has_images=bool(images))
     messages = [Message("system", system)] if system else []
     messages.append(Message("user", prompt, tuple(images)))
     return Request(
         model="",
         messages=tuple(messages),
-        sampling=_sampling(args, session),
+        sampling=sampling_of(args, session),
         think=args.think,
         is_streamed=args.stream,
     )
 
 
-def _sampling(args: argparse.Namespace, session: Session) -> Sampling:
+def sampling_of(args: argparse.Namespace, session: Session) -> Sampling:
+    """Return how the answer is drawn, by options and configuration."""
     named = Sampling(
         temperature=args.temperature,
         max_tokens=args.max_tokens,
@@ -229,7 +230,8 @@ def _sampling(args: argparse.Namespace, session: Session) -> Sampling:
     return with_options(named, dict(args.option), session.config.defaults.options)
 
 
-def _system(args: argparse.Namespace, session: Session) -> str | None:
+def system_of(args: argparse.Namespace, session: Session) -> str | None:
+    """Return the system prompt, by options and configuration."""
     text: str | None = args.system
     if text is None:
         return session.config.defaults.system

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from .parser import Parser, add_backend, add_common, count, number, option_pair
+from .parser import (
+    Group,
+    Parser,
+    add_backend,
+    add_common,
+    count,
+    number,
+    option_pair,
+)
 from .template_options import add_template, add_variables
 
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `ask`."""
     _add_prompt(parser)
-    _add_sampling(parser)
+    add_sampling(parser)
     _add_output(parser)
-    _add_cache(parser)
-    _add_conversation(parser)
+    add_cache(parser)
+    add_conversation(parser)
     add_backend(parser)
     add_common(parser)
 
 
 def _add_prompt(parser: Parser) -> None:
     group = parser.add_argument_group("question")
+    add_question(group)
+    group.add_argument(
+        "-n",
+        "--no-stdin",
+        action="store_true",
+        help="never read stdin (inside 'while read', whose list would be eaten)",
+    )
+    add_template(group)
+    add_variables(group)
+
+
+def add_question(group: Group) -> None:
+    """Add the options that make up a question, and say whom to ask."""
     group.add_argument(
         "-m",
         "--model",
@@ -45,17 +66,10 @@ def _add_prompt(parser: Parser) -> None:
         default=[],
         help="image for a vision model, - for stdin; repeatable",
     )
-    group.add_argument(
-        "-n",
-        "--no-stdin",
-        action="store_true",
-        help="never read stdin (inside 'while read', whose list would be eaten)",
-    )
-    add_template(group)
-    add_variables(group)
 
 
-def _add_sampling(parser: Parser) -> None:
+def add_sampling(parser: Parser) -> None:
+    """Add the options that say how an answer is drawn."""
     group = parser.add_argument_group("sampling")
     group.add_argument(
         "-o",
@@ -150,7 +164,8 @@ def _add_output(parser: Parser) -> None:
     )
 
 
-def _add_cache(parser: Parser) -> None:
+def add_cache(parser: Parser) -> None:
+    """Add the options of the response cache."""
     group = parser.add_argument_group("cache")
     group.add_argument(
         "--cache",
@@ -182,7 +197,8 @@ def _add_cache(parser: Parser) -> None:
     )
 
 
-def _add_conversation(parser: Parser) -> None:
+def add_conversation(parser: Parser) -> None:
+    """Add the options that say which conversation it is, and whether it is kept."""
     group = parser.add_argument_group("conversation")
     group.add_argument(
         "-c",

@@ -7,116 +7,27 @@ sys.stderr, os.environ or signals.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from ..errors import DeadlineError, Interrupted, LimitError, OutputError
+from ..errors import DeadlineError, Interrupted, OutputError
 from ..log import SILENT, Log
 from ..terminal.sanitize import visible
 from ..terminal.style import Palette, prepare_console, wants_color
-from ..units import format_size
+from .descriptor import Descriptor
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
     from ..direct import Invocation
 
-_READ_BYTES = 64 * 1024
-# A pipe that select calls writable takes this much without blocking (POSIX PIPE_BUF),
-# so a deadline holds even when the reader has stopped.
-_WRITE_BYTES = select.PIPE_BUF
 _ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _ENDING_S = 1.0  # for leaving in good order
 _SOON_S = 0.005
-_LONGEST_WAIT_S = 0.5
 _WEAKREFS = ("weakref.py", "_weakrefset.py")
-
-
-class Descriptor:
-    """One of the three standard descriptors, unbuffered.
-
-    `is_open` False means that the program was started without it (`>&-`).
-    """
-
-    def __init__(self, number: int, *, is_open: bool = True) -> None:
-        self.number = number
-        self.is_open = is_open
-        self.is_tty = is_open and os.isatty(number)
-        self.until: float | None = None
-        """When reading and writing give up, on the monotonic clock."""
-        self.ahead = b""
-        """What direct mode read of it already."""
-        self.has_ended = False
-        """Whether that was all."""
-
-    def write(self, data: bytes) -> None:
-        """Write all of `data` at once.
-
-        Raises: OutputError; Interrupted by SIGPIPE when the reader has gone;
-        DeadlineError.
-        """
-        if not self.is_open:
-            raise OutputError("stdout is closed")
-        view = memoryview(data)
-        try:
-            while view:
-                self._wait(writing=True)
-                try:
-                    view = view[os.write(self.number, view[:_WRITE_BYTES]) :]
-                except BlockingIOError:
-                    continue  # Somebody else filled it first.
-        except BrokenPipeError:
-            raise Interrupted(signal.SIGPIPE) from None
-        except OSError as error:
-            raise OutputError(f"cannot write the output: {error.strerror}") from error
-
-    def write_text(self, text: str) -> None:
-        """Write text as UTF-8. Raises: as `write`."""
-        self.write(text.encode("utf-8", "replace"))
-
-    def read_all(self, limit_bytes: int, what: str) -> bytes:
-        """Return everything up to the end. Raises: LimitError, DeadlineError."""
-        parts = [self.ahead]
-        size = len(self.ahead)
-        while self.is_open and not self.has_ended and size <= limit_bytes:
-            self._wait(writing=False)
-            try:
-                part = os.read(self.number, _READ_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError:
-                break  # A terminal that hung up, a directory: there is nothing to read.
-            if not part:
-                break
-            parts.append(part)
-            size += len(part)
-        if size > limit_bytes:
-            raise LimitError(
-                f"{what} is longer than {format_size(limit_bytes)}",
-                hint="limits.prompt sets the bound",
-            )
-        return b"".join(parts)
-
-    def _wait(self, *, writing: bool) -> None:
-        """Wait until the descriptor is ready, or raise DeadlineError."""
-        me = [self.number]
-        readers, writers = ([], me) if writing else (me, [])
-        until = float("inf") if self.until is None else self.until
-        while True:
-            left_s = max(0.0, until - time.monotonic())
-            # In slices: a signal that comes right before a wait does not end it.
-            ready = select.select(readers, writers, [], min(left_s, _LONGEST_WAIT_S))
-            if any(ready):
-                return
-            if not left_s:
-                doing = "stdout took nothing" if writing else "stdin did not end"
-                raise DeadlineError(
-                    f"{doing} before the deadline", hint="--timeout sets it"
-                )
 
 
 class Context:
@@ -142,6 +53,8 @@ class Context:
         """The log of the command, once its configuration is read."""
         self.color = "auto"
         """What `--color` says, once the options are parsed."""
+        self.listener: Callable[[str, str], None] | None = None
+        """Who hears what is said to people, while somebody else owns the screen."""
         self.is_debugging = environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
         """Whether a bug shall show its traceback."""
         self.signum: int | None = None
@@ -190,6 +103,9 @@ class Context:
 
     def say(self, text: str) -> None:
         """Write text for people to stderr; what cannot be written is lost."""
+        if self.listener:
+            self.listener("log", text)
+            return
         try:
             self.stderr.write(text.encode("utf-8", "replace"))
         except (OutputError, DeadlineError):
@@ -209,6 +125,9 @@ class Context:
 
         Whatever a server put into the message adds no other line.
         """
+        if self.listener:
+            self.listener(level, message)
+            return
         label = self.palette.paint(level, f"llmwrap: {level}: ")
         self.say(f"{label}{visible(message, keep='')}\n")
 
@@ -243,6 +162,22 @@ class Context:
             _restore(before)
             raise
         else:
+            _restore(before)
+
+    @contextmanager
+    def on_signals(
+        self, names: Sequence[str], call: Callable[[int], object]
+    ) -> Iterator[None]:
+        """Let signals call something instead, in the main thread and at any moment.
+
+        Those that came ignored stay so.
+        """
+        numbers = [getattr(signal, name) for name in names]
+        numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {n: signal.signal(n, lambda n, frame: call(n)) for n in numbers}
+        try:
+            yield
+        finally:
             _restore(before)
 
     @contextmanager

@@ -15,7 +15,7 @@ from typing import Self
 
 from ..errors import DeadlineError, OutputError
 from ..terminal.sanitize import visible
-from .context import Descriptor
+from .descriptor import Descriptor
 
 _POLL_S = 0.05
 # Names of descriptors: a file behind one may be open for appending, and is not ours

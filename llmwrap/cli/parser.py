@@ -21,6 +21,9 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"see '{self.prog} --help'")
 
 
+Group = argparse._ArgumentGroup  # noqa: SLF001  it has no other name
+
+
 class Command(NamedTuple):
     """What one command is: its words for the manual, its options, what it runs.
 

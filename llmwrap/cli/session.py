@@ -19,7 +19,8 @@ from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
 from ..terminal.sanitize import visible
 from ..terminal.style import wants_color
-from .context import Context, Descriptor
+from .context import Context
+from .descriptor import Descriptor
 
 if TYPE_CHECKING:
     from ..engine import Choice, Engine
@@ -32,7 +33,13 @@ class Session:
     """One run of one command; belongs to the main thread."""
 
     def __init__(
-        self, args: argparse.Namespace, context: Context, config: Config, log: Log
+        self,
+        args: argparse.Namespace,
+        context: Context,
+        config: Config,
+        log: Log,
+        *,
+        has_deadline: bool = True,
     ) -> None:
         self.context = context
         self.config = config
@@ -45,20 +52,29 @@ class Session:
         total_s = getattr(args, "timeout", None)
         if total_s is None and hasattr(args, "timeout"):
             total_s = config.streaming.total_timeout_s
-        if total_s is not None:
+        if total_s is not None and has_deadline:
             context.set_deadline(context.started_at + total_s)
 
     @classmethod
     def of(
-        cls, args: argparse.Namespace, context: Context, *, stdout_is_data: bool = True
+        cls,
+        args: argparse.Namespace,
+        context: Context,
+        *,
+        stdout_is_data: bool = True,
+        has_deadline: bool = True,
     ) -> Session:
-        """Return the session of a command line. Raises: ConfigError."""
+        """Return the session of a command line.
+
+        `has_deadline` False: `--timeout` is for something else than the whole command.
+        Raises: ConfigError.
+        """
         config = Config.load(args.config, context.environ)
         log = make_log(args, context, config, stdout_is_data=stdout_is_data)
         context.log = log
         for warning in config.warnings:
             log.warning(warning)
-        return cls(args, context, config, log)
+        return cls(args, context, config, log, has_deadline=has_deadline)
 
     def choice(self) -> Choice:
         """Return what the options say about backend, model and patience."""

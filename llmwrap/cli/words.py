@@ -15,11 +15,13 @@ BUILT = frozenset(
         "ask",
         "backends",
         "cache",
+        "chat",
         "chat-template",
         "completion",
         "config",
         "doctor",
         "history",
+        "interactive",
         "models",
         "stats",
         "template",
@@ -30,9 +32,7 @@ BUILT = frozenset(
 PLANNED = frozenset(
     {
         "batch",
-        "chat",
         "compare",
-        "interactive",
         "loadtest",
     }
 )

@@ -169,7 +169,12 @@ _TEMPLATES = (
 )
 
 _UI = (
-    Key("theme", kinds.NAME, "default", "the colours"),
+    Key(
+        "theme",
+        kinds.NAME,
+        "default",
+        "the colours of chats: default, dark, light or high-contrast",
+    ),
     Key("syntax_highlighting", kinds.BOOLEAN, True, "colour code in answers"),
     Key("auto_scroll", kinds.BOOLEAN, True, "follow an answer as it grows (F5)"),
     Key("high_contrast", kinds.BOOLEAN, False, "stronger colours (F6)"),
@@ -178,7 +183,7 @@ _UI = (
         "keys",
         kinds.NAME_TABLE,
         EMPTY,
-        'keys of one\'s own, by action: { quit = "c-q" }',
+        'keys of one\'s own, by action: { help = "f9, c-g" }',
     ),
     Key("plain", kinds.BOOLEAN, False, "no boxes and redrawing, for screen readers"),
 )

@@ -66,15 +66,15 @@ class Caching:
             self._ticker.stop()
 
     def replay(
-        self, request: Request, selector: Selector, called_at: float
+        self, request: Request, selector: Selector, called_at: float, mode: CacheMode
     ) -> Replay | None:
         """Return the stored answer of a request, None to ask for it.
 
         Raises: CacheError when nothing may be asked and nothing is there.
         """
-        if self.mode in ("off", "refresh"):
+        if mode in ("off", "refresh"):
             return None
-        is_only = self.mode == "only"
+        is_only = mode == "only"
         expected = self._expected(selector)
         try:
             stored_as = self._stored_as(request, expected) if expected else None
@@ -99,10 +99,10 @@ class Caching:
         return self._stored_as(request, expected) if expected else None
 
     def keeping(
-        self, request: Request, backend: Backend, config: BackendConfig
+        self, request: Request, backend: Backend, config: BackendConfig, mode: CacheMode
     ) -> Keeping | None:
         """Return what keeps the answer to a request, None when nothing does."""
-        if self.mode == "off":
+        if mode == "off":
             return None
         from .keeping import Keeping
 
@@ -113,7 +113,7 @@ class Caching:
             request,
             backend,
             self._log,
-            is_alone=self.mode == "refresh",
+            is_alone=mode == "refresh",
         )
 
     def learn(self, backend: Backend, config: BackendConfig, model: str) -> None:

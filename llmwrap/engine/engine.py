@@ -16,7 +16,7 @@ from ..metrics.recorder import Recorder
 from ..units import format_size
 from .answer import Answer
 from .caching import Caching
-from .choice import Choice
+from .choice import CacheMode, Choice
 from .folding import prompt_bytes
 from .runs import RunRecord
 from .selection import Selector, patience
@@ -80,23 +80,33 @@ class Engine:
         """Return the response cache."""
         return self._caching.cache
 
-    def ask(self, request: Request, rendered: Rendered | None = None) -> Answer:
+    def ask(
+        self,
+        request: Request,
+        rendered: Rendered | None = None,
+        *,
+        is_fresh: bool = False,
+    ) -> Answer:
         """Return the answer to a request, under way as soon as it is read.
 
         A request without a model gets the one the rules choose. `rendered` says which
-        template made it, for the record of the run. Raises: LimitError for a prompt
+        template made it, for the record of the run. `is_fresh` wants a new answer
+        where the cache would give the one it has. Raises: LimitError for a prompt
         that is too long, CacheError when nothing may be asked, and what selecting a
         backend raises; what goes wrong later is raised where the answer is read.
         """
         called_at = time.monotonic()
-        run = RunRecord(self._recorder, self._caching.mode, rendered)
+        mode = self._caching.mode
+        if is_fresh and mode == "use":
+            mode = "refresh"
+        run = RunRecord(self._recorder, mode, rendered)
         try:
             self._check_size(request)
             selector = self.selector(self._choice_of(request))
-            replay = self._caching.replay(request, selector, called_at)
+            replay = self._caching.replay(request, selector, called_at, mode)
             run.looked_up(time.monotonic() - called_at)
             if replay is None:
-                return self._asked(request, called_at, run)
+                return self._asked(request, called_at, run, mode)
         except LLMWrapError as error:
             run.fail(error)
             raise
@@ -139,7 +149,9 @@ class Engine:
         """Find out which weights a model has now: answers of older ones are void."""
         self._caching.learn(self.backend(config), config, model)
 
-    def _asked(self, request: Request, called_at: float, run: RunRecord) -> Answer:
+    def _asked(
+        self, request: Request, called_at: float, run: RunRecord, mode: CacheMode
+    ) -> Answer:
         from .asking import Asking
         from .live import LiveAnswer
 
@@ -148,7 +160,7 @@ class Engine:
         waiting = patience(target.config, self.config, self._choice, called_at)
         if self._until is not None:
             waiting = waiting._replace(until=self._until)
-        keeping = self._caching.keeping(request, target.backend, target.config)
+        keeping = self._caching.keeping(request, target.backend, target.config, mode)
         if keeping and (entry := keeping.begin()):
             name = target.backend.name
             replay = Replay(entry, name, called_at)

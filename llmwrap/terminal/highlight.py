@@ -19,7 +19,8 @@ from typing import Protocol
 from rich.syntax import Syntax
 from rich.text import Text
 
-_THEME = "ansi_dark"  # the terminal's own 16 colours, on its own background
+from .paint import Paint
+
 _CONTEXT_LIMIT = 800
 """Characters before a line that are looked at again (pygments: 4 us for each)."""
 _OPEN_LIMIT = 4000
@@ -75,8 +76,8 @@ class _Lexer(Protocol):
 class Highlighter:
     """Colours lines of code; for one thread."""
 
-    def __init__(self) -> None:
-        self._theme = Syntax.get_theme(_THEME)
+    def __init__(self, paint: Paint | None = None) -> None:
+        self._paint = paint or Paint()
         self._lexers: dict[str, _Lexer | None] = {}
 
     def line(self, code: Code, text: str, *, ends_line: bool = True) -> Colored:
@@ -90,7 +91,7 @@ class Highlighter:
             for token in _tokens(lexer, before + text):
                 start, end = token.start - len(before), token.end - len(before)
                 if end > 0 and not token.is_error:
-                    style = self._theme.get_style_for_token(token.kind)
+                    style = self._paint.token(token.kind)
                     styled.stylize(style, max(0, start), min(end, len(text)))
                 if start <= len(text) < end:  # it holds the end of the line
                     is_open = not _OPEN_KINDS.isdisjoint(token.kind)

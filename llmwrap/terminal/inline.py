@@ -15,16 +15,14 @@ from markdown_it.token import Token
 from rich.style import Style
 from rich.text import Text
 
+from .paint import Paint
 from .sanitize import visible
 
 _STYLES = {
     "strong_open": Style(bold=True),
     "em_open": Style(italic=True),
     "s_open": Style(strike=True),
-    "link_open": Style(color="bright_blue"),
 }
-_CODE = Style(color="cyan")
-_ADDRESS = Style(color="blue", underline=True)
 
 
 _BRACKET_LIMIT = 200
@@ -44,7 +42,8 @@ class _Parser(MarkdownIt):
 class InlineParser:
     """Turns inline Markdown into rich's Text; for one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, paint: Paint | None = None) -> None:
+        self._paint = paint or Paint()
         parser = _Parser("commonmark", {"html": False})
         self._parser = parser.enable("strikethrough")
 
@@ -58,15 +57,16 @@ class InlineParser:
             return Text(visible(source, keep="\n"))
         text = Text()
         for token in self._parser.parseInline(source):
-            _Writer(text).write(token.children or [])
+            _Writer(text, self._paint).write(token.children or [])
         return text
 
 
 class _Writer:
     """Appends the tokens of one text."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, paint: Paint) -> None:
         self._text = text
+        self._paint = paint
         self._styles = [Style.null()]
         self._links: list[tuple[str, int]] = []
 
@@ -75,10 +75,10 @@ class _Writer:
             if token.type in ("softbreak", "hardbreak"):
                 self._text.append("\n")
             elif token.type == "code_inline":
-                self._append(token.content, _CODE)
+                self._append(token.content, self._paint.code)
             elif token.type == "image":
                 start = len(self._text)
-                self._append(token.content, _STYLES["link_open"])
+                self._append(token.content, self._paint.link)
                 self._append_address(str(token.attrs.get("src", "")), start)
             elif token.nesting == 1:
                 self._open(token)
@@ -88,7 +88,10 @@ class _Writer:
                 self._append(token.content)
 
     def _open(self, token: Token) -> None:
-        self._styles.append(self._styles[-1] + _STYLES.get(token.type, Style.null()))
+        style = _STYLES.get(token.type, Style.null())
+        if token.type == "link_open":
+            style = self._paint.link
+        self._styles.append(self._styles[-1] + style)
         if token.type == "link_open":
             self._links.append((str(token.attrs.get("href", "")), len(self._text)))
 
@@ -104,7 +107,7 @@ class _Writer:
         if not address or address in (shown, f"mailto:{shown}"):
             return
         self._append(" (" if shown else "(")
-        self._append(address, _ADDRESS)
+        self._append(address, self._paint.address)
         self._append(")")
 
     def _append(self, text: str, style: Style | None = None) -> None:

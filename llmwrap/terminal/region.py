@@ -23,8 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from .render import Row
+if TYPE_CHECKING:  # `rewraps` alone must not cost the import of rich
+    from .render import Row
 
 _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"

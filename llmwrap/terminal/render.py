@@ -10,18 +10,19 @@ carry on a list, a table or a paragraph nor colour code that comes by line.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
 from rich.style import Style
 from rich.text import Text
 
 from .columns import Columns, is_tabular
 from .inline import InlineParser
 from .leaf import Block
+from .paint import Paint
 from .prefix import code_indent, prefix_of, text_width
 from .table import more_rows, new_table
 from .wrap import fold, wrapped
@@ -29,22 +30,20 @@ from .wrap import fold, wrapped
 if TYPE_CHECKING:
     from .highlight import Code, Colored, Highlighter
 
-_COLORS = ColorSystem.STANDARD  # what every terminal has, in the colours of its user
-_PREFIX = Style(color="cyan")
-_RULE = Style(dim=True)
-_HEADINGS = (
-    Style(color="magenta", bold=True, underline=True),
-    Style(color="magenta", bold=True),
-    Style(bold=True),
-)
+Run: TypeAlias = tuple[Style, str]
+"""A piece of a row in one style, the theme's own left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the screen: what to write, and the cells it takes."""
+    """One row of the screen: what to write, and the cells it takes.
+
+    `runs` is the same text, in pieces of one style.
+    """
 
     text: str
     cells: int
+    runs: tuple[Run, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +90,10 @@ class _Body:
 class Renderer:
     """Renders blocks one after the other; for one thread."""
 
-    def __init__(self, *, color: bool) -> None:
+    def __init__(self, *, color: bool, paint: Paint | None = None) -> None:
         self._color = color
-        self._inline = InlineParser()
+        self._paint = paint or Paint()
+        self._inline = InlineParser(self._paint)
         self._highlighter: Highlighter | None = None
 
     def render(self, block: Block, context: Context, width: int) -> Rendered:
@@ -114,7 +114,7 @@ class Renderer:
     def _body(self, block: Block, context: Context, width: int) -> _Body:
         room = text_width(block.path, width)
         if block.kind == "rule":
-            return _Body([Text("\u2500" * room, _RULE)], block.opens)
+            return _Body([Text("\u2500" * room, self._paint.rule)], block.opens)
         if block.kind in ("code", "html"):
             return self._code(block, context, room)
         if block.kind == "table":
@@ -139,7 +139,8 @@ class Renderer:
         return _Body(lines, opens, Context(carry=carry))
 
     def _heading(self, block: Block, text: Text) -> Text:
-        style = _HEADINGS[min(block.level, len(_HEADINGS)) - 1]
+        headings = self._paint.headings
+        style = headings[min(block.level, len(headings)) - 1]
         text.stylize_before(style)
         if self._color or block.joint == "cut":
             return text
@@ -148,7 +149,7 @@ class Renderer:
     def _code(self, block: Block, context: Context, room: int) -> _Body:
         """Colour one line of code, and fold it."""
         text, after = Text(block.text), None
-        if self._color and block.kind == "code":
+        if self._color and self._paint.has_highlighting and block.kind == "code":
             colored = self._colored(block, context)
             text, after = colored.text, colored.after
         indent = code_indent(block.kind, room)
@@ -162,7 +163,7 @@ class Renderer:
         from .highlight import Code, Highlighter  # pygments: 10 ms, with code only
 
         if self._highlighter is None:
-            self._highlighter = Highlighter()
+            self._highlighter = Highlighter(self._paint)
         code = None if block.joint == "none" else context.code
         return self._highlighter.line(
             code or Code(block.language), block.text, ends_line=not block.is_cut
@@ -187,8 +188,12 @@ class Renderer:
             prefix = prefix.rstrip()
         size = cell_len(prefix) + line.cell_len
         if not self._color:
-            return Row(prefix + line.plain, size)
-        return Row(_PREFIX.render(prefix, color_system=_COLORS) + _ansi(line), size)
+            return Row(
+                prefix + line.plain, size, ((Style.null(), prefix + line.plain),)
+            )
+        runs = ((self._paint.prefix, prefix), *_runs(line))
+        text = "".join(self._paint.ansi(run, style) for style, run in runs)
+        return Row(text, size, runs)
 
 
 def _has_gap(last: Block | None, block: Block) -> bool:
@@ -204,17 +209,15 @@ def _has_gap(last: Block | None, block: Block) -> bool:
     return True
 
 
-def _ansi(text: Text) -> str:
-    """Return `text` with its styles as escape sequences, each run closed."""
+def _runs(text: Text) -> Iterator[Run]:
+    """Yield `text` in runs of one style."""
     styles = [Style.null()] * len(text.plain)
     for span in text.spans:
         style = span.style
         if isinstance(style, Style):  # always: nothing here is styled by name
             for index in range(span.start, span.end):
                 styles[index] += style
-    runs: list[str] = []
     position = 0
     for style, run in groupby(styles):
         start, position = position, position + len(list(run))
-        runs.append(style.render(text.plain[start:position], color_system=_COLORS))
-    return "".join(runs)
+        yield style, text.plain[start:position]

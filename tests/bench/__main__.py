@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .cached import CacheBench
+from .chats import ChatBench
 from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
 from .peak import peak_bytes
 from .recorded import metrics_rows
@@ -59,6 +60,8 @@ class Bench:
         yield from self._templates()
         yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
         yield from metrics_rows(self._llmwrap, self._directory)
+        chats = ChatBench(self._llmwrap, self._server, self._directory)
+        yield from chats.rows(_FEW_ROUNDS)
 
     def _version(self) -> Row:
         ours, theirs = self._turns(

@@ -1,0 +1,63 @@
+"""`chat`: a conversation, line by line. Floor F7."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import SomeFailedError
+from .chat_options import add_arguments
+from .context import Context
+from .parser import Command
+
+TYPE_CHECKING = False  # as below
+if TYPE_CHECKING:
+    from .chatting import Opened
+
+__all__ = ["COMMAND", "add_arguments", "run"]
+
+COMMAND = Command(
+    name="chat",
+    summary="Chat with a model, line by line. On a terminal answers are rendered while"
+    " one can go on typing; on pipes a line in is an answer out.",
+    usage="llmwrap chat [OPTION...] [PROMPT...]",
+)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Chat until somebody leaves; return 0, or 10 through SomeFailedError on a pipe."""
+    # Late: whoever asks for help needs none of it.
+    from .chatting import drawing, is_drawn, opened, run_front
+
+    with context.interruptible(), opened(args, context) as chat:
+        prompt = " ".join(args.operands)
+        if is_drawn(args, chat, context):
+            from ..repl.chat_front import ChatFront
+
+            with drawing(args, chat, context) as (terminal, history):
+                run_front(ChatFront(chat.room, terminal, history), context, prompt)
+            return 0
+        return _plain(args, chat, context, prompt)
+
+
+def _plain(
+    args: argparse.Namespace, chat: Opened, context: Context, prompt: str
+) -> int:
+    from ..repl.plain import PlainChat
+    from .console import PlainConsole
+
+    is_terminal = context.stdin.is_tty and context.stdout.is_tty
+    console = PlainConsole(
+        context,
+        is_terminal=is_terminal,
+        is_cleaned=context.stdout.is_tty,
+        limit_bytes=chat.session.config.limits.prompt_bytes,
+    )
+    plain = PlainChat(chat.room, console)
+    if not is_terminal:
+        plain.run(prompt)
+        if plain.failures:
+            raise SomeFailedError(f"{plain.failures} of {plain.lines} lines failed")
+        return 0
+    with context.on_signals(["SIGINT"], console.interrupt):
+        plain.run(prompt)
+    return 0

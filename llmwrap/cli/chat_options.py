@@ -1,0 +1,28 @@
+"""The options of `chat` and `interactive`. Floor F7."""
+
+from __future__ import annotations
+
+from .ask_options import (
+    add_cache,
+    add_conversation,
+    add_question,
+    add_sampling,
+)
+from .parser import Parser, add_backend, add_common
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of a chat."""
+    group = parser.add_argument_group("question")
+    add_question(group)
+    group.add_argument(
+        "--plain",
+        action="store_true",
+        help="for screen readers: nothing is drawn again or animated, roles are"
+        " announced in words",
+    )
+    add_sampling(parser)
+    add_conversation(parser)
+    add_cache(parser)
+    add_backend(parser)
+    add_common(parser)

@@ -1,0 +1,121 @@
+"""One of the standard descriptors, unbuffered. Floor F7."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from ..errors import DeadlineError, Interrupted, LimitError, OutputError
+from ..units import format_size
+
+_READ_BYTES = 64 * 1024
+# A pipe that select calls writable takes this much without blocking (POSIX PIPE_BUF),
+# so a deadline holds even when the reader has stopped.
+_WRITE_BYTES = select.PIPE_BUF
+_LONGEST_WAIT_S = 0.5
+
+
+class Descriptor:
+    """One of the three standard descriptors, unbuffered.
+
+    `is_open` False means that the program was started without it (`>&-`).
+    """
+
+    def __init__(self, number: int, *, is_open: bool = True) -> None:
+        self.number = number
+        self.is_open = is_open
+        self.is_tty = is_open and os.isatty(number)
+        self.until: float | None = None
+        """When reading and writing give up, on the monotonic clock."""
+        self.ahead = b""
+        """What direct mode read of it already."""
+        self.has_ended = False
+        """Whether that was all."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` at once.
+
+        Raises: OutputError; Interrupted by SIGPIPE when the reader has gone;
+        DeadlineError.
+        """
+        if not self.is_open:
+            raise OutputError("stdout is closed")
+        view = memoryview(data)
+        try:
+            while view:
+                self._wait(writing=True)
+                try:
+                    view = view[os.write(self.number, view[:_WRITE_BYTES]) :]
+                except BlockingIOError:
+                    continue  # Somebody else filled it first.
+        except BrokenPipeError:
+            raise Interrupted(signal.SIGPIPE) from None
+        except OSError as error:
+            raise OutputError(f"cannot write the output: {error.strerror}") from error
+
+    def write_text(self, text: str) -> None:
+        """Write text as UTF-8. Raises: as `write`."""
+        self.write(text.encode("utf-8", "replace"))
+
+    def read_all(self, limit_bytes: int, what: str) -> bytes:
+        """Return everything up to the end. Raises: LimitError, DeadlineError."""
+        parts = [self.ahead]
+        size = len(self.ahead)
+        while self.is_open and not self.has_ended and size <= limit_bytes:
+            self._wait(writing=False)
+            try:
+                part = os.read(self.number, _READ_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError:
+                break  # A terminal that hung up, a directory: there is nothing to read.
+            if not part:
+                break
+            parts.append(part)
+            size += len(part)
+        if size > limit_bytes:
+            raise LimitError(
+                f"{what} is longer than {format_size(limit_bytes)}",
+                hint="limits.prompt sets the bound",
+            )
+        return b"".join(parts)
+
+    def read_some(self, wait_s: float) -> bytes | None:
+        """Return what there is to read now, empty at the end.
+
+        None after `wait_s` without anything. A terminal that hung up is at its end.
+        """
+        if self.ahead:
+            ahead, self.ahead = self.ahead, b""
+            return ahead
+        if not self.is_open or self.has_ended:
+            return b""
+        if not any(select.select([self.number], [], [], wait_s)):
+            return None
+        try:
+            part = os.read(self.number, _READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            part = b""
+        self.has_ended = not part and not self.is_tty
+        return part
+
+    def _wait(self, *, writing: bool) -> None:
+        """Wait until the descriptor is ready, or raise DeadlineError."""
+        me = [self.number]
+        readers, writers = ([], me) if writing else (me, [])
+        until = float("inf") if self.until is None else self.until
+        while True:
+            left_s = max(0.0, until - time.monotonic())
+            # In slices: a signal that comes right before a wait does not end it.
+            ready = select.select(readers, writers, [], min(left_s, _LONGEST_WAIT_S))
+            if any(ready):
+                return
+            if not left_s:
+                doing = "stdout took nothing" if writing else "stdin did not end"
+                raise DeadlineError(
+                    f"{doing} before the deadline", hint="--timeout sets it"
+                )

@@ -1,0 +1,93 @@
+"""prompt_toolkit's application: frame by frame, or below what scrolls away. F6.
+
+The renderer of prompt_toolkit has no public way to begin anew below what was just
+written, nor to be told that the terminal wrapped its rows again: hence its private
+names, and the upper bound of its version in setup.cfg.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.data_structures import Point
+
+from .ttys import FrameOutput, Terminal
+
+
+class DrawnApplication(Application[None]):
+    """An application that draws each frame at once; for the front's thread."""
+
+    def __init__(self, terminal: Terminal, **options: Any) -> None:
+        super().__init__(
+            input=terminal.input,
+            output=terminal.output,
+            color_depth=terminal.color_depth,
+            include_default_pygments_style=False,
+            **options,
+        )
+
+    def _frame(self) -> AbstractContextManager[None]:
+        if isinstance(self.output, FrameOutput):
+            return self.output.frame()
+        return nullcontext()
+
+    def _redraw(self, render_as_done: bool = False) -> None:
+        with self._frame():
+            super()._redraw(render_as_done)
+
+    def _on_resize(self) -> None:
+        with self._frame():
+            super()._on_resize()
+
+    def _handle_exception(self, loop: Any, context: dict[str, Any]) -> None:
+        # A bug ends the chat as it ends every command, instead of waiting for a key.
+        error = context.get("exception")
+        if error and self.is_running and not self.is_done:
+            self.exit(exception=error)
+
+
+class ChatApplication(DrawnApplication):
+    """An application at the bottom of the scrollback; for the front's thread."""
+
+    def __init__(self, terminal: Terminal, **options: Any) -> None:
+        self._rewraps = terminal.rewraps
+        super().__init__(terminal, erase_when_done=True, **options)
+
+    def write_above(self, text: str) -> None:
+        """Write text for good, where the interface begins, which then begins anew.
+
+        Only while a frame is drawn. Rows end in newlines.
+        """
+        renderer, output = self.renderer, self.output
+        position = renderer._cursor_pos  # noqa: SLF001
+        output.cursor_backward(position.x)
+        output.cursor_up(position.y)
+        output.erase_down()
+        output.reset_attributes()
+        output.enable_autowrap()
+        output.write_raw(text.replace("\n", "\r\n"))
+        renderer.reset()
+
+    def _on_resize(self) -> None:
+        if self._rewraps:
+            self._find_again()
+        super()._on_resize()
+
+    def _find_again(self) -> None:
+        """Correct where the interface began: the terminal has wrapped its rows."""
+        renderer = self.renderer
+        screen, last = renderer._last_screen, renderer._last_size  # noqa: SLF001
+        columns = self.output.get_size().columns
+        if screen is None or last is None or not 0 < columns < last.columns:
+            return
+        position = renderer._cursor_pos  # noqa: SLF001
+        above = 0
+        for y in range(position.y):
+            cells = screen.data_buffer[y].items()
+            used = max((x + c.width for x, c in cells if c.char != " "), default=1)
+            above += -(-used // columns)
+        renderer._cursor_pos = Point(  # noqa: SLF001
+            position.x, position.x // columns + above
+        )

@@ -1,0 +1,197 @@
+"""What both drawn fronts do alike: lines entered, models, themes, leaving. Floor F6."""
+
+from __future__ import annotations
+
+import base64
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.filters import Condition, Filter
+from prompt_toolkit.history import History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.search import stop_search
+
+from ..errors import Interrupted
+from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme
+from .input_line import InputLine
+from .keys import Do, Keys, bind, configured_keys
+from .mailbox import Event
+from .room import Effect, Room
+from .slash import enter
+from .slash_turns import code_blocks, last_answer
+from .ttys import Terminal
+
+_CLIPBOARD_BYTES = 74_994
+"""What xterm takes at most by OSC 52; others take more."""
+
+
+def chosen_theme(room: Room) -> Theme:
+    """Return the configured theme. Raises: ConfigError."""
+    ui = room.config.ui
+    if ui.theme not in THEMES:
+        raise room.config.bad_value("ui.theme", ui.theme, list(THEMES))
+    return HIGH_CONTRAST if ui.high_contrast else THEMES[ui.theme]
+
+
+def is_question(text: str) -> bool:
+    """Tell whether a line is asked, and no command."""
+    text = text.strip()
+    return bool(text) and (not text.startswith("/") or text.startswith("//"))
+
+
+class Front:
+    """A chat that is drawn; for the main thread.
+
+    Derived classes make `app`, and say how things are shown.
+    """
+
+    app: Application[None]
+
+    def __init__(self, room: Room, terminal: Terminal, history: History) -> None:
+        self.room = room
+        self.talk = room.talk
+        self.terminal = terminal
+        self.theme = chosen_theme(room)
+        self._plain_theme = THEMES[room.config.ui.theme]
+        self.keys: Keys = configured_keys(room.config)
+        self.input = InputLine(room, history, lambda: self.theme)
+        self.bindings = KeyBindings()
+
+    def say(self, text: str, level: str = "says") -> None:
+        """Show a text beside the conversation."""
+        self.talk.mailbox.note(level, text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Change the colours."""
+        self.theme = theme
+        self.app.invalidate()
+
+    def show_conversation(self, *, is_other: bool) -> None:
+        """Show another conversation, or what is left of the one so far."""
+        raise NotImplementedError
+
+    def bind(self, name: str, do: Do, when: Filter | None = None) -> None:
+        """Bind the keys of an action."""
+        if when is None:
+            when = Condition(lambda: True)
+        bind(self.bindings, self.keys, name, do, when, self.input.is_empty)
+
+    def bind_common(self) -> None:
+        """Bind what both fronts have."""
+        is_typing = Condition(lambda: self.app.layout.has_focus(self.input.buffer))
+        self.bind("send", lambda event: self.send(), is_typing)
+        self.bind("newline", lambda event: self.input.buffer.newline(), is_typing)
+        self.bind("stop", self.stop)
+        # Behind the configured ones: what arrives as a signal instead of a key.
+        self.bindings.add("<sigint>")(self.stop)
+        self.bind("quit", lambda event: self.leave())
+        self.bindings.add("c-d", filter=self.input.is_empty)(lambda _: self.leave())
+        for number in range(4):
+            self.bind(f"model_{number + 1}", self._choose(number))
+        self.bind("high_contrast", lambda event: self.toggle_contrast())
+        self.bind("copy", lambda event: self.do(enter(self.room, "/copy")))
+        self.bind("copy_code", lambda event: self.copy_code())
+        self.bind("help", lambda event: self.show_help())
+
+    def show_help(self) -> None:
+        """Show what keys and commands do."""
+        raise NotImplementedError
+
+    def send(self) -> None:
+        """Do what was typed."""
+        buffer = self.input.buffer
+        state = buffer.complete_state
+        if state and state.current_completion:
+            buffer.apply_completion(state.current_completion)
+            return
+        text = buffer.text
+        if self.talk.is_busy and is_question(text):
+            self.say("an answer is under way; Ctrl-C stops it", "warning")
+            return
+        if text.strip() or self.room.attached:
+            self.enter(self.input.taken())
+
+    def enter(self, text: str) -> None:
+        """Do what a line says."""
+        if is_question(text):
+            self.talk.mailbox.post(Event("question", text.strip()))
+        elif text.strip():
+            self.say(text.strip())
+        before = self.talk.conversation
+        effect = enter(self.room, text)
+        self.do(effect, is_other=self.talk.conversation is not before)
+
+    def do(self, effect: Effect, *, is_other: bool = False) -> None:
+        """Show what a line brought about; `is_other`: in another conversation."""
+        if effect.error:
+            self.say(effect.error, "warning")
+        if effect.theme:
+            self._plain_theme = THEMES[effect.theme]
+            self.set_theme(THEMES[effect.theme])
+        if effect.is_new:
+            self.show_conversation(is_other=is_other)
+        if effect.fills is not None:
+            self.input.fill(effect.fills)
+        if effect.copies is not None:
+            self.copy(effect.copies)
+        if effect.says:
+            self.say(effect.says)
+        if effect.is_leaving:
+            self.leave()
+
+    def copy(self, text: str) -> None:
+        """Put a text, safe to paste, on the clipboard of the user's terminal.
+
+        By OSC 52, which works over ssh too; what is in it is nothing but base64.
+        """
+        data = base64.b64encode(text.encode("utf-8", "replace"))
+        if len(data) > _CLIPBOARD_BYTES:
+            self.say("this is long: not every terminal will take it", "warning")
+        self.terminal.output.write_raw(f"\x1b]52;c;{data.decode()}\x07")
+        self.terminal.output.flush()
+
+    def copy_code(self) -> None:
+        """Copy the last block of code of the last answer."""
+        answer = last_answer(self.room)
+        blocks = code_blocks(answer.message.content) if answer else []
+        if blocks:
+            self.do(enter(self.room, f"/copy {len(blocks)}"))
+        else:
+            self.say("the last answer has no code", "warning")
+
+    def toggle_contrast(self) -> None:
+        """Change between high contrast and the chosen theme."""
+        is_high = self.theme is HIGH_CONTRAST
+        self.set_theme(self._plain_theme if is_high else HIGH_CONTRAST)
+
+    def stop(self, event: KeyPressEvent | None = None) -> None:
+        """Stop the answer under way, or clear the line."""
+        if self.app.layout.is_searching:
+            stop_search()
+        elif not self.talk.stop():
+            self.input.buffer.reset()
+
+    def leave(self) -> None:
+        """Leave the chat."""
+        if self.app.is_running and not self.app.is_done:
+            self.app.exit()
+
+    def end_by(self, signum: int) -> None:
+        """Leave because of a signal; a signal's handler."""
+        loop = self.app.loop
+        if loop is None or self.app.is_done:
+            raise Interrupted(signum)
+        loop.call_soon_threadsafe(self._interrupt, signum)
+
+    def _interrupt(self, signum: int) -> None:
+        if not self.app.is_done:
+            self.app.exit(exception=Interrupted(signum))
+
+    def _choose(self, number: int) -> Do:
+        def choose(event: KeyPressEvent) -> None:
+            names = self.room.config.ui.models or self.room.offers.found.names
+            if number < len(names):
+                self.do(enter(self.room, f"/model {names[number]}"))
+            else:
+                self.say(f"there is no model {number + 1}; [ui] models names them")
+
+        return choose

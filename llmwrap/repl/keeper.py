@@ -1,0 +1,119 @@
+"""The conversation a talk adds to; one that cannot be kept costs no turn. F6."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from ..errors import CacheError
+from ..history import Conversation, Turn
+from ..messages import Message
+from .mailbox import Facts, Mailbox
+
+RECENT_TURNS = 4
+"""What a summary leaves as it is."""
+
+
+class Keeper:
+    """Adds to a conversation.
+
+    Where it cannot be kept any more, the chat goes on in memory, with one warning in
+    the mailbox. Any thread may call it.
+    """
+
+    def __init__(self, conversation: Conversation, mailbox: Mailbox) -> None:
+        self.conversation = conversation
+        self._mailbox = mailbox
+        self._known: list[Turn] = []
+        self._lock = threading.Lock()
+
+    def turns(self) -> list[Turn]:
+        """Return what counts of it."""
+        with self._lock:
+            try:
+                self._known = self.conversation.turns()
+            except CacheError as error:
+                self._give_up(error)
+            return list(self._known)
+
+    @property
+    def said(self) -> list[Turn]:
+        """Return questions and answers, without system prompts."""
+        return [turn for turn in self.turns() if is_said(turn)]
+
+    @property
+    def older(self) -> list[Turn]:
+        """Return what a summary would stand for."""
+        said = self.said
+        return said[: max(0, len(said) - RECENT_TURNS)]
+
+    @property
+    def system(self) -> str:
+        """Return the system prompt that was set last, empty for none."""
+        systems = [turn.message.content for turn in self.turns() if not is_said(turn)]
+        return systems[-1] if systems else ""
+
+    def keep_exchange(
+        self, system: str, question: Turn, answer: Message, facts: Facts
+    ) -> None:
+        """Add a question and its answer, and the system prompt if it is another."""
+        turns = [question, turn_of(answer, facts)]
+        if system != self.system:
+            turns.insert(0, turn_of(Message("system", system)))
+        self.keep_turns(turns)
+
+    def keep_turns(self, turns: Sequence[Turn]) -> None:
+        """Add turns, of another conversation for example."""
+        with self._lock:
+            try:
+                self.conversation.extend(turns)
+            except CacheError as error:
+                self._give_up(error)
+                self.conversation.extend(turns)
+
+    def undo(self) -> Message | None:
+        """Take back the last question and its answer; return the question."""
+        with self._lock:
+            try:
+                turn = self.conversation.undo()
+            except CacheError as error:
+                self._give_up(error)
+                turn = self.conversation.undo()
+        return turn.message if turn else None
+
+    def _give_up(self, error: CacheError) -> None:
+        """Go on in memory with what is known."""
+        self.conversation = Conversation()
+        self.conversation.extend(self._known)
+        self._mailbox.note("warning", f"the conversation is kept no more: {error}")
+
+
+def turn_of(message: Message, facts: Facts = Facts()) -> Turn:
+    """Return a message as a turn of this moment."""
+    return Turn(
+        message=message,
+        model=facts.model,
+        backend=facts.backend,
+        at=time.time(),
+        is_interrupted=facts.is_interrupted,
+        is_cached=facts.is_cached,
+        usage=facts.usage,
+    )
+
+
+def is_said(turn: Turn) -> bool:
+    """Tell whether a turn is a question or an answer, not a system prompt."""
+    return turn.message.role != "system"
+
+
+def messages_of(system: str | None, turns: Sequence[Turn]) -> list[Message]:
+    """Return what is sent for turns, under a system prompt."""
+    messages = [Message("system", system)] if system else []
+    for turn in turns:
+        if not is_said(turn):
+            continue
+        if messages and messages[-1].role == "user" == turn.message.role:
+            messages.pop()  # It has no answer, and many models want turns in turn.
+        messages.append(turn.message)
+    return messages

@@ -1,0 +1,82 @@
+"""Which model will answer, and which others could: looked up behind the prompt. F6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..engine import Engine
+from ..engine.choice import Choice
+from ..errors import LLMWrapError
+from ..messages import Json
+from ..streams import start_together
+from ..terminal.sanitize import visible
+from .mailbox import WAKE, Mailbox
+
+if TYPE_CHECKING:  # it imports backends, which the first picture does not need
+    from ..engine.targets import Target
+
+_LOOKUP_S = 10.0
+
+
+class Found(NamedTuple):
+    """Whom a question goes to when no model is named."""
+
+    backend: str = ""
+    model: str = ""
+    pinned: str = ""
+    """The same as one name, so that nothing has to be looked for again."""
+    names: tuple[str, ...] = ()
+    context_tokens: Mapping[str, int] = {}
+
+
+class Offers:
+    """What a look-up brought; `found` is replaced whole, so any thread may read it."""
+
+    def __init__(self, engine: Engine, choice: Choice, mailbox: Mailbox) -> None:
+        self._engine = engine
+        self._is_backend_chosen = bool(choice.backend or choice.base_url)
+        self._mailbox = mailbox
+        self.found = Found()
+
+    def look(self, model: str | None) -> None:
+        """Look again, on a thread; what goes wrong is a warning in the mailbox."""
+        start_together([lambda: self._look(model)])
+
+    def context_tokens(self, model: str, options: Mapping[str, Json]) -> int | None:
+        """Return the length of a model's context, None where it is not known."""
+        asked_for = options.get("num_ctx")
+        if isinstance(asked_for, int):
+            return asked_for
+        return self.found.context_tokens.get(model)
+
+    def _pinned(self, target: Target) -> str:
+        """Return what asks the same as naming nothing does, without looking again.
+
+        Empty where nothing is looked for, or a name would be taken for something else.
+        """
+        selection = self._engine.selector().selection()
+        if selection.model or target.config.kind == "embedded":
+            return ""
+        if self._is_backend_chosen:
+            return target.model
+        return f"{target.backend.name}/{target.model}"
+
+    def _look(self, model: str | None) -> None:
+        try:
+            target = self._engine.target(model)
+            name, backend = target.model, target.backend
+            pinned = self._pinned(target)
+            self.found = Found(backend.name, name, pinned)
+            models = backend.models(timeout_s=_LOOKUP_S)
+        except LLMWrapError as error:
+            self._mailbox.note("warning", str(error))
+            return
+        self.found = self.found._replace(
+            # A name that a terminal or a line would not show as it is cannot be typed.
+            names=tuple(m.name for m in models if m.name == visible(m.name, keep="")),
+            context_tokens={
+                m.name: m.context_tokens for m in models if m.context_tokens
+            },
+        )
+        self._mailbox.note(WAKE, "")

@@ -1,0 +1,91 @@
+"""/commands about questions and answers. Floor F6."""
+
+from __future__ import annotations
+
+import re
+
+from ..history import Turn
+from ..terminal.sanitize import visible
+from .room import Effect, Room, Slash
+
+_BUSY = "an answer is under way; Ctrl-C stops it"
+_FENCED = re.compile(
+    r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def code_blocks(text: str) -> list[str]:
+    """Return the fenced blocks of code in an answer, in order."""
+    return [match.group(2) for match in _FENCED.finditer(text)]
+
+
+def last_answer(room: Room) -> Turn | None:
+    """Return the last answer of the conversation, if there is one."""
+    turns = room.talk.turns()
+    answers = [turn for turn in turns if turn.message.role == "assistant"]
+    return answers[-1] if answers else None
+
+
+def _retry(room: Room, argument: str) -> Effect:
+    if room.talk.is_busy:
+        return Effect(error=_BUSY)
+    if not room.talk.retry():
+        return Effect(error="there is no question to ask again")
+    return Effect(is_asked=True)
+
+
+def _edit(room: Room, argument: str) -> Effect:
+    if room.talk.is_busy:
+        return Effect(error=_BUSY)
+    question = room.talk.undo()
+    if question is None:
+        return Effect(error="there is no question to edit")
+    return Effect(fills=question.content, is_new=True)
+
+
+def _undo(room: Room, argument: str) -> Effect:
+    if room.talk.is_busy:
+        return Effect(error=_BUSY)
+    question = room.talk.undo()
+    if question is None:
+        return Effect(error="there is nothing to undo")
+    return Effect(says="the last question and its answer no longer count", is_new=True)
+
+
+def _copy(room: Room, argument: str) -> Effect:
+    answer = last_answer(room)
+    if answer is None:
+        return Effect(error="there is no answer to copy")
+    text = answer.message.content
+    if argument:
+        blocks = code_blocks(text)
+        number = int(argument) if argument.isdecimal() and len(argument) < 6 else 0
+        if not 1 <= number <= len(blocks):
+            return Effect(error=f"the last answer has {len(blocks)} blocks of code")
+        text = blocks[number - 1]
+    # A terminal pastes what was copied: nothing in it may drive one.
+    return Effect(says="copied", copies=visible(text))
+
+
+def _compact(room: Room, argument: str) -> Effect:
+    if room.talk.is_busy:
+        return Effect(error=_BUSY)
+    if not room.talk.compact():
+        return Effect(error="there are no older turns to summarise")
+    return Effect(is_asked=True)
+
+
+def _clear(room: Room, argument: str) -> Effect:
+    room.talk.begin()
+    return Effect(says="a new conversation begins", is_new=True)
+
+
+TURNS = (
+    Slash("retry", "", "ask the last question again", _retry),
+    Slash("edit", "", "take the last question back into the input", _edit),
+    Slash("undo", "", "forget the last question and its answer", _undo),
+    Slash("copy", "[N]", "copy the last answer, or its Nth block of code", _copy),
+    Slash("compact", "", "summarise the older turns to free context", _compact),
+    Slash("clear", "", "begin a new conversation; this one is kept", _clear),
+)
+"""The commands of this module."""

@@ -1,0 +1,64 @@
+"""What is known of the chat in one row: model, figures, what is under way. Floor F6."""
+
+from __future__ import annotations
+
+from ..terminal.sanitize import visible
+from ..terminal.themes import Theme
+from ..units import format_duration
+from .asked import context_used
+from .looks import Fragment, cut, theme_style
+from .room import Room
+
+_WHEEL = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_TURN_S = 0.1
+
+
+def status_row(room: Room, theme: Theme, columns: int) -> list[Fragment]:
+    """Return the row, at most `columns` wide."""
+    bar = theme_style(theme, "bar")
+    words = [" " + model_name(room), *_figures(room)]
+    if room.attached:
+        words.append("with " + ", ".join(visible(n, keep="") for n in room.attached))
+    return cut([(bar, " · ".join(words) + " ")], columns)
+
+
+def model_name(room: Room) -> str:
+    """Return the model that answers next, safe to show."""
+    talk, found = room.talk, room.offers.found
+    name = talk.settings.model or found.model or talk.facts.model
+    return visible(name or "no model yet", keep="")
+
+
+def waiting(room: Room) -> str:
+    """Return what turns while the first token is awaited, empty at other times."""
+    talk = room.talk
+    if not talk.is_waiting:
+        return ""
+    waited_s = talk.waited_s
+    return f"{_WHEEL[int(waited_s / _TURN_S) % len(_WHEEL)]} {waited_s:.0f}s"
+
+
+def _figures(room: Room) -> list[str]:
+    talk = room.talk
+    facts = talk.facts
+    words = []
+    backend = facts.backend or room.offers.found.backend
+    if backend:
+        words.append(visible(backend, keep=""))
+    if turning := waiting(room):
+        return [*words, turning]
+    if talk.is_busy:
+        rate = talk.rate
+        return [*words, "answering" + (f" {rate:.0f} tokens/s" if rate else "")]
+    if facts.model:
+        words.append("cached" if facts.is_cached else "live")
+    if facts.ttft_s is not None:
+        words.append(f"TTFT {format_duration(facts.ttft_s)}")
+    if facts.tokens_per_s and not facts.is_cached:
+        words.append(f"{facts.tokens_per_s:.0f} tokens/s")
+    used = context_used(facts.usage)
+    if used is not None:
+        options = talk.settings.sampling.options
+        length = room.offers.context_tokens(facts.model, options)
+        words.append(f"context {used}" + (f"/{length}" if length else ""))
+    return words

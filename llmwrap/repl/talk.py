@@ -1,0 +1,283 @@
+"""One conversation under way: questions asked on a thread, answers kept. Floor F6.
+
+Knows no screen: what happens goes to a mailbox, and a front shows it. Stopping takes
+effect at once, whatever the backend does meanwhile (a connect cannot be cancelled):
+what came by then is the answer, marked as interrupted, and whatever follows is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from ..engine import Answer, Engine
+from ..errors import LLMWrapError
+from ..history import Conversation, Turn
+from ..messages import Chunk, Message, Request
+from ..streams import start_together
+from .asked import Asked, Settings, facts_of
+from .conversations import AnyConversations
+from .keeper import Keeper, messages_of, turn_of
+from .mailbox import Event, Facts, Mailbox
+
+INTERRUPTED = "(interrupted)"
+SUMMARISE = (
+    "Summarise our conversation so far, so that we can go on from the summary alone:"
+    " facts, decisions, names, numbers and open questions."
+)
+
+
+class Talk:
+    """A conversation with a model.
+
+    Its methods are for one thread, the front's; answers are read on another, and one
+    lock guards what both touch. Questions are asked one at a time.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        conversations: AnyConversations,
+        conversation: Conversation,
+        settings: Settings,
+        mailbox: Mailbox,
+    ) -> None:
+        self.engine = engine
+        self.mailbox = mailbox
+        self.settings = settings
+        self.facts = Facts()
+        """What is known of the last answer that ended."""
+        self.answers: list[Facts] = []
+        """The same of all that ended whole, since the chat began."""
+        self.default_model: Callable[[], str] = str
+        """Returns the model to ask where the settings name none, empty for unknown."""
+        self.failures = 0
+        """How many questions got no whole answer, through no wish of the user."""
+        self._conversations = conversations
+        self._keeper = Keeper(conversation, mailbox)
+        self._lock = threading.Lock()
+        self._asked: Asked | None = None
+        self._unanswered: Message | None = None
+        self._bug: BaseException | None = None
+
+    @property
+    def conversation(self) -> Conversation:
+        """Return the conversation that questions belong to."""
+        return self._keeper.conversation
+
+    def turns(self) -> list[Turn]:
+        """Return what counts of the conversation."""
+        return self._keeper.turns()
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether an answer is under way."""
+        with self._lock:
+            return self._asked is not None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether an answer is under way of which nothing has come."""
+        with self._lock:
+            return self._asked is not None and self._asked.first_at is None
+
+    @property
+    def waited_s(self) -> float:
+        """Return how long ago the question under way was asked, in seconds."""
+        with self._lock:
+            return time.monotonic() - self._asked.asked_at if self._asked else 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Return the deltas a second of the answer under way, None before two."""
+        with self._lock:
+            asked = self._asked
+            if asked is None or asked.first_at is None or asked.deltas < 2:
+                return None
+            elapsed_s = time.monotonic() - asked.first_at
+        return (asked.deltas - 1) / elapsed_s if elapsed_s else None
+
+    @property
+    def has_bug(self) -> bool:
+        """Tell whether `check` would raise."""
+        return self._bug is not None
+
+    def check(self) -> None:
+        """Raise what ended the answering thread if that was a bug of ours."""
+        if self._bug:
+            raise self._bug
+
+    def ask(self, question: Message, *, is_fresh: bool = False) -> None:
+        """Ask a question; `is_fresh` leaves a kept answer alone.
+
+        Nothing is done while an answer is under way.
+        """
+        if self.is_busy:
+            return
+        self._unanswered = None
+        self._start(question, self.turns(), is_fresh=is_fresh)
+
+    def retry(self) -> bool:
+        """Ask the last question anew; tell whether there is one."""
+        question = self._take_back()
+        if question is None:
+            return False
+        self.mailbox.post(Event("question", question.content))
+        self.ask(question, is_fresh=True)
+        return True
+
+    def undo(self) -> Message | None:
+        """Take back the last question and its answer; return the question."""
+        question = self._take_back()
+        self._unanswered = None
+        return question
+
+    def set_system(self, text: str | None) -> None:
+        """Set the system prompt from the next question on."""
+        self.settings = self.settings._replace(system=text)
+
+    def compact(self) -> bool:
+        """Put a summary in place of the older turns, in a conversation of its own.
+
+        The one so far stays as it is. Tells whether there is anything to summarise.
+        """
+        older = self._keeper.older
+        if self.is_busy or len(older) < 2:
+            return False
+        self.mailbox.post(Event("question", SUMMARISE))
+        self._start(Message("user", SUMMARISE), older, is_summary=True)
+        return True
+
+    def begin(self, conversation: Conversation | None = None) -> None:
+        """Go on with another conversation, a new one unless it is given."""
+        self.stop()
+        self._keeper = Keeper(conversation or self._conversations.new(), self.mailbox)
+        self._unanswered = None
+        self.facts = Facts()
+        if system := self._keeper.system:
+            self.set_system(system)
+
+    def stop(self) -> bool:
+        """Stop the answer under way and keep what came; tell whether there was one."""
+        asked = self._over(None)
+        if asked is None:
+            return False
+        if asked.answer:
+            asked.answer.cancel()
+        self._conclude(asked, asked.facts._replace(is_interrupted=True))
+        return True
+
+    def _start(
+        self,
+        question: Message,
+        before: Sequence[Turn],
+        *,
+        is_fresh: bool = False,
+        is_summary: bool = False,
+    ) -> None:
+        settings = self.settings
+        messages = [*messages_of(settings.system, before), question]
+        request = Request(
+            model=settings.model or self.default_model(),
+            messages=tuple(messages),
+            sampling=settings.sampling,
+            think=settings.think,
+        )
+        system = settings.system or ""
+        asked = Asked(self._keeper, turn_of(question), system, is_summary=is_summary)
+        with self._lock:
+            self._asked = asked
+        start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
+
+    def _run(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
+        """Read one answer to its end; runs on a thread of its own."""
+        try:
+            self._read(asked, request, is_fresh=is_fresh)
+        except LLMWrapError as error:
+            if self._over(asked):
+                self.failures += 1
+                self.mailbox.note("error", str(error))
+                self._conclude(asked, asked.facts._replace(is_interrupted=True), "")
+        except BaseException as error:
+            self._bug = error
+            self.mailbox.note("error", repr(error))
+            raise
+
+    def _read(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
+        answer = self.engine.ask(request, is_fresh=is_fresh)
+        with self._lock:
+            asked.answer = answer
+        with answer:
+            for chunk in answer:
+                if not self._take(asked, answer, chunk):
+                    return
+            completion = answer.completion
+        if self._over(asked):
+            self._conclude(asked, facts_of(completion))
+
+    def _take(self, asked: Asked, answer: Answer, chunk: Chunk) -> bool:
+        """Hand a piece on; tell whether somebody still waits for it."""
+        with self._lock:
+            if asked.is_over:
+                return False
+            is_first = asked.first_at is None
+            if is_first:
+                asked.first_at = time.monotonic()
+                asked.facts = Facts(answer.model, answer.backend, answer.is_cached)
+            asked.deltas += chunk.deltas
+            asked.pieces.append(chunk.text)
+            # Under the lock: what a stop ends must not speak once more after it.
+            if is_first:
+                self.mailbox.post(Event("start", facts=asked.facts))
+            if chunk.thinking:
+                self.mailbox.post(Event("thinking", chunk.thinking))
+            if chunk.text:
+                self.mailbox.post(Event("text", chunk.text))
+        return True
+
+    def _over(self, asked: Asked | None) -> Asked | None:
+        """End a question, that under way for None; None if it is over already."""
+        with self._lock:
+            asked = asked or self._asked
+            if asked is None or asked.is_over:
+                return None
+            asked.is_over = True
+        return asked
+
+    def _conclude(self, asked: Asked, facts: Facts, mark: str = INTERRUPTED) -> None:
+        """Keep what came; `mark` is how a front shows that it is not whole."""
+        text = "".join(asked.pieces)
+        if asked.is_summary:
+            if not facts.is_interrupted:
+                self._replace_older(asked, text, facts)
+        elif text or not facts.is_interrupted:
+            answer = Message("assistant", text)
+            asked.keeper.keep_exchange(asked.system, asked.question, answer, facts)
+        else:
+            # Without an answer it is no part of the conversation; `retry` knows it.
+            self._unanswered = asked.question.message
+        self.facts = facts
+        if not facts.is_interrupted:
+            self.answers.append(facts)
+        with self._lock:
+            if self._asked is asked:
+                self._asked = None
+        mark = mark if facts.is_interrupted else ""
+        self.mailbox.post(Event("end", mark, facts=facts))
+
+    def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
+        if self._keeper is not asked.keeper:
+            return  # Another conversation was begun meanwhile.
+        recent = self._keeper.said[len(self._keeper.older) :]
+        self._keeper = Keeper(self._conversations.new(), self.mailbox)
+        answer = Message("assistant", summary)
+        self._keeper.keep_exchange(asked.system, asked.question, answer, facts)
+        self._keeper.keep_turns(recent)
+
+    def _take_back(self) -> Message | None:
+        if self.is_busy:
+            return None
+        if self._unanswered:
+            return self._unanswered
+        return self._keeper.undo()

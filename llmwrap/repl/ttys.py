@@ -1,0 +1,90 @@
+"""The terminal as prompt_toolkit's input and output. Floor F6."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TextIO
+
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.input import Input
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.output import ColorDepth, Output
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+
+class Terminal(NamedTuple):
+    """A terminal that a front may draw on, and what is known of it.
+
+    `has_color` False leaves bold and reverse. `rewraps`: see terminal.region.
+    """
+
+    input: Input
+    output: Output
+    has_color: bool = True
+    rewraps: bool = True
+
+    def size(self) -> Size:
+        """Return its size; one that does not know its own has 80 by 24."""
+        size = self.output.get_size()
+        return Size(size.rows or 24, size.columns or 80)
+
+    @property
+    def color_depth(self) -> ColorDepth | None:
+        """Return how many colours are used, None for as many as there are."""
+        return None if self.has_color else ColorDepth.DEPTH_1_BIT
+
+
+class FrameOutput(Vt100_Output):
+    """An output that writes each frame at once, within a synchronized update.
+
+    Its erasing leaves no copy of the screen in tmux's history: there ED at the top row
+    copies the screen, so rows are erased with EL, and ED begins below.
+    """
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]  # handed on as is
+        self._held = 0
+
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """Hold back what is written until the block is left."""
+        if self._held == 0:
+            self.write_raw("\x1b[?2026h")
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self._held == 0:
+                self.write_raw("\x1b[?2026l")
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what was held back, unless a frame is under way."""
+        if not self._held:
+            super().flush()
+
+    def erase_down(self) -> None:
+        """Erase from the cursor to the end of the screen."""
+        self.write_raw("\x1b[K\x1b7\x1b[B\r\x1b[J\x1b8")
+
+
+@contextmanager
+def opened_terminal(
+    numbers: tuple[int, int], term: str, *, has_color: bool, rewraps: bool
+) -> Iterator[Terminal]:
+    """Open the terminal behind two descriptors, for reading and for writing."""
+    reading, writing = numbers
+    with _text(reading, "r") as stdin, _text(writing, "w") as stdout:
+        output = FrameOutput.from_pty(stdout, term=term)
+        # No stray replies of the terminal among the keys, and bars where they belong.
+        output.enable_cpr = False
+        yield Terminal(Vt100Input(stdin), output, has_color, rewraps)
+
+
+def _text(number: int, mode: str) -> TextIO:
+    # `open` is typed by literal modes only.
+    return open(  # type: ignore[return-value]
+        number, mode, encoding="utf-8", errors="replace", closefd=False
+    )

@@ -1,0 +1,272 @@
+"""`chat` on pipes: a line in, an answer out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .asking import error, lines
+from .chatting import asked, chat
+from .fakeserver import TERMINAL_SEQUENCES, FakeServer, json_error
+from .runner import Runner
+
+
+def test_each_line_is_a_question(cli: Runner, server: FakeServer) -> None:
+    server.answer = ["Yes", "."]
+
+    result = chat(cli, server, "one", "", "two")
+
+    assert (result.status, result.stdout) == (0, b"Yes.\nYes.\n")
+    assert asked(server) == [
+        [("user", "one")],
+        [("user", "one"), ("assistant", "Yes."), ("user", "two")],
+    ]
+
+
+def test_the_prompt_is_asked_first(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "two", options=("one", "more"))
+
+    assert [messages[-1] for messages in asked(server)] == [
+        ("user", "one more"),
+        ("user", "two"),
+    ]
+
+
+def test_the_last_line_needs_no_newline(cli: Runner, server: FakeServer) -> None:
+    server.answer = ["Yes"]
+
+    result = cli.run("chat", "--base-url", server.url, "-m", "alpha", stdin=b"one")
+
+    assert result.stdout == b"Yes\n"
+
+
+@pytest.mark.parametrize("sequence", TERMINAL_SEQUENCES)
+def test_a_pipe_gets_the_model_byte_for_byte(
+    cli: Runner, server: FakeServer, sequence: str
+) -> None:
+    server.answer = list(TERMINAL_SEQUENCES[sequence])
+
+    result = chat(cli, server, "hi")
+
+    assert result.text == TERMINAL_SEQUENCES[sequence] + "\n"
+    assert result.stderr == ""
+
+
+def test_a_turn_that_fails_ends_the_chat_with_10(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.answer = ["Yes"]
+    server.script("/api/chat", json_error(500, {"error": "broke"}), times=2)
+
+    result = chat(cli, server, "one", "two", options=("--retries", "0"))
+
+    assert (result.status, result.stdout) == (10, b"")
+    assert error(result) == "2 of 2 lines failed"
+    assert len(lines(result, "warning")) == 2
+
+
+def test_a_question_without_an_answer_is_not_part_of_the_conversation(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    chat(cli, server, "one", "two")
+
+    assert asked(server)[-1] == [("user", "two")]
+
+
+def test_a_retry_asks_the_question_that_failed(cli: Runner, server: FakeServer) -> None:
+    server.answer = ["Yes"]
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    result = chat(cli, server, "one", "/retry")
+
+    assert result.stdout == b"Yes\n"
+    assert asked(server)[-1] == [("user", "one")]
+
+
+def test_a_retry_leaves_the_cache_alone(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "one", "/retry", "/stats")
+
+    assert [messages[-1] for messages in asked(server)] == [("user", "one")] * 2
+    assert "answers     2, 0 of the cache" in result.stderr
+
+
+def test_a_repeated_chat_is_answered_by_the_cache(
+    cli: Runner, server: FakeServer
+) -> None:
+    first = chat(cli, server, "one")
+
+    second = chat(cli, server, "one", "/stats")
+
+    assert first.stdout == second.stdout
+    assert "answers     1, 1 of the cache" in second.stderr
+    assert len(asked(server)) == 1
+
+
+def test_undo_forgets_the_last_turn(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "one", "/undo", "two")
+
+    assert asked(server)[-1] == [("user", "two")]
+
+
+def test_clear_begins_anew(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "one", "two", "/clear", "three")
+
+    assert asked(server)[-1] == [("user", "three")]
+
+
+def test_compact_puts_a_summary_in_place_of_older_turns(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.answer = ["Sum"]
+
+    chat(cli, server, "one", "two", "three", "/compact", "four", options=("-s", "Be"))
+
+    compacted, after = asked(server)[-2:]
+    assert [content for _, content in compacted][:3] == ["Be", "one", "Sum"]
+    assert len(compacted) == 4
+    contents = [content for _, content in after]
+    assert contents[0] == "Be"
+    assert contents[2:] == ["Sum", "two", "Sum", "three", "Sum", "four"]
+
+
+def test_the_system_prompt_can_be_set(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "one", "/system Be brief", "two", "/system off", "three")
+
+    systems = [messages[0] for messages in asked(server)]
+    assert systems == [("user", "one"), ("system", "Be brief"), ("user", "one")]
+
+
+def test_options_go_out_with_the_next_question(cli: Runner, server: FakeServer) -> None:
+    chat(
+        cli, server, "/option top_k=3", "/option stop=x", "one", "/option top_k=", "two"
+    )
+
+    sent = [one.json["options"] for one in server.requests if one.path == "/api/chat"]
+    assert sent == [{"top_k": 3, "stop": ["x"]}, {"stop": ["x"]}]
+
+
+def test_the_model_can_be_changed(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "/model beta:7b", "one")
+
+    assert [r.json["model"] for r in server.requests if r.path == "/api/chat"] == [
+        "beta:7b"
+    ]
+    assert "model beta:7b" in result.stderr
+
+
+def test_a_file_goes_out_with_the_next_question_only(
+    cli: Runner, server: FakeServer
+) -> None:
+    (cli.home.path / "notes").write_text("remember")
+
+    chat(cli, server, "/file notes", "one", "two")
+
+    first, second = (messages[-1][1] for messages in asked(server))
+    assert "remember" in first
+    assert second == "two"
+
+
+def test_a_file_that_is_not_there_is_a_warning(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "/file nowhere", "one")
+
+    assert result.status == 10
+    assert "cannot read 'nowhere'" in lines(result, "warning")[0]
+    assert len(asked(server)) == 1
+
+
+def test_a_conversation_is_saved_and_loaded(cli: Runner, server: FakeServer) -> None:
+    server.answer = ["Yes"]
+
+    chat(cli, server, "one", "/save kept.json", "/save kept.md")
+    chat(cli, server, "/load kept.json", "two")
+
+    saved = json.loads((cli.home.path / "kept.json").read_text())
+    assert [m["content"] for m in saved["messages"]] == ["one", "Yes"]
+    assert "## You\n\none" in (cli.home.path / "kept.md").read_text()
+    assert asked(server)[-1][:2] == [("user", "one"), ("assistant", "Yes")]
+
+
+def test_saving_never_overwrites(cli: Runner, server: FakeServer) -> None:
+    (cli.home.path / "kept").write_text("precious")
+
+    result = chat(cli, server, "one", "/save kept")
+
+    assert "exists" in lines(result, "warning")[0]
+    assert (cli.home.path / "kept").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"messages": [1]}', '{"messages": [{"role": "x"}]}', "["]
+)
+def test_what_is_no_conversation_is_not_loaded(
+    cli: Runner, server: FakeServer, text: str
+) -> None:
+    (cli.home.path / "file").write_text(text)
+
+    result = chat(cli, server, "/load file")
+
+    assert lines(result, "warning") == ["'file' is no conversation as /save writes"]
+
+
+def test_a_search_finds_what_was_said(cli: Runner, server: FakeServer) -> None:
+    server.answer = ["The Answer is 42"]
+
+    result = chat(cli, server, "one", "/search answer", "/search nothing")
+
+    assert "2 Assistant: The Answer is 42" in result.stderr
+    assert "nothing holds 'nothing'" in result.stderr
+
+
+def test_two_slashes_ask_about_one(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "//etc is what?")
+
+    assert asked(server) == [[("user", "/etc is what?")]]
+
+
+def test_an_unknown_command_names_the_nearest(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "/modle")
+
+    assert lines(result, "warning") == [
+        "'/modle' is no command; did you mean '/model'?"
+    ]
+    assert asked(server) == []
+
+
+def test_quit_leaves(cli: Runner, server: FakeServer) -> None:
+    chat(cli, server, "/quit", "one")
+
+    assert asked(server) == []
+
+
+def test_help_names_every_command(cli: Runner, server: FakeServer) -> None:
+    from llmwrap.repl.slash import COMMANDS
+
+    result = chat(cli, server, "/help")
+
+    assert all(f"/{name}" in result.stderr for name in COMMANDS)
+
+
+def test_the_cache_is_looked_after(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "one", "/cache", "/cache clear", "/cache nonsense")
+
+    assert "entries     1" in result.stderr
+    assert "1 answers removed" in result.stderr
+    assert lines(result, "warning") == ["/cache knows no 'nonsense'; it knows clear"]
+
+
+def test_the_deadline_is_that_of_a_turn(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "one", "two", options=("--timeout", "20s"))
+
+    assert result.status == 0
+    assert len(asked(server)) == 2
+
+
+def test_a_line_that_is_too_long_ends_the_chat(cli: Runner, server: FakeServer) -> None:
+    cli.home.configure('[limits]\nprompt = "16"\n')
+
+    result = chat(cli, server, "x" * 40)
+
+    assert result.status == 9

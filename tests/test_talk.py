@@ -1,0 +1,136 @@
+"""One conversation under way, without any front."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llmwrap import Config
+from llmwrap.engine import Choice, Engine
+from llmwrap.history import Conversation
+from llmwrap.messages import Message
+from llmwrap.repl.asked import Settings
+from llmwrap.repl.conversations import Unkept
+from llmwrap.repl.mailbox import Event, Mailbox
+from llmwrap.repl.offers import Offers
+from llmwrap.repl.talk import Talk
+
+from .asking import chats
+from .fakeserver import FakeServer, OllamaSpeech, WaitFor, spoken
+from .runner import Home
+
+LONG_S = 20.0
+HELLO = Message("user", "Hello")
+
+
+@contextmanager
+def talking(
+    home: Home, server: FakeServer, conversation: Conversation | None = None
+) -> Iterator[Talk]:
+    config = Config.load(home.configure(""), home.environ)
+    choice = Choice(base_url=server.url, model="alpha:latest")
+    with Engine(config, environ=home.environ, choice=choice) as engine:
+        new = conversation or Conversation()
+        yield Talk(engine, Unkept(), new, Settings(), Mailbox())
+
+
+def until(talk: Talk, kind: str) -> list[Event]:
+    """Return what happened up to an event of a kind."""
+    events: list[Event] = []
+    while not any(event.kind == kind for event in events):
+        assert talk.mailbox.wait(LONG_S), f"no {kind} after {events}"
+        events += talk.mailbox.take()
+    return events
+
+
+def test_an_answer_comes_as_events(home: Home, server: FakeServer) -> None:
+    server.thinking, server.answer = ["Hm."], ["Yes", "."]
+
+    with talking(home, server) as talk:
+        talk.ask(HELLO)
+        events = until(talk, "end")
+
+    assert events[0].kind == "start"
+    assert "".join(e.text for e in events if e.kind == "thinking") == "Hm."
+    assert "".join(e.text for e in events if e.kind == "text") == "Yes."
+    assert events[-1].facts.model == "alpha:latest"
+    assert [turn.message.content for turn in talk.turns()] == ["Hello", "Yes."]
+
+
+def test_what_is_stopped_says_nothing_more(home: Home, server: FakeServer) -> None:
+    gate, speech = threading.Event(), OllamaSpeech()
+    rest = list(spoken(speech, ["more"])[1:])
+    server.script("/api/chat", spoken(speech, ["one"]), WaitFor(gate), rest)
+
+    with talking(home, server) as talk:
+        talk.ask(HELLO)
+        until(talk, "text")
+        talk.stop()
+        events = until(talk, "end")
+        gate.set()
+
+        assert not talk.is_busy
+        assert [e.kind for e in events] == ["end"]
+        assert [t.message.content for t in talk.turns()] == ["Hello", "one"]
+
+
+def test_a_second_question_waits_for_nobody(home: Home, server: FakeServer) -> None:
+    gate = threading.Event()
+    server.script("/api/chat", WaitFor(gate))
+
+    with talking(home, server) as talk:
+        talk.ask(HELLO)
+        talk.stop()
+        talk.ask(Message("user", "Again"))
+        events = until(talk, "text")
+        gate.set()
+
+    assert events[-1].text
+    assert chats(server)[-1].json["messages"][-1]["content"] == "Again"
+
+
+class Slow(Conversation):
+    """A conversation on a slow disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_storing, self.gate = threading.Event(), threading.Event()
+
+    def _store(self, entries: object) -> None:
+        self.is_storing.set()
+        self.gate.wait(LONG_S)
+        super()._store(entries)  # type: ignore[arg-type]  # handed on as it is
+
+
+def test_an_answer_stays_in_its_conversation_when_another_is_begun(
+    home: Home, server: FakeServer
+) -> None:
+    slow = Slow()
+
+    with talking(home, server, slow) as talk:
+        talk.ask(HELLO)
+        assert slow.is_storing.wait(LONG_S)
+        talk.begin()
+        slow.gate.set()
+        until(talk, "end")
+
+        assert talk.turns() == []
+        assert len(slow.turns()) == 2
+
+
+def test_what_was_found_is_asked_again_without_looking(
+    home: Home, server: FakeServer
+) -> None:
+    environ = {**home.environ, "OLLAMA_HOST": server.url}
+    config = Config.load(home.configure(""), environ)
+    mailbox = Mailbox()
+    with Engine(config, environ=environ) as engine:
+        offers = Offers(engine, Choice(), mailbox)
+        offers.look(None)
+        while not offers.found.names:
+            assert mailbox.wait(LONG_S)
+            mailbox.take()
+
+    assert offers.found.pinned == "ollama/alpha:latest"
+    assert offers.found.names == ("alpha:latest", "beta:7b")
