@@ -19,6 +19,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
+from llmwrap.messages import Message
 from llmwrap.repl.asked import Settings
 from llmwrap.repl.conversations import Unkept
 from llmwrap.repl.front import Front
@@ -185,3 +186,11 @@ def play(
     if failures:
         raise failures[0]
     return running
+
+
+def talked(on: Stage, count: int) -> None:
+    """Put turns into the conversation, before anything is shown."""
+    conversation = on.room.talk.conversation
+    for number in range(count):
+        conversation.add(Message("user", f"question {number}"))
+        conversation.add(Message("assistant", f"answer {number}"), model="alpha")
