@@ -63,10 +63,11 @@ class Emulated:
         pass
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size; whoever draws finds out by himself."""
+        """Change the size, and empty the screen; whoever draws finds out by himself."""
         with self.changed:
             self.columns, self.rows = columns, rows
             self._screen.resize(rows, columns)
+            self._screen.erase_in_display(2)
 
     @property
     def raw(self) -> str:

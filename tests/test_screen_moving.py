@@ -126,3 +126,21 @@ def test_a_question_mark_can_be_searched_for(home: Home, server: FakeServer) -> 
     with stage(home, server) as on:
         on.room.talk.conversation.add(Message("user", "why?"))
         play(ScreenFront, on, CTRL_F, "y?", seen("search (1/1): y?"))
+
+
+def test_what_was_found_stays_on_the_screen_at_another_size(
+    home: Home, server: FakeServer
+) -> None:
+    long = " ".join(WORDS * 5)
+    with stage(home, server, size=(120, 24)) as on:
+        on.room.talk.conversation.add(Message("user", f"{long} needle {long}"))
+
+        def is_found(shown: str) -> bool:
+            before, bar, _ = shown.partition("search (1/1)")
+            return bool(bar) and "needle" in before
+
+        def shrink(shown: str) -> bool:
+            on.screen.resize(40, 10)
+            return True
+
+        play(ScreenFront, on, CTRL_F, "needle", is_found, shrink, is_found)
