@@ -68,6 +68,8 @@ class Emulated:
             self.columns, self.rows = columns, rows
             self._screen.resize(rows, columns)
             self._screen.erase_in_display(2)
+            cursor = self._screen.cursor  # which pyte leaves where it was
+            cursor.x, cursor.y = min(cursor.x, columns - 1), min(cursor.y, rows - 1)
 
     @property
     def raw(self) -> str:
