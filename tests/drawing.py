@@ -19,6 +19,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
+from llmwrap.messages import Message
 from llmwrap.repl.asked import Settings
 from llmwrap.repl.conversations import Unkept
 from llmwrap.repl.front import Front
@@ -62,10 +63,13 @@ class Emulated:
         pass
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size; whoever draws finds out by himself."""
+        """Change the size, and empty the screen; whoever draws finds out by himself."""
         with self.changed:
             self.columns, self.rows = columns, rows
             self._screen.resize(rows, columns)
+            self._screen.erase_in_display(2)
+            cursor = self._screen.cursor  # which pyte leaves where it was
+            cursor.x, cursor.y = min(cursor.x, columns - 1), min(cursor.y, rows - 1)
 
     @property
     def raw(self) -> str:
@@ -185,3 +189,11 @@ def play(
     if failures:
         raise failures[0]
     return running
+
+
+def talked(on: Stage, count: int) -> None:
+    """Put turns into the conversation, before anything is shown."""
+    conversation = on.room.talk.conversation
+    for number in range(count):
+        conversation.add(Message("user", f"question {number}"))
+        conversation.add(Message("assistant", f"answer {number}"), model="alpha")

@@ -11,8 +11,6 @@ from llmwrap.repl.chat_front import ChatFront
 from .chatting import asked
 from .drawing import play, seen, stage
 from .fakeserver import (
-    HOSTILE_NAMES,
-    TERMINAL_SEQUENCES,
     FakeServer,
     OllamaSpeech,
     WaitFor,
@@ -194,44 +192,6 @@ def test_what_was_entered_is_found_again(home: Home, server: FakeServer) -> None
             *("first one" + ENTER, seen("TTFT"), "\x12", seen("I-search"), "irst"),
             lambda shown: shown.count("first one") == 2,
         )
-
-
-@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "by character"])
-@pytest.mark.parametrize("sequence", TERMINAL_SEQUENCES)
-def test_no_answer_drives_the_terminal(
-    home: Home, server: FakeServer, sequence: str, is_whole: bool
-) -> None:
-    text = TERMINAL_SEQUENCES[sequence]
-    server.answer = [text] if is_whole else list(text)
-
-    with stage(home, server) as on:
-        play(ChatFront, on, "Hello" + ENTER, seen("TTFT"))
-
-        assert on.screen.alien == ""
-        assert on.screen.text().count("^[") >= text.count("\x1b")
-        assert "\x1b[8m" not in on.screen.raw
-
-
-@pytest.mark.parametrize("sequence", TERMINAL_SEQUENCES)
-def test_no_error_drives_the_terminal(
-    home: Home, server: FakeServer, sequence: str
-) -> None:
-    text = TERMINAL_SEQUENCES[sequence]
-    server.script("/api/chat", json_error(400, {"error": text}))
-
-    with stage(home, server) as on:
-        play(ChatFront, on, "Hello" + ENTER, seen("error:"))
-
-        assert on.screen.alien == ""
-
-
-@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda name: ascii(name)[:12])
-def test_no_name_drives_the_terminal(home: Home, name: str) -> None:
-    with FakeServer(models=[name]) as server, stage(home, server) as on:
-        on.room.talk.settings = on.room.talk.settings._replace(model=name or None)
-        play(ChatFront, on, "/model" + ENTER, seen("/model\nmodel"))
-
-        assert on.screen.alien == ""
 
 
 @pytest.mark.parametrize("size", [(2, 2), (5, 3), (20, 5)], ids=str)

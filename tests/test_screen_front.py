@@ -8,14 +8,11 @@ import threading
 
 import pytest
 
-from llmwrap.messages import Message
 from llmwrap.repl.screen_front import ScreenFront
 
 from .chatting import asked
-from .drawing import Emulated, Stage, play, seen, stage
+from .drawing import play, seen, stage, talked
 from .fakeserver import (
-    HOSTILE_NAMES,
-    TERMINAL_SEQUENCES,
     FakeServer,
     OllamaSpeech,
     WaitFor,
@@ -24,37 +21,9 @@ from .fakeserver import (
 )
 from .runner import Home
 
-ENTER, ESCAPE, UP, DOWN, END, HOME_KEY = (
-    "\r",
-    "\x1b",
-    "\x1b[A",
-    "\x1b[B",
-    "\x1b[F",
-    "\x1b[H",
-)
-PAGE_UP, PAGE_DOWN = "\x1b[5~", "\x1b[6~"
-CTRL_C, CTRL_F, CTRL_L, CTRL_Q = "\x03", "\x06", "\x0c", "\x11"
-F2, F5, F6, F7, F8, F10 = (
-    "\x1bOQ",
-    "\x1b[15~",
-    "\x1b[17~",
-    "\x1b[18~",
-    "\x1b[19~",
-    "\x1b[21~",
-)
-WORDS = [f"w{number:03}" for number in range(100)]
-
-
-def talked(on: Stage, count: int) -> None:
-    """Put turns into the conversation, before anything is shown."""
-    conversation = on.room.talk.conversation
-    for number in range(count):
-        conversation.add(Message("user", f"question {number}"))
-        conversation.add(Message("assistant", f"answer {number}"), model="alpha")
-
-
-def first_row(text: str) -> str:
-    return text.splitlines()[1]
+ENTER = "\r"
+CTRL_C, CTRL_L, CTRL_Q = "\x03", "\x0c", "\x11"
+F2, F6, F7, F8 = "\x1bOQ", "\x1b[17~", "\x1b[18~", "\x1b[19~"
 
 
 def test_an_answer_is_rendered_and_marked(home: Home, server: FakeServer) -> None:
@@ -127,103 +96,6 @@ def test_ctrl_l_begins_anew_and_keeps_the_conversation(
 
         assert len(before.turns()) == 2
     assert asked(server)[-1] == [("user", "two")]
-
-
-def test_arrows_pages_home_and_end_scroll(home: Home, server: FakeServer) -> None:
-    with stage(home, server) as on:
-        talked(on, 100)
-        play(
-            ScreenFront,
-            on,
-            *(seen("answer 99"), HOME_KEY, seen("question 0\n"), DOWN),
-            lambda shown: first_row(shown) == "alpha · live",
-            *(UP, seen("> question 0"), PAGE_DOWN),
-            lambda shown: "question 0\n" not in shown,
-            *(PAGE_UP, seen("> question 0"), END, seen("answer 99")),
-        )
-
-
-def test_arrows_and_home_edit_while_something_is_typed(
-    home: Home, server: FakeServer
-) -> None:
-    with stage(home, server) as on:
-        talked(on, 100)
-        play(
-            ScreenFront,
-            on,
-            *(seen("answer 99"), "bc", HOME_KEY + "a", END + "d"),
-            lambda shown: "> abcd" in shown and "answer 99" in shown,
-        )
-
-
-def test_a_question_mark_is_typed_while_something_is(
-    home: Home, server: FakeServer
-) -> None:
-    with stage(home, server) as on:
-        play(ScreenFront, on, "why?", seen("> why?"))
-
-
-@pytest.mark.parametrize("key", [F10, "?"])
-def test_help_shows_keys_and_commands(home: Home, server: FakeServer, key: str) -> None:
-    with stage(home, server, size=(80, 60)) as on:
-        play(
-            ScreenFront,
-            on,
-            *(key, seen("Ctrl-Q"), seen("/compact"), ESCAPE),
-            lambda shown: "/compact" not in shown,
-        )
-
-
-def test_a_search_marks_what_it_finds_and_goes_from_one_to_the_next(
-    home: Home, server: FakeServer
-) -> None:
-    with stage(home, server) as on:
-        talked(on, 100)
-        play(
-            ScreenFront,
-            on,
-            *(CTRL_F, seen("search (0/0)"), "SWER 7", seen("search (11/11)")),
-            *(seen("answer 79"), UP, seen("search (10/11)"), seen("answer 78")),
-            *(DOWN, DOWN, seen("search (1/11)"), seen("answer 7\n")),
-            ESCAPE,
-            lambda shown: "search" not in shown.replace("Ctrl-F search", ""),
-        )
-
-
-def test_what_was_found_is_highlighted(home: Home, server: FakeServer) -> None:
-    with stage(home, server, toml='[ui]\ntheme = "high-contrast"\n') as on:
-        talked(on, 2)
-        play(ScreenFront, on, CTRL_F, "answer 1", seen("(1/1)"))
-
-        raw = on.screen.raw
-    assert re.search(r"\x1b\[[0-9;]*48;5;226m(\x1b\[[0-9;]*m)*a", raw)
-
-
-def test_auto_scroll_can_be_switched_off(home: Home, server: FakeServer) -> None:
-    gate, speech = threading.Event(), OllamaSpeech()
-    start, *more = spoken(speech, [f"{word}\n\n" for word in WORDS])
-    server.script("/api/chat", start, *more[:2], WaitFor(gate), *more[2:])
-
-    def opened(shown: str) -> bool:
-        gate.set()
-        return True
-
-    with stage(home, server) as on:
-        play(
-            ScreenFront,
-            on,
-            *("Hi" + ENTER, seen("w000"), F5, seen("auto-scroll off")),
-            opened,
-            lambda shown: "more below" in shown,
-            lambda shown: "w000" in shown and "w099" not in shown,
-        )
-
-
-def test_the_view_follows_an_answer(home: Home, server: FakeServer) -> None:
-    server.answer = [f"{word}\n\n" for word in WORDS]
-
-    with stage(home, server) as on:
-        play(ScreenFront, on, "Hi" + ENTER, seen("w099"))
 
 
 def test_f6_changes_to_high_contrast_and_back(home: Home, server: FakeServer) -> None:
@@ -319,56 +191,6 @@ def test_a_resize_draws_all_anew(home: Home, server: FakeServer) -> None:
         play(ScreenFront, on, front_step, shrink, "x", seen("> x"), front_step)
 
 
-@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "by character"])
-@pytest.mark.parametrize("sequence", TERMINAL_SEQUENCES)
-def test_no_answer_drives_the_terminal(
-    home: Home, server: FakeServer, sequence: str, is_whole: bool
-) -> None:
-    text = TERMINAL_SEQUENCES[sequence]
-    server.answer = [text] if is_whole else list(text)
-
-    with stage(home, server) as on:
-        play(ScreenFront, on, "Hello" + ENTER, seen("TTFT"))
-
-        _is_harmless(on.screen)
-        assert on.screen.text().count("^[") >= text.count("\x1b")
-
-
-@pytest.mark.parametrize("sequence", TERMINAL_SEQUENCES)
-def test_no_error_drives_the_terminal(
-    home: Home, server: FakeServer, sequence: str
-) -> None:
-    text = TERMINAL_SEQUENCES[sequence]
-    server.script("/api/chat", json_error(400, {"error": text}))
-
-    with stage(home, server) as on:
-        play(ScreenFront, on, "Hello" + ENTER, seen("error:"))
-
-        _is_harmless(on.screen)
-
-
-@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=lambda name: ascii(name)[:12])
-def test_no_name_drives_the_terminal(home: Home, name: str) -> None:
-    with (
-        FakeServer(models=[name]) as server,
-        stage(home, server, size=(140, 24)) as on,
-    ):
-        on.room.talk.settings = on.room.talk.settings._replace(model=name or None)
-        play(
-            ScreenFront,
-            on,
-            "/model" + ENTER,
-            lambda shown: "\n/model" in shown or "aaaa" in shown,
-        )
-
-        _is_harmless(on.screen)
-
-
-def _is_harmless(screen: Emulated) -> None:
-    assert screen.alien == ""
-    assert "\x1b[8m" not in screen.raw
-
-
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 5)], ids=str)
 def test_a_screen_that_is_far_too_small_breaks_nothing(
     home: Home, server: FakeServer, size: tuple[int, int]
@@ -380,9 +202,3 @@ def test_a_screen_that_is_far_too_small_breaks_nothing(
             return len(on.room.talk.answers) == 1
 
         play(ScreenFront, on, "a" + ENTER, is_answered)
-
-
-def test_a_question_mark_can_be_searched_for(home: Home, server: FakeServer) -> None:
-    with stage(home, server) as on:
-        on.room.talk.conversation.add(Message("user", "why?"))
-        play(ScreenFront, on, CTRL_F, "y?", seen("search (1/1): y?"))

@@ -17,7 +17,7 @@ from llmwrap.repl.offers import Offers
 from llmwrap.repl.talk import Talk
 
 from .asking import chats
-from .fakeserver import FakeServer, OllamaSpeech, WaitFor, spoken
+from .fakeserver import FakeServer, OllamaSpeech, Tell, WaitFor, spoken
 from .runner import Home
 
 LONG_S = 20.0
@@ -76,11 +76,12 @@ def test_what_is_stopped_says_nothing_more(home: Home, server: FakeServer) -> No
 
 
 def test_a_second_question_waits_for_nobody(home: Home, server: FakeServer) -> None:
-    gate = threading.Event()
-    server.script("/api/chat", WaitFor(gate))
+    has_come, gate = threading.Event(), threading.Event()
+    server.script("/api/chat", Tell(has_come), WaitFor(gate))
 
     with talking(home, server) as talk:
         talk.ask(HELLO)
+        assert has_come.wait(LONG_S)
         talk.stop()
         talk.ask(Message("user", "Again"))
         events = until(talk, "text")

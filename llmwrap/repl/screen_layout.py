@@ -33,6 +33,7 @@ _LOW_ROWS = 14
 _WIDE_COLUMNS = 120
 """From so many columns on there is a panel at the side."""
 _SIDE_COLUMNS = 34
+_HELP_COLUMNS = 24
 _WIDEST_TEXT = 120
 _HINTS = (
     ("help", "help"),
@@ -132,10 +133,11 @@ class ScreenLayout:
     def _help(self, width: int) -> list[list[Fragment]]:
         lines = self._help_lines()[self.help_top :]
         key, text = self._style("code")(), self._style("text")()
-        rows = []
-        for left, right in lines:
-            rows.append(cut([(key, f" {left:24}"), (text, right)], width))
-        return rows
+        room = min(_HELP_COLUMNS, max(12, width // 2 - 5))
+        return [
+            cut([(key, f" {left:{room}} "), (text, right)], width)
+            for left, right in lines
+        ]
 
     def _help_lines(self) -> list[tuple[str, str]]:
         commands = [

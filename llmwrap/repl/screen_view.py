@@ -116,7 +116,7 @@ class View:
         """Return the rows to show on a place of this size."""
         with self._lock:
             if (width, height) != (self._width, self._height):
-                self._width, self._height = width, height
+                self._resize(width, height)
             place = self._clamped(self._top) if self._top else self._top_place()
             rows: list[Row] = []
             index, row = place
@@ -124,6 +124,17 @@ class View:
                 rows += self._slice(index, row, row + height - len(rows))
                 index, row = index + 1, 0
             return rows
+
+    def _resize(self, width: int, height: int) -> None:
+        """Keep what was at the top there, as near as its new height allows."""
+        top = self._clamped(self._top) if self._top else None
+        before = self._item_height(top[0]) if top and self._items else 1
+        self._width, self._height = width, height
+        if self._top and self.query:
+            self._go_to_match()
+        elif top and self._items:
+            after = self._item_height(top[0])
+            self._top = (top[0], top[1] * after // max(1, before))
 
     def scroll(self, by: int) -> None:
         """Go down by so many rows, up if negative."""
