@@ -19,9 +19,12 @@ _OUTCOMES: dict[CacheMode, CacheOutcome] = {
 
 
 class RunRecord:
-    """The record of one answer, written once, at its end."""
+    """The record of one answer, written once, at its end.
 
-    def __init__(self, recorder: Recorder, mode: CacheMode) -> None:
+    `recorder` None writes none.
+    """
+
+    def __init__(self, recorder: Recorder | None, mode: CacheMode) -> None:
         self.lookup_s: float | None = None
         self._recorder = recorder
         self._outcome = _OUTCOMES[mode]
@@ -29,6 +32,8 @@ class RunRecord:
 
     def fail(self, error: LLMWrapError) -> None:
         """Record that nobody could be asked."""
+        if self._recorder is None:
+            return
         self._recorder.record(
             Run(
                 started_at=self._started_at,
@@ -40,6 +45,8 @@ class RunRecord:
 
     def end(self, completion: Completion, error: str) -> None:
         """Record an answer as far as it came, and the kind of the error, if any."""
+        if self._recorder is None:
+            return
         timing, usage = completion.timing, completion.usage
         self._recorder.record(
             Run(

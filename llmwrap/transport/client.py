@@ -252,11 +252,14 @@ class ByteStream:
 
     def _read_body(self) -> bytes:
         if self._dechunker is None or self._buffered is None:
-            return self._raw.read1(_READ_BYTES, decode_content=True)
+            read = self._raw.read1(_READ_BYTES, decode_content=True)
+            self._cancel.received_at = time.monotonic()
+            return read
         while not self._dechunker.is_done:
             if self._dechunker.error:
                 raise self._dechunker.error
             read = self._buffered.fp.read1(_READ_BYTES)
+            self._cancel.received_at = time.monotonic()
             if not read:
                 raise IncompleteError(
                     f"{self._endpoint} closed the connection in the middle of its reply"
