@@ -43,6 +43,7 @@ NEIGHBOURS = {
 DOORS = {
     "argparse": "cli/",
     "colorama": "terminal/",
+    "ddsketch": "metrics/histogram.py",
     "lru": "cache/memory.py",
     "markdown_it": "terminal/",
     "msgpack": "journal/packing.py",
