@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _socket
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -86,6 +88,24 @@ def test_a_connection_is_kept_after_an_answer(
 
     assert texts == ["one two"] * 3
     assert len({chat.connection for chat in chats(server)}) == 1
+
+
+def test_headers_and_body_leave_in_one_write(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of them a busy interpreter may let every other thread go first."""
+    written: list[bytes] = []
+
+    def sendall(sock: socket.socket, data: bytes) -> None:
+        written.append(bytes(data))
+        _socket.socket.sendall(sock, data)
+
+    monkeypatch.setattr(socket.socket, "sendall", sendall, raising=False)
+
+    client.open("POST", "/api/chat", b'{"model": "alpha"}').close()
+
+    sent = [data for data in written if data.startswith((b"POST", b'{"model"'))]
+    assert [data.endswith(b'\r\n\r\n{"model": "alpha"}') for data in sent] == [True]
 
 
 def test_a_connection_is_kept_after_an_error_reply(
