@@ -175,6 +175,22 @@ def test_a_server_may_be_slow_to_take_a_long_request(
         assert relay.connections == 1
 
 
+def test_requests_of_one_length_do_not_share_their_bodies(
+    client: HttpClient, server: FakeServer
+) -> None:
+    for body in (b'{"model": "a"}', b'{"model": "b"}', b'{"model": "longer"}'):
+        client.open("POST", _CHAT, body).close()
+    client.open("POST", _CHAT).close()
+
+    sent = [(r.body, r.headers.get("content-length")) for r in chats(server)]
+    assert sent == [
+        (b'{"model": "a"}', "14"),
+        (b'{"model": "b"}', "14"),
+        (b'{"model": "longer"}', "19"),
+        (b"", "0"),
+    ]
+
+
 def test_no_cookie_is_kept(client: HttpClient, server: FakeServer) -> None:
     cookie = ("Set-Cookie", "session=secret; Path=/")
     server.script("/api/version", json_reply({}, 200, cookie))

@@ -144,7 +144,11 @@ class CancellableAdapter(HTTPAdapter):
     tenth of what a short request costs.
     """
 
-    _pool: Any = None
+    def __init__(self, **options: Any) -> None:
+        """Take the options of requests' adapter."""
+        self._pool: Any = None
+        self._paths: dict[str, str] = {}
+        super().__init__(**options)
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
@@ -155,6 +159,13 @@ class CancellableAdapter(HTTPAdapter):
                 request, verify, proxies, cert
             )
         return self._pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """Return what to ask the server for, worked out once for each address."""
+        url: str = request.url
+        if url not in self._paths:
+            self._paths[url] = super().request_url(request, proxies)
+        return self._paths[url]
 
     def build_response(self, req: Any, resp: Any) -> Response:
         """Return a response with no more than status, headers and what is below."""
