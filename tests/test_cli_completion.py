@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.completion_words import vocabulary
+from llmwrap.cli.completion_words import PROGRAMS, TESTERS, vocabulary
 from llmwrap.cli.words import BUILT
 
 from .fakeserver import FakeServer
@@ -62,6 +62,8 @@ LINES = {
     "llmwrap --model=llama3:8": ["--model=llama3:8b"],
     "llmwrap models show llama3:7": ["models", "show", "llama3:70b"],
     "llm-wrapper -qm qw": ["-qm", "qwen/x:1"],
+    "load_test --concurr": ["--concurrency"],
+    "llmwrap-loadtest -m llama3:8": ["-m", "llama3:8b"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
@@ -69,6 +71,8 @@ LINES = {
 OFFERS = {
     "llmwrap ": sorted(BUILT),
     "llmwrap mo": ["models"],
+    "load_test mo": [],
+    "load_test --arrival ": ["poisson", "constant"],
     "llmwrap what is mo": [],
     "llmwrap -- mo": [],
     "llmwrap --no-s": ["--no-stdin", "--no-stream"],
@@ -113,7 +117,7 @@ def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
     """Give an environment in which the program can be found, and keeps its argv."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    for name in ("llmwrap", "llm-wrapper"):
+    for name in (*PROGRAMS, *TESTERS):
         (directory / name).write_text(SPY)
         (directory / name).chmod(0o755)
     path = f"{directory}:{cli.home.environ['PATH']}"

@@ -24,13 +24,14 @@ from llmwrap.cli.words import BUILT, take_apart
 from llmwrap.config.environment import OWN_VARIABLES
 from llmwrap.config.sample import reference
 from llmwrap.errors import LLMWrapError
-from man.pages import SECTIONS, page, page_names
+from man.pages import ALIASES, SECTIONS, page, page_names, write_pages
 
 from .runner import ROOT
 
 COMMANDS = sorted(BUILT)
 PAGES = page_names()
 PROGRAMS = ("llmwrap", "llm-wrapper")
+TESTERS = ("llmwrap-loadtest", "load_test")
 ENDS_A_COMMAND = re.compile(r"[|&;()<>]+")
 CRON_FIELDS = re.compile(r"^(@[a-z]+|([\d*/,-]+ +){4}[\d*/,-]+) +(?=\S)")
 # Names of pip's own, of what the embedded server is told, and of no concern to a user.
@@ -76,6 +77,8 @@ def invocations(line: str) -> Iterator[list[str]]:
         starts = [n for n, found in enumerate(words) if found in PROGRAMS]
         if starts:
             yield words[starts[0] + 1 :]
+        elif words and words[0] in TESTERS:
+            yield ["loadtest", *words[1:]]
         words = []
 
 
@@ -98,6 +101,14 @@ def options(command: str) -> list[str]:
 
 def test_there_is_a_page_for_each_command() -> None:
     assert {f"llmwrap-{command}.1" for command in BUILT} < set(PAGES)
+
+
+def test_the_load_tester_has_a_page_under_each_of_its_names(tmp_path: Path) -> None:
+    written = {path.name: path for path in write_pages(tmp_path)}
+
+    assert set(written) == {*PAGES, *ALIASES}
+    assert written["load_test.1"].read_text() == ".so man1/llmwrap-loadtest.1\n"
+    assert written["llmwrap-loadtest.1"].exists()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -15,6 +15,7 @@ from .completion_words import (
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TESTERS,
     CommandWords,
     OptionWords,
     value_options,
@@ -31,7 +32,8 @@ def bash_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", " ".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
-        .replace("@PROGRAMS@", " ".join(PROGRAMS))
+        .replace("@TESTERS@", "|".join(TESTERS))
+        .replace("@PROGRAMS@", " ".join((*PROGRAMS, *TESTERS)))
     )
 
 
@@ -154,6 +156,12 @@ _llmwrap() {
     local -a words passed=()
     local cur word expects='' command='' verb='' options verbs i breaks head
     COMPREPLY=()
+    case ${program##*/} in
+        @TESTERS@)
+            command=loadtest
+            program=${program%"${program##*/}"}llmwrap
+            ;;
+    esac
     __llmwrap_words
     cur=${words[${#words[@]} - 1]}
     for ((i = 1; i < ${#words[@]} - 1; i++)); do

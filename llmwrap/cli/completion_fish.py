@@ -8,6 +8,7 @@ from .completion_words import (
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TESTERS,
     CommandWords,
     Kind,
     OptionWords,
@@ -37,6 +38,7 @@ def fish_script(commands: list[CommandWords]) -> str:
     )
     lines = [line for command in commands for line in _command(command)]
     lines += [f"complete -c {other} -w {program}" for other in others]
+    lines += [f"complete -c {other} -w '{program} loadtest'" for other in TESTERS]
     return script + "\n".join(lines) + "\n"
 
 

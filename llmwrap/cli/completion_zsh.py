@@ -10,6 +10,7 @@ from .completion_words import (
     MODEL_VERBS,
     PASSED_ON,
     PROGRAMS,
+    TESTERS,
     CommandWords,
     OptionWords,
     value_options,
@@ -30,7 +31,8 @@ def zsh_script(commands: list[CommandWords]) -> str:
         .replace("@COMMANDS@", "|".join(command.name for command in commands))
         .replace("@PASSED_ON@", "|".join(PASSED_ON))
         .replace("@MODEL_VERBS@", "|".join(f"{c}/{verb}" for c, verb in MODEL_VERBS))
-        .replace("@PROGRAMS@", " ".join(PROGRAMS))
+        .replace("@TESTERS@", "|".join(TESTERS))
+        .replace("@PROGRAMS@", " ".join((*PROGRAMS, *TESTERS)))
     )
 
 
@@ -129,6 +131,12 @@ _llmwrap() {
     commands=(
 @SUMMARIES@
     )
+    case ${program:t} in
+        (@TESTERS@)
+            command=loadtest
+            program=${program%${program:t}}llmwrap
+            ;;
+    esac
     for ((i = 2; i < CURRENT; i++)); do
         word=${(Q)words[i]}
         if [[ -n $expects ]]; then

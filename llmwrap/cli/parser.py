@@ -175,7 +175,7 @@ _WAITING: tuple[tuple[str, Callable[[str], float], str], ...] = (
 )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """Add `--json` for a command that prints data."""
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object instead of a table"

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 BUILT = frozenset(
-    {"ask", "backends", "cache", "completion", "config", "doctor", "models"}
+    {
+        "ask",
+        "backends",
+        "cache",
+        "completion",
+        "config",
+        "doctor",
+        "loadtest",
+        "models",
+    }
 )
 """The commands that exist."""
 
@@ -23,7 +32,6 @@ PLANNED = frozenset(
         "compare",
         "history",
         "interactive",
-        "loadtest",
         "stats",
         "template",
     }
@@ -33,14 +41,20 @@ being prompts; using one is an error until it is built."""
 
 VALUE_OPTIONS = frozenset(
     {
+        "--arrival",
         "--backend",
         "--base-url",
+        "--baseline",
         "--color",
+        "--concurrency",
+        "--confidence",
         "--config",
         "--connect-timeout",
+        "--duration",
         "--file",
         "--first-token-timeout",
         "--format",
+        "--hit-ratio",
         "--idle-timeout",
         "--image",
         "--key",
@@ -49,16 +63,24 @@ VALUE_OPTIONS = frozenset(
         "--older-than",
         "--option",
         "--output",
+        "--prompt-tokens",
+        "--prompts",
+        "--rate",
+        "--report",
+        "--requests",
         "--retries",
         "--retry-delay",
         "--sanitize",
         "--seed",
         "--sha256",
+        "--slo",
         "--stop",
         "--system",
         "--temperature",
         "--timeout",
+        "--tolerance",
         "--top-p",
+        "--warmup",
         "-O",
         "-b",
         "-f",

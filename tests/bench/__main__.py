@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .cached import CacheBench
+from .load import LoadBench
 from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
 from .scripts import READER, SMALLEST, STREAMS
 
@@ -45,6 +46,7 @@ class Bench:
         yield self._many_streams()
         yield from self._memory()
         yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
+        yield from LoadBench(self._llmwrap, self._directory).rows()
 
     def _version(self) -> Row:
         ours, theirs = self._turns(
