@@ -16,12 +16,12 @@ from typing import Any
 
 from requests import Response
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.poolmanager import PoolManager
 
 from .cancel import CancelToken
+from .heads import HeadResponse
 
 _HELD_BYTES = 64 * 1024
 
@@ -59,6 +59,7 @@ def exchange_of(cancel: CancelToken, silence_s: float) -> Iterator[Exchange]:
 class _ReportingMixin(HTTPConnection):
     """Tell the exchange what the connection is doing."""
 
+    response_class = HeadResponse
     _is_used = False
     _held: list[bytes] | None = None
 
@@ -136,6 +137,15 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+class _Reply(Response):
+    """A response with no more than status, headers and what is below."""
+
+    def __init__(self, below: BaseHTTPResponse) -> None:  # and not all the rest
+        self.status_code = below.status
+        self.headers: Any = below.headers
+        self.raw = below
+
+
 class CancellableAdapter(HTTPAdapter):
     """requests' adapter over connections that report to an `Exchange`.
 
@@ -169,11 +179,7 @@ class CancellableAdapter(HTTPAdapter):
 
     def build_response(self, req: Any, resp: Any) -> Response:
         """Return a response with no more than status, headers and what is below."""
-        response = Response()
-        response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.raw = resp
-        return response
+        return _Reply(resp)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pool manager with our pools."""
