@@ -14,7 +14,16 @@ import pytest
 from llmwrap.metrics.layout import runs_path
 
 from .asking import DIALECTS, OLLAMA, Dialect, address, chats, error, lines
-from .fakeserver import FOREVER, FakeServer, Silence, WaitFor, json_error
+from .fakeserver import (
+    FOREVER,
+    Answer,
+    Body,
+    EndBody,
+    FakeServer,
+    Silence,
+    WaitFor,
+    json_error,
+)
 from .runner import SPAWN_S, Result, Runner
 
 _FEW = ("--concurrency", "2", "--requests", "6")
@@ -73,6 +82,13 @@ def test_results_go_to_a_file_as_well(
     assert json.loads((tmp_path / "r.json").read_bytes()) == document(result)
 
 
+def test_a_file_called_minus_is_stdout(cli: Runner, server: FakeServer) -> None:
+    result = loadtest(cli, server, "--output", "-")
+
+    assert document(result)["requests"] == 6
+    assert not (cli.home.path / "-").exists()
+
+
 def test_none_of_it_counts_in_the_metrics(cli: Runner, server: FakeServer) -> None:
     loadtest(cli, server)
 
@@ -115,19 +131,16 @@ def test_an_open_loop_sends_at_its_rate(cli: Runner, server: FakeServer) -> None
 def test_a_stall_shows_in_an_open_loop(cli: Runner, server: FakeServer) -> None:
     """Every request that was due while the server stalled says for how long."""
     go_on = threading.Event()
-    released = threading.Event()
 
     def release() -> None:
         server.wait_for_requests(20)
         go_on.set()
-        released.set()
 
     load = ("--rate", "1000", "--requests", "20", "--arrival", "constant")
     server.script(OLLAMA.path, WaitFor(go_on), *ended(server), times=FOREVER)
     threading.Thread(target=release).start()
     found = document(loadtest(cli, server, "--json", "--warmup", "0", load=load))
 
-    assert released.is_set()
     samples = sorted(found["samples"], key=lambda sample: sample["started_s"])
     # None could end before the last was asked, so all that is between counts.
     last_s = samples[-1]["started_s"]
@@ -135,9 +148,8 @@ def test_a_stall_shows_in_an_open_loop(cli: Runner, server: FakeServer) -> None:
 
 
 def ended(server: FakeServer) -> Any:
+    """Return the steps of a whole answer of one token."""
     speech = server.speech("ollama")
-    from .fakeserver import Answer, Body, EndBody
-
     frames = [*speech.start(("one",)), *speech.ending(Answer(("one",)))]
     return [speech.head(), *map(Body, frames), EndBody()]
 

@@ -132,6 +132,17 @@ def test_exactly_equal_latencies_are_compared_too() -> None:
     assert broken(changes(old, new)) == {("e2e_s", "p50"), ("e2e_s", "mean")}
 
 
+def test_what_the_client_itself_moves_is_no_difference() -> None:
+    """Answers that come in one piece have no time between tokens at all."""
+    old = [Sample(n, 0.0, 1.0, tpot_s=0.0, e2e_s=0.0001) for n in range(40)]
+    new = [sample._replace(tpot_s=0.0001, e2e_s=0.0002) for sample in old]
+    slow = [sample._replace(tpot_s=0.01) for sample in old]
+
+    assert broken(changes(old, new)) == set()
+    assert broken(changes(old, slow)) == {("tpot_s", "p50")}
+    assert of(changes(old, slow), "tpot_s", "p50").ratio is None
+
+
 def test_all_that_failed_is_still_compared() -> None:
     failed = [s._replace(error="timeout") for s in run(1)]
 

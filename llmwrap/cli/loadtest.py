@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..engine import Engine
+from ..engine.prompting import read_input
 from ..engine.targets import Target
 from ..errors import Interrupted, SomeFailedError, TargetMissedError, UsageError
 from ..loadtest.baseline import check_comparable
-from ..loadtest.compare import Change, Gate, changes, worse
+from ..loadtest.compare import ERRORS, Change, Gate, changes, worse
 from ..loadtest.document import Kept, document_of, read_kept
 from ..loadtest.machine import Machine, this_machine
 from ..loadtest.summary import Outcome, Summary, summary_of
@@ -39,6 +40,7 @@ COMMAND = Command(
 )
 
 _SWITCH_S = 0.002
+_LARGEST_BASELINE_BYTES = 1 << 30
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             hint="--prompts FILE reads prompts",
         )
     check_options(args)
-    with ExitStack() as stack:
+    with context.interruptible(), ExitStack() as stack:
         test = _Test(args, context, stack)
         with errors_as_json(context, is_wanted=args.json):
             outcome = test.outcome()
@@ -67,7 +69,8 @@ class _Test:
         self._stack = stack
         self._interrupted: Interrupted | None = None
         self._kept: Kept | None = None
-        self._files: list[AtomicFile] = []
+        self._output: AtomicFile | None = None
+        self._report: AtomicFile | None = None
 
     def outcome(self) -> Outcome:
         """Run the test, to its end or until a signal says that it is enough."""
@@ -76,18 +79,15 @@ class _Test:
         # --timeout is that of each request: the test has no deadline.
         context.set_deadline(None)
         self._open_files()
-        if args.baseline:
-            self._kept = read_kept(
-                session.bytes_of(args.baseline, is_text=False), args.baseline
-            )
+        if name := args.baseline:
+            self._kept = read_kept(read_input(name, _LARGEST_BASELINE_BYTES), name)
         machine = this_machine()
         plan = plan_of(args, session)
-        with context.interruptible():
-            target, engine = self._engine(session, plan)
-            if self._kept and not args.compare_anyway:
-                check_comparable(self._kept, setting_of(plan, target), machine)
-            session.log.note(_announcement(plan, target))
-            return self._tried(Trial(engine, target, plan), machine)
+        target, engine = self._engine(session, plan)
+        if self._kept and not args.compare_anyway:
+            check_comparable(self._kept, setting_of(plan, target), machine)
+        session.log.note(_announcement(plan, target))
+        return self._tried(Trial(engine, target, plan), machine)
 
     def _tried(self, trial: Trial, machine: Machine) -> Outcome:
         with ProgressLine(self._context, is_quiet=self._args.quiet) as line:
@@ -112,15 +112,11 @@ class _Test:
                     "too few complete answers to compare their latencies"
                 )
         document = document_of(outcome, summary, found)
-        contents = []
-        if args.output:
-            contents.append(json_line(document))
-        if args.report:
-            contents.append(_page(outcome, summary, found, args))
-        for file, content in zip(self._files, contents, strict=True):
-            file.write(content)
-            file.commit(lambda: None)
-        if args.json:
+        if self._output:
+            _write(self._output, json_line(document))
+        if self._report:
+            _write(self._report, _page(outcome, summary, found, args))
+        if args.json or args.output == "-":
             self._context.stdout.write(json_line(document))
         else:
             text = report_text(outcome, summary, found, has_samples=args.samples)
@@ -136,9 +132,9 @@ class _Test:
             from ..loadtest.plots import check_library
 
             check_library()
-        for name in (args.output, args.report):
-            if name:
-                self._files.append(self._stack.enter_context(AtomicFile(name)))
+            self._report = self._stack.enter_context(AtomicFile(args.report))
+        if args.output and args.output != "-":
+            self._output = self._stack.enter_context(AtomicFile(args.output))
 
     def _engine(self, session: Session, plan: Plan) -> tuple[Target, Engine]:
         """Return whom to ask, and the engine that does."""
@@ -168,9 +164,16 @@ class _Test:
         return target, self._stack.enter_context(engine)
 
 
+def _write(file: AtomicFile, content: bytes) -> None:
+    file.write(content)
+    file.commit(lambda: None)
+
+
 def _announcement(plan: Plan, target: Target) -> str:
     load, backend = plan.load, target.backend
-    where = f"'{target.model}' on {backend.name} at {backend.address}"
+    where = f"'{target.model}' on {backend.name}"
+    if backend.address:  # The embedded one has none before it is asked.
+        where += f" at {backend.address}"
     if load.is_open:
         return f"testing {where}: {load.rate_per_s:g} requests a second"
     return f"testing {where}: {load.concurrency} requests at once"
@@ -204,8 +207,10 @@ def _raise_verdict(summary: Summary, found: list[Change]) -> None:
 
 def _spoken(change: Change) -> str:
     name = f"{change.name.removesuffix('_s')} {change.figure}"
-    if change.ratio is None:
+    if change.name == ERRORS:
         return f"{name} {change.old:.1%} to {change.new:.1%}"
+    if change.ratio is None:
+        return f"{name} by {change.new * 1e3:.1f} ms"
     return f"{name} by {change.ratio - 1:.1%}"
 
 

@@ -166,7 +166,10 @@ def _add_sampling(parser: Parser) -> None:
 def _add_results(parser: Parser) -> None:
     group = parser.add_argument_group("results")
     group.add_argument(
-        "-O", "--output", metavar="FILE", help="write the results to FILE as JSON"
+        "-O",
+        "--output",
+        metavar="FILE",
+        help="write the results to FILE as JSON; - is stdout",
     )
     group.add_argument(
         "--report",

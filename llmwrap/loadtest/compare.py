@@ -36,6 +36,8 @@ ERRORS = "errors"
 _DRAWS_ALLOWED = 5  # that may speak against it; so many draws are made in all
 _PLENTY = 250
 _LEAST_DOUBT = 1e-5
+_LEAST_S = 0.0002
+"""What is no difference: a client in Python moves its own stamps by as much."""
 _FEWEST_BEYOND = 5
 """Samples beyond a percentile that it takes to speak of it."""
 _FEWEST_OF_MEAN = 30
@@ -56,8 +58,8 @@ _FIGURES: tuple[tuple[str, str, float | None], ...] = (
 class Change(NamedTuple):
     """One figure of two tests. `doubt` is how likely chance alone is to bring it.
 
-    `ratio` is new over old; None for errors, whose share may have been 0. What is
-    within the tolerance is the `same`, and its doubt is not worked out (None).
+    `ratio` is new over old; None for errors, and where old is 0. What is within the
+    tolerance is the `same`, and its doubt is not worked out (None).
     """
 
     name: str
@@ -93,11 +95,12 @@ def changes(
     found = []
     for name, figure, ratio, before, after in pairs:
         was, now = _figure(before, ratio), _figure(after, ratio)
-        change = now / was if was else math.inf if now else 1.0
+        by = (now - was) / was if was else math.copysign(math.inf, now - was)
         doubt = None
-        if abs(change - 1) > gate.tolerance:
+        if abs(by) > gate.tolerance and abs(now - was) > _LEAST_S:
             doubt = _doubt(before, after, ratio, draws, allowed)
-        verdict = _verdict(change - 1, doubt, gate.tolerance, allowed)
+        verdict = _verdict(by, doubt, gate.tolerance, allowed)
+        change = now / was if was else None
         found.append(Change(name, figure, was, now, change, doubt, verdict))
     return [*found, _errors(old, new, gate.tolerance, allowed)]
 

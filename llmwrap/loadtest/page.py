@@ -22,10 +22,10 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
 p { margin: .25rem 0; }
 .when, figcaption, .note { color: #475569; font-size: .875rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr));
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.25rem, 1fr));
   gap: .75rem; margin: 1.5rem 0; padding: 0; list-style: none; }
-.tiles li { background: #f1f5f9; border-radius: .5rem; padding: .75rem 1rem; }
-.tiles strong { display: block; font-size: 1.3rem;
+.tiles li { background: #f1f5f9; border-radius: .5rem; padding: .75rem; }
+.tiles strong { display: block; font-size: 1.2rem; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 .tiles .bad { background: #fee2e2; }
 .tiles span { color: #475569; font-size: .8rem; }
