@@ -32,6 +32,7 @@ NOT_FOR_HELP = {
     "subprocess",
     "tomllib",
     "urllib3",
+    "llmwrap.loadtest",
 }
 NOT_FOR_A_PIPE = {
     "asyncio",
@@ -42,6 +43,8 @@ NOT_FOR_A_PIPE = {
     "rich",
     "tomllib",
     "xllamacpp",
+    "llmwrap.engine.inline",
+    "llmwrap.loadtest",
 }
 NOT_FOR_A_HIT = {
     "concurrent",
@@ -134,7 +137,10 @@ def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
     assert found == {"llmwrap", "llmwrap.__main__"}
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["ask", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "argv",
+    [["--help"], ["ask", "--help"], ["doctor", "--help"], ["loadtest", "--help"]],
+)
 def test_help_imports_nothing_heavy(
     cli: Runner, tmp_path: Path, argv: list[str]
 ) -> None:
