@@ -46,7 +46,7 @@ SECTIONS = (
 """The sections of every page, in this order."""
 
 ALIASES = {"load_test.1": "llmwrap-loadtest.1"}
-"""Pages that only say where their text stands."""
+"""Pages under another name as well: whole, as mandoc takes a `.so` for fragile."""
 
 PROGRAM = "llmwrap"
 SETTINGS = "llmwrap.toml"
@@ -87,7 +87,7 @@ def write_pages(directory: Path) -> list[Path]:
         paths.append(path)
     for name, other in ALIASES.items():
         path = directory / f"man{name[-1]}" / name
-        path.write_text(f".so man{other[-1]}/{other}\n", encoding="utf-8")
+        path.write_text(page(other), encoding="utf-8")
         paths.append(path)
     return paths
 
