@@ -84,12 +84,7 @@ def page_of(
         parts.append("<h2>Compared with the baseline</h2>")
         parts.append(_change_table(changes))
     parts += ["<h2>Latencies</h2>", _table(latency_rows(summary))]
-    for plot in plots:
-        parts.append(
-            f'<h2>{escape(plot.title)}</h2>\n<figure role="img"'
-            f' aria-label="{escape(plot.title)}">{plot.svg}'
-            f"<figcaption>{escape(plot.caption)}</figcaption></figure>"
-        )
+    parts += [_figure(plot) for plot in plots]
     parts += ["<h2>The test</h2>", _pairs(pairs)]
     parts += ["<h2>Figures</h2>", _pairs(figure_rows(summary))]
     if has_samples:
@@ -98,6 +93,13 @@ def page_of(
             f'<div class="wide">{_table(sample_rows(outcome.samples))}</div>',
         ]
     return _PAGE.format(title=escape(title), style=_STYLE, body="\n".join(parts))
+
+
+def _figure(plot: Plot) -> str:
+    title = escape(plot.title)
+    svg = plot.svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    caption = f"<figcaption>{escape(plot.caption)}</figcaption>"
+    return f"<h2>{title}</h2>\n<figure>{svg}{caption}</figure>"
 
 
 def _tiles(summary: Summary) -> str:
