@@ -36,6 +36,10 @@ def test_a_file_has_a_prompt_a_line() -> None:
     assert found.described == "2 prompts of 'f'"
 
 
+def test_lines_end_where_files_end_them() -> None:
+    assert texts(read_prompts("a\u2028b\r\nc\x85d", "f"), 2) == ["a\u2028b", "c\x85d"]
+
+
 def test_a_file_may_be_json_lines() -> None:
     whole = (
         '{"prompt": "one", "system": "be brief"}\n'

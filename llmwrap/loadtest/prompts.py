@@ -112,7 +112,9 @@ def read_prompts(text: str, name: str) -> Prompts:
     A file whose first line is a JSON object has one on each: `prompt`, or `messages`
     as `batch` takes them, and `system`. Raises: ConfigError.
     """
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines, which parts JSON's strings at U+2028 and U+0085.
+    every = enumerate((line.removesuffix("\r") for line in text.split("\n")), 1)
+    lines = [(number, line) for number, line in every if line.strip()]
     if not lines:
         raise ConfigError(f"'{name}' holds no prompts")
     if lines[0][1].lstrip().startswith("{"):
