@@ -48,7 +48,7 @@ class Stream:
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._ahead: list[_Item | None] = []
         self.arrived_at = 0.0
-        """When the worker had the chunk that was read last (monotonic clock)."""
+        """When the bytes of the chunk that was read last came (monotonic clock)."""
         self._room = threading.Condition()
         self._queued = 0
         self._deltas = 0
@@ -136,7 +136,7 @@ class Stream:
 
     def _put(self, chunk: Chunk) -> bool:
         size = len(chunk.text) + len(chunk.thinking)
-        arrived_at = time.monotonic()
+        arrived_at = self._cancel.received_at or time.monotonic()
         with self._room:
             while not self._is_abandoned and self._is_full(size):
                 self._is_worker_waiting = True

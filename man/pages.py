@@ -45,6 +45,9 @@ SECTIONS = (
 )
 """The sections of every page, in this order."""
 
+ALIASES = {"load_test.1": "llmwrap-loadtest.1"}
+"""Pages under another name as well: whole, as mandoc takes a `.so` for fragile."""
+
 PROGRAM = "llmwrap"
 SETTINGS = "llmwrap.toml"
 _SOURCE = Path(__file__).parent
@@ -81,6 +84,10 @@ def write_pages(directory: Path) -> list[Path]:
         path = directory / f"man{name[-1]}" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page(name), encoding="utf-8")
+        paths.append(path)
+    for name, other in ALIASES.items():
+        path = directory / f"man{name[-1]}" / name
+        path.write_text(page(other), encoding="utf-8")
         paths.append(path)
     return paths
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.completion_words import vocabulary
+from llmwrap.cli.completion_words import PROGRAMS, TESTERS, vocabulary
 from llmwrap.cli.words import BUILT
 
 from .fakeserver import FakeServer
@@ -70,6 +70,8 @@ LINES = {
     "llmwrap chat-template gree": ["chat-template", "greeting"],
     "llmwrap template show gree": ["template", "show", "greeting"],
     "llmwrap template import the\\ ans": ["template", "import", "the answer: 42.txt"],
+    "load_test --concurr": ["--concurrency"],
+    "llmwrap-loadtest -m llama3:8": ["-m", "llama3:8b"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
@@ -77,6 +79,8 @@ LINES = {
 OFFERS = {
     "llmwrap ": sorted(BUILT),
     "llmwrap mo": ["models"],
+    "load_test mo": [],
+    "load_test --arrival ": ["poisson", "constant"],
     "llmwrap what is mo": [],
     "llmwrap -- mo": [],
     "llmwrap --no-s": ["--no-stdin", "--no-stream"],
@@ -133,7 +137,7 @@ def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
     """Give an environment in which the program can be found, and keeps its argv."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    for name in ("llmwrap", "llm-wrapper"):
+    for name in (*PROGRAMS, *TESTERS):
         (directory / name).write_text(SPY)
         (directory / name).chmod(0o755)
     history = cli.home.path / "state" / "llmwrap" / "history"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _socket
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -88,6 +90,24 @@ def test_a_connection_is_kept_after_an_answer(
     assert len({chat.connection for chat in chats(server)}) == 1
 
 
+def test_headers_and_body_leave_in_one_write(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two of them a busy interpreter may let every other thread go first."""
+    written: list[bytes] = []
+
+    def sendall(sock: socket.socket, data: bytes) -> None:
+        written.append(bytes(data))
+        _socket.socket.sendall(sock, data)
+
+    monkeypatch.setattr(socket.socket, "sendall", sendall, raising=False)
+
+    client.open("POST", "/api/chat", b'{"model": "alpha"}').close()
+
+    sent = [data for data in written if data.startswith((b"POST", b'{"model"'))]
+    assert [data.endswith(b'\r\n\r\n{"model": "alpha"}') for data in sent] == [True]
+
+
 def test_a_connection_is_kept_after_an_error_reply(
     client: HttpClient, server: FakeServer
 ) -> None:
@@ -153,6 +173,22 @@ def test_a_server_may_be_slow_to_take_a_long_request(
                 assert reply.read_all() == b"{}"
 
         assert relay.connections == 1
+
+
+def test_requests_of_one_length_do_not_share_their_bodies(
+    client: HttpClient, server: FakeServer
+) -> None:
+    for body in (b'{"model": "a"}', b'{"model": "b"}', b'{"model": "longer"}'):
+        client.open("POST", _CHAT, body).close()
+    client.open("POST", _CHAT).close()
+
+    sent = [(r.body, r.headers.get("content-length")) for r in chats(server)]
+    assert sent == [
+        (b'{"model": "a"}', "14"),
+        (b'{"model": "b"}', "14"),
+        (b'{"model": "longer"}', "19"),
+        (b"", "0"),
+    ]
 
 
 def test_no_cookie_is_kept(client: HttpClient, server: FakeServer) -> None:

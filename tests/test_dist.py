@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from llmwrap import __version__
-from man.pages import page_names
+from man.pages import ALIASES, page_names
 
 from .fakeserver import FakeServer
 from .runner import ROOT, Home
@@ -27,7 +27,7 @@ from .runner import ROOT, Home
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 DIRECTORIES = (".ci", "bin", "llmwrap", "man", "templates", "tests")
-PROGRAMS = ("llmwrap", "llm-wrapper")
+PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")
 # Any day will do; without it the pages would carry that of their making.
 ENVIRON = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600"}
 
@@ -125,7 +125,9 @@ def test_the_wheel_holds_programs_pages_templates_and_the_mark_of_types(
 
     data = f"llmwrap-{__version__}.data"
     wanted = {f"{data}/scripts/{name}" for name in PROGRAMS}
-    wanted |= {f"{data}/data/share/man/man{n[-1]}/{n}" for n in page_names()}
+    wanted |= {
+        f"{data}/data/share/man/man{n[-1]}/{n}" for n in (*page_names(), *ALIASES)
+    }
     wanted |= {
         f"llmwrap/builtin_templates/{file.name}" for file in ROOT.glob("templates/*")
     }

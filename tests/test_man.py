@@ -25,13 +25,14 @@ from llmwrap.config.environment import OWN_VARIABLES
 from llmwrap.config.sample import reference
 from llmwrap.errors import LLMWrapError
 from llmwrap.repl.slash import COMMANDS as SLASH_COMMANDS
-from man.pages import SECTIONS, page, page_names
+from man.pages import ALIASES, SECTIONS, page, page_names, write_pages
 
 from .runner import ROOT
 
 COMMANDS = sorted(BUILT)
 PAGES = page_names()
 PROGRAMS = ("llmwrap", "llm-wrapper")
+TESTERS = ("llmwrap-loadtest", "load_test")
 ENDS_A_COMMAND = re.compile(r"[|&;()<>]+")
 CRON_FIELDS = re.compile(r"^(@[a-z]+|([\d*/,-]+ +){4}[\d*/,-]+) +(?=\S)")
 # Names of pip's own, of what the embedded server is told, and of no concern to a user.
@@ -77,6 +78,8 @@ def invocations(line: str) -> Iterator[list[str]]:
         starts = [n for n, found in enumerate(words) if found in PROGRAMS]
         if starts:
             yield words[starts[0] + 1 :]
+        elif words and words[0] in TESTERS:
+            yield ["loadtest", *words[1:]]
         words = []
 
 
@@ -99,6 +102,14 @@ def options(command: str) -> list[str]:
 
 def test_there_is_a_page_for_each_command() -> None:
     assert {f"llmwrap-{command}.1" for command in BUILT} < set(PAGES)
+
+
+def test_the_load_tester_has_a_page_under_each_of_its_names(tmp_path: Path) -> None:
+    written = {path.name: path for path in write_pages(tmp_path)}
+
+    assert set(written) == {*PAGES, *ALIASES}
+    for name, other in ALIASES.items():
+        assert written[name].read_text() == written[other].read_text()
 
 
 @pytest.mark.parametrize("name", PAGES)

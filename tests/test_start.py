@@ -36,6 +36,7 @@ NOT_FOR_HELP = {
     "subprocess",
     "tomllib",
     "urllib3",
+    "llmwrap.loadtest",
 }
 NOT_FOR_A_PIPE = {
     "asyncio",
@@ -49,6 +50,8 @@ NOT_FOR_A_PIPE = {
     "rich",
     "tomllib",
     "xllamacpp",
+    "llmwrap.engine.inline",
+    "llmwrap.loadtest",
 }
 NOT_FOR_A_TEMPLATE = (NOT_FOR_HELP - {"pystache", "tomllib"}) | {
     "difflib",
@@ -167,6 +170,7 @@ def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
         ["chat", "--help"],
         ["interactive", "--help"],
         ["template", "--help"],
+        ["loadtest", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(

@@ -18,6 +18,7 @@ from .completion_words import (
     PASSED_ON,
     PROGRAMS,
     TEMPLATE_VERBS,
+    TESTERS,
     CommandWords,
     OptionWords,
     value_options,
@@ -37,7 +38,8 @@ def bash_script(commands: list[CommandWords]) -> str:
         .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
         .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
         .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
-        .replace("@PROGRAMS@", " ".join(PROGRAMS))
+        .replace("@TESTERS@", "|".join(TESTERS))
+        .replace("@PROGRAMS@", " ".join((*PROGRAMS, *TESTERS)))
     )
 
 
@@ -169,6 +171,12 @@ _llmwrap() {
     local -a words passed=()
     local cur word expects='' command='' verb='' options verbs i breaks head
     COMPREPLY=()
+    case ${program##*/} in
+        @TESTERS@)
+            command=loadtest
+            program=${program%"${program##*/}"}llmwrap
+            ;;
+    esac
     __llmwrap_words
     cur=${words[${#words[@]} - 1]}
     for ((i = 1; i < ${#words[@]} - 1; i++)); do

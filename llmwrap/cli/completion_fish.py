@@ -11,6 +11,7 @@ from .completion_words import (
     PASSED_ON,
     PROGRAMS,
     TEMPLATE_VERBS,
+    TESTERS,
     CommandWords,
     Kind,
     OptionWords,
@@ -45,6 +46,7 @@ def fish_script(commands: list[CommandWords]) -> str:
     )
     lines = [line for command in commands for line in _command(command)]
     lines += [f"complete -c {other} -w {program}" for other in others]
+    lines += [f"complete -c {other} -w '{program} loadtest'" for other in TESTERS]
     return script + "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,9 @@ Kind: TypeAlias = Literal[
 
 PROGRAMS = ("llmwrap", "llm-wrapper")
 
+TESTERS = ("llmwrap-loadtest", "load_test")
+"""Programs that are `llmwrap loadtest`; llmwrap stands beside them."""
+
 MODEL_VERBS = (("models", "show"), ("models", "pull"), ("models", "warm"))
 """Commands and verbs whose operand is a model."""
 

@@ -13,6 +13,7 @@ from .completion_words import (
     PASSED_ON,
     PROGRAMS,
     TEMPLATE_VERBS,
+    TESTERS,
     CommandWords,
     OptionWords,
     value_options,
@@ -36,7 +37,8 @@ def zsh_script(commands: list[CommandWords]) -> str:
         .replace("@HISTORY_VERBS@", "|".join(f"{c}/{v}" for c, v in HISTORY_VERBS))
         .replace("@TEMPLATE_VERBS@", "|".join(map("/".join, TEMPLATE_VERBS)))
         .replace("@FILE_VERBS@", "|".join(map("/".join, FILE_VERBS)))
-        .replace("@PROGRAMS@", " ".join(PROGRAMS))
+        .replace("@TESTERS@", "|".join(TESTERS))
+        .replace("@PROGRAMS@", " ".join((*PROGRAMS, *TESTERS)))
     )
 
 
@@ -144,6 +146,12 @@ _llmwrap() {
     commands=(
 @SUMMARIES@
     )
+    case ${program:t} in
+        (@TESTERS@)
+            command=loadtest
+            program=${program%${program:t}}llmwrap
+            ;;
+    esac
     for ((i = 2; i < CURRENT; i++)); do
         word=${(Q)words[i]}
         if [[ -n $expects ]]; then

@@ -189,6 +189,14 @@ class Context:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def take_time(self) -> None:
+        """Let the end last: there is a report to be written; a next signal ends it."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for name in _ENDING_SIGNALS:
+            number = getattr(signal, name)
+            if signal.getsignal(number) == self._interrupt:
+                signal.signal(number, signal.SIG_DFL)
+
     def settle(self) -> None:
         """Let ending signals do nothing from now on: what was asked for is done."""
         self._is_settled = True

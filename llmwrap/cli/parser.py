@@ -144,8 +144,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-V", "--version", action="store_true", help="show the version")
 
 
-def add_backend(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say whom to ask and how long to wait."""
+def add_backend(
+    parser: argparse.ArgumentParser, *, whole: str = "the whole command"
+) -> None:
+    """Add the options that say whom to ask and how long to wait.
+
+    `whole` says what --timeout bounds.
+    """
     group = parser.add_argument_group("backend")
     group.add_argument(
         "-b",
@@ -160,7 +165,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         " lmstudio",
     )
     for name, kind, text in _WAITING:
-        group.add_argument(name, metavar="S", type=kind, help=text)
+        group.add_argument(name, metavar="S", type=kind, help=text.format(whole))
     group.add_argument(
         "--retries",
         metavar="N",
@@ -173,12 +178,12 @@ _WAITING: tuple[tuple[str, Callable[[str], float], str], ...] = (
     ("--connect-timeout", positive_duration, "how long connecting may take"),
     ("--first-token-timeout", positive_duration, "how long the first token may take"),
     ("--idle-timeout", positive_duration, "the longest silence within an answer"),
-    ("--timeout", positive_duration, "how long the whole command may take"),
+    ("--timeout", positive_duration, "how long {} may take"),
     ("--retry-delay", duration, "wait before the first retry; doubles each time"),
 )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """Add `--json` for a command that prints data."""
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object instead of a table"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
@@ -45,6 +46,11 @@ class Answer(ABC):
     @abstractmethod
     def model(self) -> str:
         """Return the model: as asked, and once the reply named it, as it did."""
+
+    @property
+    def arrived_at(self) -> float:
+        """Return when the chunk read last arrived, on the monotonic clock."""
+        return time.monotonic()
 
     @property
     @abstractmethod

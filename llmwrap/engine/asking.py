@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..backends.base import Backend
 from ..log import Log
-from ..messages import Request
-from ..streams import StreamPool
+from ..messages import Chunk, Request
+from ..streams import Source
+from ..transport.cancel import CancelToken
 from .answer import Record
 from .choice import Patience
 from .keeping import Keeping
+
+
+class Running(Protocol):
+    """One iterator of chunks under way: a `Stream` or an `InlineStream`."""
+
+    arrived_at: float
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the iterator was left."""
+        ...
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Tell whether the reader has left."""
+        ...
+
+    def next_chunk(self, timeout_s: float | None = None) -> Chunk:
+        """Return the next chunk. Raises: StreamEnded, TimeoutError."""
+        ...
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until there is a chunk or the end; tell whether there is."""
+        ...
+
+    def cancel(self) -> None:
+        """End the request on the wire."""
+        ...
+
+    def join(self) -> None:
+        """Wait a little until the iterator is left."""
+        ...
+
+
+class Streams(Protocol):
+    """What runs the iterators: threads of its own, or those that read."""
+
+    def start(self, source: Source, cancel: CancelToken) -> Running:
+        """Return a stream over what `source()` yields."""
+        ...
+
+    def close(self) -> None:
+        """Cancel every stream."""
+        ...
 
 
 class Asking(NamedTuple):
@@ -22,7 +67,7 @@ class Asking(NamedTuple):
 
     backend: Backend
     request: Request
-    pool: StreamPool
+    pool: Streams
     patience: Patience
     answer_limit_bytes: int
     log: Log

@@ -13,7 +13,8 @@ CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
 class Choice(NamedTuple):
     """The options of one run that say whom to ask and how long to wait.
 
-    None leaves a value to the configuration.
+    None leaves a value to the configuration. `is_measured` is for load tests: each
+    answer is driven by the thread that reads it, and leaves no record for `stats`.
     """
 
     backend: str | None = None
@@ -26,6 +27,7 @@ class Choice(NamedTuple):
     retries: int | None = None
     retry_delay_s: float | None = None
     cache: CacheMode | None = None
+    is_measured: bool = False
 
 
 class ConversationChoice(NamedTuple):

@@ -25,7 +25,7 @@ from .stored import Replay, StoredAnswer
 TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
-    from ..streams import StreamPool
+    from .asking import Streams
     from .targets import Target, Targets
 
 
@@ -56,10 +56,10 @@ class Engine:
         self._until = until
         self._is_one_shot = is_one_shot
         self._caching = Caching(config, choice, environ, log, is_one_shot=is_one_shot)
-        self._recorder = Recorder(environ, log)
+        self._recorder = None if choice.is_measured else Recorder(environ, log)
         self._making = threading.Lock()
         self._made_targets: Targets | None = None
-        self._made_pool: StreamPool | None = None
+        self._made_pool: Streams | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -209,13 +209,18 @@ class Engine:
             return self._made_targets
 
     @property
-    def _pool(self) -> StreamPool:
-        from ..streams import StreamPool
-
+    def _pool(self) -> Streams:
         with self._making:
             if self._made_pool is None:
-                streaming = self.config.streaming
-                self._made_pool = StreamPool(
-                    streaming.max_concurrent_streams, streaming.buffer_chunks
-                )
+                self._made_pool = self._new_pool()
             return self._made_pool
+
+    def _new_pool(self) -> Streams:
+        if self._choice.is_measured:
+            from .inline import InlineStreams
+
+            return InlineStreams()
+        from ..streams import StreamPool
+
+        streaming = self.config.streaming
+        return StreamPool(streaming.max_concurrent_streams, streaming.buffer_chunks)

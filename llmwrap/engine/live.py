@@ -15,10 +15,10 @@ from ..cache.entry import Entry
 from ..errors import IncompleteError, LLMWrapError
 from ..messages import Chunk, Completion
 from ..metrics.timing import Stopwatch
-from ..streams import Stream, StreamEnded
+from ..streams import StreamEnded
 from ..transport.cancel import CancelToken
 from .answer import Answer, kind_of
-from .asking import Asking
+from .asking import Asking, Running
 from .deadlines import deadline_error
 from .folding import Folder, cut_error, has_own_limit, suspected_cut
 from .retries import Retries
@@ -41,7 +41,7 @@ class LiveAnswer(Answer):
         self._attempts = 1
         self._is_ended = False
         self._replay: Replay | None = None
-        self._stream: Stream | None = None
+        self._stream: Running | None = None
         if not (asking.keeping and asking.keeping.is_waiting):
             self._stream = self._begin()
 
@@ -61,6 +61,11 @@ class LiveAnswer(Answer):
         return self._replay.model if self._replay else self._folder.model
 
     @property
+    def arrived_at(self) -> float:
+        """Return when the bytes of the chunk read last came."""
+        return self._stream.arrived_at if self._stream else time.monotonic()
+
+    @property
     def partial(self) -> Completion:
         """Return the answer as far as it came."""
         if self._replay:
@@ -77,17 +82,17 @@ class LiveAnswer(Answer):
 
     def __del__(self) -> None:
         # An answer that was never read must not keep its worker and its server busy.
-        stream: Stream | None = getattr(self, "_stream", None)
+        stream: Running | None = getattr(self, "_stream", None)
         if stream and not stream.has_ended:
             stream.cancel()
         if self._asking.keeping:
             self._asking.keeping.release()
 
-    def _begin(self) -> Stream:
+    def _begin(self) -> Running:
         log_request(self._asking.log, self._asking.backend, self._asking.request)
         return self._start()
 
-    def _start(self) -> Stream:
+    def _start(self) -> Running:
         asking, token = self._asking, self._token
         return asking.pool.start(
             lambda: asking.backend.chat(asking.request, token), token
@@ -206,7 +211,7 @@ class LiveAnswer(Answer):
             if chunk.deltas or chunk.is_complete:
                 waiting_since = time.monotonic()
 
-    def _next_chunk(self, stream: Stream, limit: float) -> Chunk | None:
+    def _next_chunk(self, stream: Running, limit: float) -> Chunk | None:
         """Return the next chunk, None at the end; what follows the end is forgiven."""
         until = self._asking.patience.until
         earliest = limit if until is None else min(limit, until)

@@ -20,10 +20,16 @@ _OUTCOMES: dict[CacheMode, CacheOutcome] = {
 
 
 class RunRecord:
-    """The record of one answer, written once, at its end."""
+    """The record of one answer, written once, at its end.
+
+    `recorder` None writes none.
+    """
 
     def __init__(
-        self, recorder: Recorder, mode: CacheMode, rendered: Rendered | None = None
+        self,
+        recorder: Recorder | None,
+        mode: CacheMode,
+        rendered: Rendered | None = None,
     ) -> None:
         self._recorder = recorder
         self._run = Run(
@@ -40,10 +46,13 @@ class RunRecord:
 
     def fail(self, error: LLMWrapError) -> None:
         """Record that nobody could be asked."""
-        self._recorder.record(self._run._replace(error=kind_of(error)))
+        if self._recorder:
+            self._recorder.record(self._run._replace(error=kind_of(error)))
 
     def end(self, completion: Completion, error: str) -> None:
         """Record an answer as far as it came, and the kind of the error, if any."""
+        if self._recorder is None:
+            return
         timing, usage = completion.timing, completion.usage
         self._recorder.record(
             self._run._replace(

@@ -58,6 +58,7 @@ class Targets:
         self._until = until
         self._is_one_shot = is_one_shot
         self._backends: dict[tuple[str, str | None], Backend] = {}
+        self._named: dict[str | None, Target] = {}
 
     def close(self) -> None:
         """Close every connection."""
@@ -70,12 +71,20 @@ class Targets:
         Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
         there is no model.
         """
+        if known := self._named.get(model):
+            return known
         choice = self._choice if model is None else self._choice._replace(model=model)
         selection = Selector(self._config, choice, self._environ).selection()
         config = selection.backend or self._discover(choice)
         backend = self.backend(config)
-        model = selection.model or self._default_model(backend, config)
-        return Target(backend, config, model)
+        if selection.backend and selection.model:
+            # Where nothing has to be found out it stays as it is: of many short
+            # answers, each would spend a sixth of its time on this.
+            target = Target(backend, config, selection.model)
+            return self._named.setdefault(model, target)
+        return Target(
+            backend, config, selection.model or self._default_model(backend, config)
+        )
 
     def backend(
         self, config: BackendConfig, *, is_first_choice: bool = True

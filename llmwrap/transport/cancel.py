@@ -46,6 +46,9 @@ class CancelToken:
         self._socket: socket.socket | None = None
         self.sent_at: float | None = None
         """When the request had been written, on the monotonic clock."""
+        self.received_at: float | None = None
+        """When the last bytes of the reply's body came, on the same clock; stamped
+        before anybody has looked at them."""
 
     @property
     def is_cancelled(self) -> bool:

@@ -12,6 +12,7 @@ Requests go through the adapter directly, not through a Session: no cookies, no
 
 from __future__ import annotations
 
+import copy
 import http.client
 import io
 import time
@@ -37,6 +38,8 @@ from .faults import connect_error, read_error
 
 _READ_BYTES = 64 * 1024
 _DRAIN_S = 0.01
+_KEPT_REQUESTS = 1000
+_Looks = tuple[str, str, str, int | None]  # method, path, what is accepted, length
 
 
 class HttpClient:
@@ -48,7 +51,7 @@ class HttpClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         size = max(1, endpoint.pool_size)
-        self._requests: dict[tuple[str, str, str], requests.PreparedRequest] = {}
+        self._requests: dict[_Looks, requests.PreparedRequest] = {}
         self._adapter = CancellableAdapter(pool_connections=1, pool_maxsize=size)
 
     def headers(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -77,10 +80,7 @@ class HttpClient:
         Any HTTP status is a reply. Raises: UnreachableError, DeadlineError,
         ProtocolError, CancelledError, ConfigError.
         """
-        prepared = self._prepared(method, path, accept).copy()
-        if body is not None:
-            prepared.headers["Content-Type"] = "application/json"
-            prepared.prepare_body(body, None)
+        prepared = self._prepared(method, path, accept, body)
         token = cancel or CancelToken()
         token.check()
         with exchange_of(token, self.endpoint.silence_s) as exchange:
@@ -100,15 +100,29 @@ class HttpClient:
         self._adapter.close()
 
     def _prepared(
-        self, method: str, path: str, accept: str
+        self, method: str, path: str, accept: str, body: bytes | None
     ) -> requests.PreparedRequest:
-        """Return a request without body; made once, as it takes half of sending."""
-        key = (method, path, accept)
-        if key not in self._requests:
+        """Return a request; preparing takes half of sending, so it is done once.
+
+        All that look the same, and are as long, share headers that nobody changes.
+        """
+        key = (method, path, accept, None if body is None else len(body))
+        kept = self._requests.get(key)
+        if kept is None:
+            headers = self.headers({"Accept": accept})
+            if body is not None:
+                headers["Content-Type"] = "application/json"
             url = self.endpoint.base_url + path
-            request = requests.Request(method, url, self.headers({"Accept": accept}))
-            self._requests[key] = request.prepare()
-        return self._requests[key]
+            kept = requests.Request(method, url, headers, data=body).prepare()
+            kept.body = None
+            if len(self._requests) >= _KEPT_REQUESTS:
+                self._requests.clear()
+            self._requests[key] = kept
+        if body is None:
+            return kept
+        prepared = copy.copy(kept)
+        prepared.body = body
+        return prepared
 
     def _send(
         self, prepared: requests.PreparedRequest, exchange: Exchange
@@ -252,11 +266,14 @@ class ByteStream:
 
     def _read_body(self) -> bytes:
         if self._dechunker is None or self._buffered is None:
-            return self._raw.read1(_READ_BYTES, decode_content=True)
+            read = self._raw.read1(_READ_BYTES, decode_content=True)
+            self._cancel.received_at = time.monotonic()
+            return read
         while not self._dechunker.is_done:
             if self._dechunker.error:
                 raise self._dechunker.error
             read = self._buffered.fp.read1(_READ_BYTES)
+            self._cancel.received_at = time.monotonic()
             if not read:
                 raise IncompleteError(
                     f"{self._endpoint} closed the connection in the middle of its reply"

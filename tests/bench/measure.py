@@ -112,9 +112,23 @@ def ratio(
     return Ratio(statistics.median(found), min(found), max(found), len(found))
 
 
+class Mock(NamedTuple):
+    """A mock server that runs: where it answers, and its process."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
 def mock_server() -> Iterator[str]:
     """Build and start the mock server; yields its address, ends it by its id."""
+    with mock_process() as mock:
+        yield mock.address
+
+
+@contextmanager
+def mock_process() -> Iterator[Mock]:
+    """Build and start the mock server, for who wants to stop it for a while too."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise SystemExit("the benchmarks need a C compiler for their mock server")
@@ -132,7 +146,8 @@ def mock_server() -> Iterator[str]:
                 if time.monotonic() > until or process.poll() is not None:
                     raise SystemExit("the mock server did not start")
                 time.sleep(0.01)
-            yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+            address = f"http://127.0.0.1:{port_file.read_text().strip()}"
+            yield Mock(address, process)
         finally:
             process.terminate()
             process.wait()

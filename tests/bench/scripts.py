@@ -83,6 +83,27 @@ print(json.dumps([statistics.median(found), min(found), max(found), len(found)])
 """
 """The greeting with four tasks over pystache with a parsed template; prints ratios."""
 
+BARE_LOOP = """
+import json, sys, threading, time, requests
+address, count, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+session = requests.Session()
+session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=count))
+body = {"model": "mock:n=1", "messages": [{"role": "user", "content": "hi"}]}
+until = time.monotonic() + seconds
+done = [0] * count
+def ask(number):
+    while time.monotonic() < until:
+        with session.post(address + "/api/chat", json=body, stream=True) as reply:
+            for line in reply.iter_lines():
+                json.loads(line)
+        done[number] += 1
+threads = [threading.Thread(target=ask, args=[number]) for number in range(count)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(sum(done) / seconds)
+"""
+"""A load generator of a few lines; prints requests per second."""
+
 LOOKUPS = """
 import os, random, statistics, sys, time
 from llmwrap import Config

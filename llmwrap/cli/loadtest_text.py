@@ -1,0 +1,106 @@
+"""What `loadtest` shows: a line while it runs, the report at its end. Floor F7."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from ..loadtest.compare import Change
+from ..loadtest.summary import Outcome, Summary
+from ..loadtest.text import (
+    Row,
+    change_rows,
+    figure_rows,
+    head_rows,
+    latency_rows,
+    sample_rows,
+)
+from ..loadtest.trial import Progress
+from ..units import format_duration
+from .context import Context
+from .tables import Column, table
+
+_DRAW_S = 0.2
+_ERASE_LINE = "\r\x1b[K"
+_BAR = 24
+
+
+class ProgressLine:
+    """One line on stderr while a test runs, gone at its end.
+
+    Only where stderr is a terminal that can do it. A context manager; belongs to one
+    thread.
+    """
+
+    def __init__(self, context: Context, *, is_quiet: bool) -> None:
+        self._context = context
+        is_terminal = context.stderr.is_tty and context.is_smart_terminal
+        self._is_shown = is_terminal and not is_quiet
+        self._drawn_at: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._drawn_at is not None:
+            self._context.say(_ERASE_LINE)
+
+    def show(self, progress: Progress) -> None:
+        """Draw how far it is, unless that was done a moment ago."""
+        now = time.monotonic()
+        is_soon = self._drawn_at is not None and now - self._drawn_at < _DRAW_S
+        if not self._is_shown or is_soon:
+            return
+        self._drawn_at = now
+        columns, _ = self._context.size()
+        self._context.say(f"{_ERASE_LINE}{progress_line(progress, columns - 1)}")
+
+
+def progress_line(progress: Progress, width: int) -> str:
+    """Return a line of at most `width` cells."""
+    filled = int(_BAR * progress.ratio)
+    done = f"{progress.done}"
+    if progress.expected:
+        done += f" of {progress.expected}"
+    parts = [
+        f"{progress.phase} [{'#' * filled}{'.' * (_BAR - filled)}] {done}",
+        f"{progress.done / max(progress.elapsed_s, 1e-9):.1f}/s",
+        format_duration(progress.elapsed_s),
+    ]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    return "  ".join(parts)[: max(0, width)]
+
+
+def report_text(
+    outcome: Outcome,
+    summary: Summary,
+    found: Sequence[Change],
+    *,
+    has_samples: bool,
+) -> str:
+    """Return the report of a test."""
+    parts = [_pairs(head_rows(outcome, summary)), _columns(latency_rows(summary))]
+    parts.append(_pairs(figure_rows(summary)))
+    if found:
+        parts.append(_columns(change_rows(found)))
+    if has_samples:
+        parts.append(_columns(sample_rows(outcome.samples)))
+    return "\n".join(parts)
+
+
+def _pairs(rows: Sequence[Row]) -> str:
+    return table((Column(""), Column("")), rows)
+
+
+def _columns(rows: Sequence[Row]) -> str:
+    titles, *others = rows
+    columns = [Column(title, is_right=bool(n)) for n, title in enumerate(titles)]
+    return table(columns, others)

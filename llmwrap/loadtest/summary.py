@@ -1,0 +1,155 @@
+"""The figures of a load test, from its samples. Floor F6."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..metrics.percentiles import Percentiles, percentiles
+from .machine import Machine
+from .samples import Sample
+
+LATENCIES = ("ttft_s", "itl_s", "tpot_s", "e2e_s", "queued_s")
+SERVER_PHASES = ("load_s", "prompt_s", "generation_s", "total_s")
+
+
+class Setting(NamedTuple):
+    """What was asked, of whom and how: what makes two tests the same test.
+
+    `server` is the host of the backend's address, `loopback` for one of this machine;
+    `prompts` the digest of the prompts; `cache` tells whether the cache may answer.
+    """
+
+    backend: str
+    kind: str
+    server: str
+    model: str
+    mode: str
+    concurrency: int | None
+    rate_per_s: float | None
+    arrival: str | None
+    prompts: str
+    max_tokens: int | None
+    cache: str
+
+
+class Outcome(NamedTuple):
+    """A load test as it ended.
+
+    `wall_s` is from its start to the end of its last answer. `described` says for
+    people what the prompts were, `slo` what a good answer is at most (seconds by
+    latency), `late` whether it was interrupted.
+    """
+
+    setting: Setting
+    machine: Machine
+    started_at: float
+    wall_s: float
+    warmups: int
+    described: str
+    samples: Sequence[Sample]
+    itl_s: array[float]
+    itl_at_s: array[float]
+    slo: Mapping[str, float]
+    is_interrupted: bool
+    cut_off: int
+
+
+class Summary(NamedTuple):
+    """The figures; None where there is nothing to say, as without any answer.
+
+    Rates are over `wall_s` and count complete answers. Latencies are those of complete
+    answers, errors being counted for themselves. `is_counted_by_server` tells whether
+    completion tokens are the server's own count; else chunks stand for them.
+    """
+
+    requests: int
+    errors: int
+    errors_by_kind: dict[str, int]
+    latencies: dict[str, Percentiles | None]
+    server: dict[str, Percentiles | None]
+    late_s: Percentiles | None
+    prompt_tokens: int
+    completion_tokens: int
+    is_counted_by_server: bool
+    tokens_per_s: float
+    requests_per_s: float
+    hit_ratio: float | None
+    hits_e2e_s: Percentiles | None
+    misses_e2e_s: Percentiles | None
+    goodput_ratio: float | None
+    goodput_per_s: float | None
+
+
+def summary_of(outcome: Outcome) -> Summary:
+    """Return the figures of a test."""
+    samples = outcome.samples
+    good = [sample for sample in samples if sample.is_ok]
+    hits = [sample for sample in good if sample.is_cached]
+    misses = [sample for sample in good if not sample.is_cached]
+    wall_s = max(outcome.wall_s, 1e-9)
+    tokens, is_counted = _completion_tokens(good)
+    within = _within(good, outcome.slo) if outcome.slo else None
+    uses_cache = outcome.setting.cache != "off"
+    return Summary(
+        requests=len(samples),
+        errors=len(samples) - len(good),
+        errors_by_kind=dict(Counter(s.error for s in samples if s.error).most_common()),
+        latencies={name: _latency(name, good, outcome) for name in LATENCIES},
+        server={name: _phase(name, good) for name in SERVER_PHASES},
+        late_s=percentiles(sample.late_s for sample in samples),
+        prompt_tokens=sum(sample.prompt_tokens or 0 for sample in good),
+        completion_tokens=tokens,
+        is_counted_by_server=is_counted,
+        tokens_per_s=tokens / wall_s,
+        requests_per_s=len(good) / wall_s,
+        hit_ratio=len(hits) / len(good) if uses_cache and good else None,
+        hits_e2e_s=percentiles(_known(hits, "e2e_s")) if uses_cache else None,
+        misses_e2e_s=percentiles(_known(misses, "e2e_s")) if uses_cache else None,
+        goodput_ratio=None if within is None else within / max(1, len(samples)),
+        goodput_per_s=None if within is None else within / wall_s,
+    )
+
+
+def values_of(name: str, samples: Iterable[Sample]) -> list[float]:
+    """Return one latency of every complete answer that has it."""
+    return _known((sample for sample in samples if sample.is_ok), name)
+
+
+def _latency(name: str, good: Sequence[Sample], outcome: Outcome) -> Percentiles | None:
+    return percentiles(outcome.itl_s if name == "itl_s" else _known(good, name))
+
+
+def _phase(name: str, good: Sequence[Sample]) -> Percentiles | None:
+    found = [getattr(sample.server, name) for sample in good if sample.server]
+    return percentiles(value for value in found if value is not None)
+
+
+def _known(samples: Iterable[Sample], name: str) -> list[float]:
+    found = (getattr(sample, name) for sample in samples)
+    return [value for value in found if value is not None]
+
+
+def _completion_tokens(good: Sequence[Sample]) -> tuple[int, bool]:
+    """Return the tokens of answers that were made, and whether the server counted."""
+    made = [sample for sample in good if not sample.is_cached]
+    is_counted = all(sample.completion_tokens is not None for sample in made)
+    counts = (sample.completion_tokens for sample in made)
+    if is_counted:
+        return sum(count or 0 for count in counts), bool(made)
+    return sum(sample.chunks for sample in made), False
+
+
+def _within(good: Sequence[Sample], slo: Mapping[str, float]) -> int:
+    return sum(
+        1
+        for sample in good
+        if all(_is_within(getattr(sample, n), most) for n, most in slo.items())
+    )
+
+
+def _is_within(value: float | None, most: float) -> bool:
+    # An answer of one token has no time between tokens that could be too long.
+    return value is None or value <= most

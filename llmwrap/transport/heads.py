@@ -1,0 +1,59 @@
+"""The head of the usual reply, read without the machinery for e-mail. Floor F2.
+
+http.client parses headers with the email package, which takes as long as all else that
+is done for a short reply. A stream of tokens always begins in the same way, 200 and
+chunked, in one packet; whatever looks different in any way is left to http.client.
+
+    HTTP/1.1 200 OK
+    Content-Type: application/x-ndjson
+    Transfer-Encoding: chunked
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+
+_END = b"\r\n\r\n"
+_BEGINNING = b"HTTP/1.1 200 "
+_FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+")
+"""Fields of visible ASCII, each on a line of its own. See: RFC 9112, section 5."""
+
+
+class HeadResponse(http.client.HTTPResponse):
+    """A response that reads the usual head by itself."""
+
+    def begin(self) -> None:
+        """Read the head. Raises: as http.client does."""
+        head = b"" if self.headers else self._whole_head()
+        start, _, fields = head.partition(b"\r\n")
+        if not (start.startswith(_BEGINNING) and _FIELDS.fullmatch(fields)):
+            super().begin()
+            return
+        message = _message(fields)
+        if message.get_all("Transfer-Encoding") != ["chunked"]:
+            super().begin()
+            return
+        self.fp.read(len(head) + 2)
+        self.headers = self.msg = message
+        self.code = self.status = 200
+        self.reason = start[len(_BEGINNING) :].decode("latin-1").strip()
+        self.version = 11
+        self.chunked = True
+        self.chunk_left = None
+        self.length = None
+        self.will_close = "close" in (message["Connection"] or "").lower()
+
+    def _whole_head(self) -> bytes:
+        """Return the head without its blank line if it is there, and take nothing."""
+        there: bytes = self.fp.peek(1)
+        end = there.find(_END)
+        return b"" if end < 0 else there[: end + 2]
+
+
+def _message(fields: bytes) -> http.client.HTTPMessage:
+    message = http.client.HTTPMessage()
+    for line in fields.decode("ascii").splitlines():
+        name, _, value = line.partition(":")
+        message[name] = value.lstrip(" \t")
+    return message

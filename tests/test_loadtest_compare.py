@@ -1,0 +1,155 @@
+"""The gate finds what became slower, and takes no chance for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from llmwrap.loadtest.compare import Change, Gate, changes, worse
+from llmwrap.loadtest.samples import Sample
+
+_RUNS = 100
+_REQUESTS = 200
+
+
+def run(
+    seed: int,
+    *,
+    requests: int = _REQUESTS,
+    slower: float = 1.0,
+    failing: float = 0.0,
+    tail: float = 1.0,
+) -> list[Sample]:
+    """Return the samples of a run of log-normal latencies, as servers have them.
+
+    `tail` makes the slowest tenth slower than it would be.
+    """
+    draws = Random(seed)
+    found = []
+    for number in range(requests):
+        ttft_s = slower * 0.2 * draws.lognormvariate(0, 0.3)
+        tpot_s = slower * 0.01 * draws.lognormvariate(0, 0.15)
+        e2e_s = ttft_s + 100 * tpot_s
+        if draws.random() < 0.1:
+            e2e_s *= tail
+        sample = Sample(number, 0.0, e2e_s, ttft_s=ttft_s, tpot_s=tpot_s, e2e_s=e2e_s)
+        if draws.random() < failing:
+            sample = sample._replace(error="timeout")
+        found.append(sample)
+    return found
+
+
+def broken(found: Sequence[Change]) -> set[tuple[str, str]]:
+    return {(change.name, change.figure) for change in worse(found)}
+
+
+def of(found: Sequence[Change], name: str, figure: str) -> Change:
+    (change,) = [c for c in found if (c.name, c.figure) == (name, figure)]
+    return change
+
+
+@pytest.mark.slow
+def test_equal_samples_are_no_false_alarm_in_a_hundred_runs() -> None:
+    """Without any tolerance, so that chance alone has to be told from change.
+
+    99 % of confidence allow one false alarm; with the tolerance there is none.
+    """
+    strict, usual = Gate(tolerance=0.0, confidence=0.99), Gate()
+
+    pairs = [(run(2 * seed), run(2 * seed + 1)) for seed in range(_RUNS)]
+    by_chance = sum(bool(worse(changes(old, new, strict))) for old, new in pairs)
+    by_gate = sum(bool(worse(changes(old, new, usual))) for old, new in pairs)
+
+    assert by_chance <= 1
+    assert by_gate == 0
+
+
+@pytest.mark.slow
+def test_a_fifth_slower_is_found_in_every_of_a_hundred_runs() -> None:
+    found = [
+        worse(changes(run(2 * seed), run(2 * seed + 1, slower=1.2)))
+        for seed in range(_RUNS)
+    ]
+
+    assert all(found)
+
+
+def test_slower_within_the_tolerance_is_the_same() -> None:
+    found = changes(run(1, requests=2000), run(2, requests=2000, slower=1.05))
+
+    assert broken(found) == set()
+    assert of(found, "e2e_s", "p50").verdict == "same"
+    assert of(found, "e2e_s", "p50").ratio == pytest.approx(1.05, abs=0.02)
+
+
+def test_a_slower_tail_is_found_where_the_median_stays() -> None:
+    found = changes(run(1, requests=1000), run(2, requests=1000, tail=2.0))
+
+    assert ("e2e_s", "p99") in broken(found)
+    assert of(found, "e2e_s", "p50").verdict == "same"
+
+
+def test_faster_is_better_and_breaks_nothing() -> None:
+    found = changes(run(1, slower=1.5), run(2))
+
+    assert broken(found) == set()
+    assert of(found, "ttft_s", "p50").verdict == "better"
+
+
+def test_a_difference_that_a_few_samples_cannot_tell_is_chance() -> None:
+    found = changes(run(1, requests=12), run(2, requests=12, slower=1.1))
+
+    assert of(found, "ttft_s", "p50").verdict == "chance"
+
+
+@pytest.mark.parametrize(("requests", "has_p99"), [(499, False), (500, True)])
+def test_a_percentile_needs_samples_beyond_it(requests: int, has_p99: bool) -> None:
+    found = changes(run(1, requests=requests), run(2, requests=requests))
+
+    assert (("e2e_s", "p99") in {(c.name, c.figure) for c in found}) is has_p99
+
+
+def test_more_failures_are_worse() -> None:
+    found = changes(run(1), run(2, failing=0.3))
+
+    assert broken(found) == {("errors", "share")}
+
+
+def test_a_failure_more_is_within_the_tolerance() -> None:
+    found = changes(run(1), run(2, failing=0.02))
+
+    assert broken(found) == set()
+
+
+def test_exactly_equal_latencies_are_compared_too() -> None:
+    """As those of a fake server may be: no spread, no division by it."""
+    old = [Sample(n, 0.0, 1.0, ttft_s=0.5, e2e_s=1.0) for n in range(40)]
+    new = [sample._replace(e2e_s=1.3) for sample in old]
+
+    assert broken(changes(old, old)) == set()
+    assert broken(changes(old, new)) == {("e2e_s", "p50"), ("e2e_s", "mean")}
+
+
+def test_what_the_client_itself_moves_is_no_difference() -> None:
+    """Answers that come in one piece have no time between tokens at all."""
+    old = [Sample(n, 0.0, 1.0, tpot_s=0.0, e2e_s=0.0001) for n in range(40)]
+    new = [sample._replace(tpot_s=0.0001, e2e_s=0.0002) for sample in old]
+    slow = [sample._replace(tpot_s=0.01) for sample in old]
+
+    assert broken(changes(old, new)) == set()
+    assert broken(changes(old, slow)) == {("tpot_s", "p50")}
+    assert of(changes(old, slow), "tpot_s", "p50").ratio is None
+
+
+def test_all_that_failed_is_still_compared() -> None:
+    failed = [s._replace(error="timeout") for s in run(1)]
+
+    assert broken(changes(run(2), failed)) == {("errors", "share")}
+
+
+def test_the_verdict_is_the_same_each_time() -> None:
+    old, new = run(1), run(2, slower=1.1)
+
+    assert changes(old, new) == changes(old, new)
