@@ -101,6 +101,13 @@ def test_a_head_may_come_in_two_pieces_anywhere(
         assert (response.status, response.read()) == (200, b"abc")
 
 
+def test_more_fields_than_a_hundred_are_refused_still() -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100 + CHUNKED + b"\r\n"
+
+    with pytest.raises(http.client.HTTPException, match="100 headers"):
+        read(HeadResponse, head + BODY)
+
+
 def test_what_is_no_http_is_an_error_still() -> None:
     with pytest.raises(http.client.BadStatusLine):
         read(HeadResponse, b"garbage\r\n\r\n")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import re
 
+_MOST_FIELDS = 100  # more are refused, by http.client too
 _END = b"\r\n\r\n"
 _BEGINNING = b"HTTP/1.1 200 "
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+")
@@ -27,7 +28,8 @@ class HeadResponse(http.client.HTTPResponse):
         """Read the head. Raises: as http.client does."""
         head = b"" if self.headers else self._whole_head()
         start, _, fields = head.partition(b"\r\n")
-        if not (start.startswith(_BEGINNING) and _FIELDS.fullmatch(fields)):
+        is_usual = start.startswith(_BEGINNING) and _FIELDS.fullmatch(fields)
+        if not is_usual or fields.count(b"\r\n") > _MOST_FIELDS:
             super().begin()
             return
         message = _message(fields)
