@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from ..engine import Engine
 from ..engine.prompting import read_input
@@ -27,7 +25,6 @@ from .output_file import AtomicFile
 from .session import Session
 from .tables import errors_as_json
 
-_SWITCH_S = 0.002
 _LARGEST_BASELINE_BYTES = 1 << 30
 
 
@@ -74,8 +71,7 @@ class _Test:
     def _tried(self, trial: Trial, machine: Machine) -> Outcome:
         with ProgressLine(self._context, is_quiet=self._args.quiet) as line:
             try:
-                with _quick_switches():
-                    trial.run(line.show)
+                trial.run(line.show)
             except Interrupted as interrupted:
                 self._context.take_time()
                 self._interrupted = interrupted
@@ -206,14 +202,3 @@ def _said_once(log: Log) -> Log:
             log.record(record.level, record.message, record.attributes)
 
     return Log(Sink(LEVELS["warning"], emit))
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let a thread whose bytes came have its turn soon: they are stamped by it."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
