@@ -93,16 +93,6 @@ class Selector:
             if (address := self.address(backend)) is not None
         ]
 
-    def all_backends(self) -> list[BackendConfig]:
-        """Return every backend that could be asked: configured ones, then built-in."""
-        names = dict.fromkeys([*self._config.backends, *BUILT_IN_KINDS])
-        backends = [self._find(name) for name in names]
-        return [
-            backend._replace(base_url=address)
-            for backend in backends
-            if backend and (address := self.address(backend)) is not None
-        ]
-
     def address(self, backend: BackendConfig) -> str | None:
         """Return where a backend answers, None when nothing says so."""
         if backend.base_url:
