@@ -71,6 +71,23 @@ def add_question(group: Group) -> None:
 def add_sampling(parser: Parser) -> None:
     """Add the options that say how an answer is drawn."""
     group = parser.add_argument_group("sampling")
+    add_drawing(group, seed="seed of the randomness")
+    group.add_argument(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="end the answer before TEXT; repeatable",
+    )
+    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
+    add_thinking(group, think="ask a reasoning model to reason, and show it on stderr")
+    group.add_argument(
+        "--hide-thinking", action="store_true", help="do not show the reasoning"
+    )
+
+
+def add_drawing(group: Group, *, seed: str) -> None:
+    """Add the options of the backend; `seed` is the help of `--seed`."""
     group.add_argument(
         "-o",
         "--option",
@@ -85,21 +102,13 @@ def add_sampling(parser: Parser) -> None:
     group.add_argument(
         "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
     )
-    group.add_argument("--seed", metavar="N", type=int, help="seed of the randomness")
+    group.add_argument("--seed", metavar="N", type=int, help=seed)
+
+
+def add_thinking(group: Group, *, think: str) -> None:
+    """Add what asks for reasoning; `think` is the help of `--think`."""
     group.add_argument(
-        "--stop",
-        metavar="TEXT",
-        action="append",
-        default=[],
-        help="end the answer before TEXT; repeatable",
-    )
-    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
-    group.add_argument(
-        "--think",
-        action="store_const",
-        const=True,
-        dest="think",
-        help="ask a reasoning model to reason, and show it on stderr",
+        "--think", action="store_const", const=True, dest="think", help=think
     )
     group.add_argument(
         "--no-think",
@@ -107,9 +116,6 @@ def add_sampling(parser: Parser) -> None:
         const=False,
         dest="think",
         help="ask a reasoning model not to reason",
-    )
-    group.add_argument(
-        "--hide-thinking", action="store_true", help="do not show the reasoning"
     )
 
 
@@ -167,20 +173,7 @@ def _add_output(parser: Parser) -> None:
 def add_cache(parser: Parser) -> None:
     """Add the options of the response cache."""
     group = parser.add_argument_group("cache")
-    group.add_argument(
-        "--cache",
-        action="store_const",
-        const="use",
-        dest="cache",
-        help="use the response cache",
-    )
-    group.add_argument(
-        "--no-cache",
-        action="store_const",
-        const="off",
-        dest="cache",
-        help="leave the response cache alone",
-    )
+    add_cache_use(group, off="leave the response cache alone")
     group.add_argument(
         "--refresh",
         action="store_const",
@@ -194,6 +187,20 @@ def add_cache(parser: Parser) -> None:
         const="only",
         dest="cache",
         help="never ask: an answer that is not stored is status 11",
+    )
+
+
+def add_cache_use(group: Group, *, off: str) -> None:
+    """Add what switches the cache on and off; `off` is the help of `--no-cache`."""
+    group.add_argument(
+        "--cache",
+        action="store_const",
+        const="use",
+        dest="cache",
+        help="use the response cache",
+    )
+    group.add_argument(
+        "--no-cache", action="store_const", const="off", dest="cache", help=off
     )
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import UsageError
 from ..units import parse_duration
+from .ask_options import add_cache_use, add_drawing, add_thinking
 from .parser import (
     Parser,
     add_backend,
@@ -13,7 +14,6 @@ from .parser import (
     add_json,
     count,
     number,
-    option_pair,
     positive_duration,
 )
 from .template_options import add_template, add_variables
@@ -132,39 +132,11 @@ def _add_prompts(parser: Parser) -> None:
 
 def _add_sampling(parser: Parser) -> None:
     group = parser.add_argument_group("sampling")
-    group.add_argument(
-        "-o",
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        type=option_pair,
-        help="option of the backend, such as num_ctx=8192; repeatable",
+    add_drawing(
+        group,
+        seed="seed of the randomness: the model's, and that of arrivals and prompts",
     )
-    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
-    group.add_argument(
-        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
-    )
-    group.add_argument(
-        "--seed",
-        metavar="N",
-        type=int,
-        help="seed of the randomness: the model's, and that of arrivals and prompts",
-    )
-    group.add_argument(
-        "--think",
-        action="store_const",
-        const=True,
-        dest="think",
-        help="ask a reasoning model to reason",
-    )
-    group.add_argument(
-        "--no-think",
-        action="store_const",
-        const=False,
-        dest="think",
-        help="ask a reasoning model not to reason",
-    )
+    add_thinking(group, think="ask a reasoning model to reason")
 
 
 def _add_results(parser: Parser) -> None:
@@ -224,20 +196,7 @@ def _add_gate(parser: Parser) -> None:
 
 def _add_cache(parser: Parser) -> None:
     group = parser.add_argument_group("cache")
-    group.add_argument(
-        "--cache",
-        action="store_const",
-        const="use",
-        dest="cache",
-        help="use the response cache",
-    )
-    group.add_argument(
-        "--no-cache",
-        action="store_const",
-        const="off",
-        dest="cache",
-        help="leave the response cache alone (default)",
-    )
+    add_cache_use(group, off="leave the response cache alone (default)")
 
 
 def positive_count(text: str) -> int:
