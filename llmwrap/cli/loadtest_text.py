@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from ..loadtest.compare import Change
 from ..loadtest.summary import Outcome, Summary
@@ -19,48 +17,21 @@ from ..loadtest.text import (
 )
 from ..loadtest.trial import Progress
 from ..units import format_duration
-from .context import Context
+from .status_line import StatusLine
 from .tables import Column, table
 
 _DRAW_S = 0.2
-_ERASE_LINE = "\r\x1b[K"
 _BAR = 24
 
 
-class ProgressLine:
-    """One line on stderr while a test runs, gone at its end.
-
-    Only where stderr is a terminal that can do it. A context manager; belongs to one
-    thread.
-    """
-
-    def __init__(self, context: Context, *, is_quiet: bool) -> None:
-        self._context = context
-        is_terminal = context.stderr.is_tty and context.is_smart_terminal
-        self._is_shown = is_terminal and not is_quiet
-        self._drawn_at: float | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._drawn_at is not None:
-            self._context.say(_ERASE_LINE)
+class ProgressLine(StatusLine):
+    """How far a load test is."""
 
     def show(self, progress: Progress) -> None:
         """Draw how far it is, unless that was done a moment ago."""
         now = time.monotonic()
-        is_soon = self._drawn_at is not None and now - self._drawn_at < _DRAW_S
-        if not self._is_shown or is_soon:
-            return
-        self._drawn_at = now
-        columns, _ = self._context.size()
-        self._context.say(f"{_ERASE_LINE}{progress_line(progress, columns - 1)}")
+        if self._is_shown and not self._was_drawn(now, _DRAW_S):
+            self._draw(progress_line(progress, self._width), now)
 
 
 def progress_line(progress: Progress, width: int) -> str:

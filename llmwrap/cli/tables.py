@@ -10,8 +10,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LLMWrapError
 from ..messages import Json
@@ -19,6 +18,7 @@ from ..terminal.sanitize import visible
 from ..units import format_size
 from .context import Context
 from .output import error_fields, json_line
+from .status_line import StatusLine
 
 if TYPE_CHECKING:
     from ..backends.base import Progress
@@ -28,7 +28,6 @@ _NOTHING = "-"
 _DRAW_S = 0.1
 _WIDEST_BAR = 30
 _NARROWEST_BAR = 8
-_ERASE_LINE = "\r\x1b[K"
 
 
 class Column(NamedTuple):
@@ -72,12 +71,8 @@ def errors_as_json(context: Context, *, is_wanted: bool) -> Iterator[None]:
         raise
 
 
-class ProgressBar:
-    """One line on stderr, redrawn a few times a second, gone at the end.
-
-    Only where stderr is a terminal that can do it. A context manager; belongs to one
-    thread.
-    """
+class ProgressBar(StatusLine):
+    """How far something is that has a size, redrawn a few times a second."""
 
     def __init__(
         self,
@@ -86,25 +81,10 @@ class ProgressBar:
         is_quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._context = context
-        is_terminal = context.stderr.is_tty and context.is_smart_terminal
-        self._is_shown = is_terminal and not is_quiet
+        super().__init__(context, is_quiet=is_quiet)
         self._clock = clock
-        self._drawn_at: float | None = None
         self._label = ""
         self._began = (0.0, 0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._drawn_at is not None:
-            self._context.say(_ERASE_LINE)
 
     def show(self, progress: Progress) -> None:
         """Draw how far it is, unless that was done a moment ago."""
@@ -114,12 +94,10 @@ class ProgressBar:
         is_new = progress.label != self._label
         if is_new:
             self._label, self._began = progress.label, (now, progress.done_bytes)
-        elif self._drawn_at is not None and now - self._drawn_at < _DRAW_S:
+        elif self._was_drawn(now, _DRAW_S):
             return
-        self._drawn_at = now
-        columns, _ = self._context.size()
-        text = progress_line(progress, self._speed(progress, now), columns - 1)
-        self._context.say(f"{_ERASE_LINE}{text}")
+        text = progress_line(progress, self._speed(progress, now), self._width)
+        self._draw(text, now)
 
     def _speed(self, progress: Progress, now: float) -> float | None:
         """Return bytes a second since the label appeared, None in its first second."""
