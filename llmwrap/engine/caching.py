@@ -91,12 +91,12 @@ class Caching:
         return None
 
     def stored_as(self, request: Request, selector: Selector) -> StoredAs | None:
-        """Return where `replay` looks, None where it does not or would have to ask.
-
-        Raises: RefusedError for a model file that is not there.
-        """
+        """Return where `replay` looks, None where it does not or would have to ask."""
         expected = self._expected(selector) if self.mode == "use" else None
-        return self._stored_as(request, expected) if expected else None
+        try:
+            return self._stored_as(request, expected) if expected else None
+        except LLMWrapError:
+            return None  # The file of the model has gone.
 
     def keeping(
         self, request: Request, backend: Backend, config: BackendConfig, mode: CacheMode

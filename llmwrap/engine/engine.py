@@ -115,8 +115,8 @@ class Engine:
     def stored_as(self, request: Request) -> StoredAs | None:
         """Return where the next `ask` looks for an answer, asking nobody.
 
-        None when it does not look, or a server would have to be found or asked for
-        its model. Raises: ConfigError, RefusedError.
+        None when it does not look, a server would have to be found or asked for its
+        model, or a model's file has gone. Raises: ConfigError.
         """
         selector = self.selector(self._choice_of(request))
         return self._caching.stored_as(request, selector)
