@@ -9,6 +9,7 @@ import signal
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -24,7 +25,7 @@ from llmwrap.errors import (
 
 from .fileserver import File, FileServer
 
-GGUF = b"GGUF" + os.urandom(200_000)
+GGUF = b"GGUF" + Random(1).randbytes(200_000)
 DIGEST = hashlib.sha256(GGUF).hexdigest()
 MODEL = PackagedModel(
     name="tiny",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_a_stale_state_with_a_reused_pid_and_port_is_not_believed(
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b'{"format": 2}', b"[" * 60_000, os.urandom(300)]
+    "damage",
+    [b"", b"{", b"[]", b'{"format": 2}', b"[" * 60_000, Random(1).randbytes(300)],
 )
 def test_a_damaged_state_of_a_dead_server_is_ignored(
     world: World, damage: bytes

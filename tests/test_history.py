@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -435,7 +436,9 @@ def test_what_a_newer_llmwrap_wrote_is_left_alone(environ: dict[str, str]) -> No
     assert conversation.id in said[0]
 
 
-@pytest.mark.parametrize("junk", [b"", b"\0" * 500, b"no journal", os.urandom(999)])
+@pytest.mark.parametrize(
+    "junk", [b"", b"\0" * 500, b"no journal", Random(1).randbytes(999)]
+)
 def test_a_file_of_something_else_is_an_empty_conversation(
     kept: Conversations, junk: bytes
 ) -> None:
