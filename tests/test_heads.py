@@ -29,7 +29,6 @@ ODD = {
     "empty": b"HTTP/1.1 200 OK\r\nX-A:\r\n" + CHUNKED + b"\r\n",
     "folded": b"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n" + CHUNKED + b"\r\n",
     "beyond ASCII": b"HTTP/1.1 200 OK\r\nX-A: \xc3\xa9\r\n" + CHUNKED + b"\r\n",
-    "no field": b"HTTP/1.1 200 OK\r\nnonsense\r\n" + CHUNKED + b"\r\n",
     "upper case": b"HTTP/1.1 200 OK\r\nTRANSFER-ENCODING: CHUNKED\r\n\r\n",
     "two codings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     "a length too": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + CHUNKED + b"\r\n",
@@ -106,6 +105,39 @@ def test_more_fields_than_a_hundred_are_refused_still() -> None:
 
     with pytest.raises(http.client.HTTPException, match="100 headers"):
         read(HeadResponse, head + BODY)
+
+
+def test_a_head_that_broke_off_is_no_reply() -> None:
+    """http.client takes the end of the stream for the end of the head."""
+    for cut in range(1, len(OLLAMA) - 2):
+        with pytest.raises((http.client.RemoteDisconnected, http.client.BadStatusLine)):
+            read(HeadResponse, OLLAMA[:cut])
+    for cut in range(len(b"HTTP/1.1 200 "), len(OLLAMA) - 2):
+        with pytest.raises(http.client.RemoteDisconnected):
+            read(HeadResponse, OLLAMA[:cut])
+
+
+def test_a_header_without_a_colon_is_refused() -> None:
+    """http.client would take the chunked body behind it for a plain one."""
+    head = b"HTTP/1.1 200 OK\r\nX-A: b\r\nnonsense\r\n" + CHUNKED + b"\r\n"
+
+    with pytest.raises(http.client.HTTPException, match="no colon"):
+        read(HeadResponse, head + BODY)
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_an_interim_reply_is_not_the_reply(status: int) -> None:
+    note = b"HTTP/1.1 %d Note\r\nLink: <x>\r\n\r\n" % status
+
+    found = read(HeadResponse, note * 3 + USUAL + BODY)
+
+    assert (found["status"][0], found["body"]) == (200, b"abc")
+
+
+def test_protocols_are_not_switched() -> None:
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+
+    assert read(HeadResponse, head)["status"][0] == 101
 
 
 def test_what_is_no_http_is_an_error_still() -> None:
