@@ -157,7 +157,8 @@ ARRIVAL_CHECKS: Mapping[str, Check] = {
     "drip_endless": _check_drip,
     "keep_alives_endless": _check_endless_keep_alives,
     "empty_tokens_endless": _check_endless(b'"content":""', 500),
-    "tokens_endless": _check_endless(b'"content":"more "', 500),
+    "tokens_endless": _check_endless(b'"content":"more more', 500),
+    "tokens_slow_endless": _check_endless(b'"content":"more "', 3),
 }
 
 

@@ -8,64 +8,59 @@ from __future__ import annotations
 
 import pytest
 
-from .fakeserver import FAULTS, FakeServer, Fault
+from .asking import chats, lines
+from .fakeserver import FAULTS, TOKENS, FakeServer, Fault
+from .pairs import STATUSES, asking
 from .runner import Result, Runner
 
-_TOKENS = ("one", " two", " three")
-_STATUSES: dict[str, tuple[int, ...]] = {
-    "whole": (0,),
-    "cut": (8,),
-    "lost": (4,),
-    "silent": (124,),
-    "endless": (9, 124),
-    "error": (5, 6),
-    "status": (5, 6),
-    "redirect": (5,),
-    "malformed": (7,),
-    "limit": (9,),
-    "either": (0, 4, 5, 6, 7, 8, 9, 124),
+_ENDLESS_TEXT = "more "
+_KNOWN_WRONG = {
+    "openai-content_type_html": "the label decides, not the bytes: 7 for 0",
+    "openai-other_dialect": "lines of JSON are half an event: 8 for 7",
 }
-_PATIENCE = (
-    *("--connect-timeout", "0.5"),
-    *("--first-token-timeout", "1.5"),
-    *("--idle-timeout", "1.5"),
-    *("--timeout", "4"),
-    *("--retries", "2"),
-    *("--retry-delay", "0"),
-)
-_CHATS = [str(fault) for fault in FAULTS.values() if not fault.kind.is_listing]
+"""What the program does not do as it should, yet; who mends it takes it out."""
 
-
-def _asked(cli: Runner, fault: Fault, server: FakeServer, *more: str) -> Result:
-    server.answer = list(_TOKENS)  # what comes once a fault is over
-    address = fault.arm(server, _TOKENS)
-    suffix = "/v1" if fault.dialect == "openai" else ""
-    return cli.run(
-        "--base-url", address + suffix, "-m", "alpha:latest", *_PATIENCE, *more, "hi"
+_CHATS = [
+    pytest.param(
+        fault,
+        id=name,
+        marks=pytest.mark.xfail(strict=True, reason=_KNOWN_WRONG[name])
+        if name in _KNOWN_WRONG
+        else (),
     )
+    for name, fault in FAULTS.items()
+    if not fault.kind.is_listing
+]
 
 
-def _error_lines(result: Result) -> list[str]:
-    return [
-        line
-        for line in result.stderr.splitlines()
-        if line.startswith("llmwrap: error: ")
-    ]
-
-
-@pytest.mark.parametrize("name", _CHATS)
+@pytest.mark.parametrize("fault", _CHATS)
 def test_every_fault_ends_as_documented(
-    cli: Runner, server: FakeServer, name: str
+    cli: Runner, server: FakeServer, fault: Fault
 ) -> None:
-    fault = FAULTS[name]
+    server.answer = list(TOKENS)  # what comes once a fault is over
 
-    result = _asked(cli, fault, server)
+    result = cli.run(*asking(fault, server), "hi")
 
-    assert result.status in _STATUSES[fault.outcome], (result, fault.kind.about)
-    assert len(_error_lines(result)) == (result.status != 0)
+    right = {STATUSES[outcome] for outcome in fault.outcomes}
+    assert result.status in right, (result, fault.kind.about)
+    assert len(lines(result, "error")) == (result.status != 0)
     assert "Traceback" not in result.stderr
+    assert _kept(fault, result) == _expected(fault, server)
+
+
+def _expected(fault: Fault, server: FakeServer) -> str:
+    """Return the text that must stand on stdout."""
+    kept = fault.kept()
+    if fault.kind.echo:
+        kept += fault.kind.echo(chats(server)[-1])
     if fault.outcome == "whole":
-        kept = fault.kept(_TOKENS) or "".join(_TOKENS)
-        assert result.text.removesuffix("\n") == kept.removesuffix("\n")
-    elif fault.outcome in ("cut", "silent", "error", "malformed", "status"):
-        assert result.text.removesuffix("\n") == fault.kept(_TOKENS)
+        kept = kept or "".join(TOKENS)
+    return kept.removesuffix("\n")
+
+
+def _kept(fault: Fault, result: Result) -> str:
+    """Return what stands on stdout, without what would never have ended."""
+    text = result.text.removesuffix("\n")
+    if fault.outcome not in ("endless", "limit"):
+        return text
+    return text.replace(_ENDLESS_TEXT, "").removesuffix(_ENDLESS_TEXT.strip())

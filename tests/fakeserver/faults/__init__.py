@@ -101,8 +101,14 @@ class Fault:
 
     @property
     def outcome(self) -> Outcome:
-        """Return what a good client makes of it; see `kinds.Outcome`."""
+        """Return what a user must see of it; see `kinds.Outcome`."""
         return self.kind.outcome
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Return all that is right: one outcome, or two where both are."""
+        kind = self.kind
+        return (kind.outcome, kind.also) if kind.also else (kind.outcome,)
 
     @property
     def place(self) -> Place:

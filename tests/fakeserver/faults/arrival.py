@@ -11,6 +11,7 @@ from ..steps import (
     Bytewise,
     EndBody,
     Over,
+    Pause,
     Repeat,
     Reply,
     Step,
@@ -35,6 +36,9 @@ WIDE_TEXT = "äß€漢😀e\u0301"
 
 LONG_LINE_BYTES = 64 * 1024 * 1024
 _BLOCK_BYTES = 64 * 1024
+FLOOD = "more " * 200
+SLOW = "more "
+_FLOOD_FRAMES = 50
 _DRIP_S = 0.05
 _MARK = "MARK"
 
@@ -137,6 +141,11 @@ def _endless_drip(speech: Speech, tokens: Tokens) -> Reply:
     return (*spoken(speech, tokens), Repeat((Bytewise(before, _DRIP_S),)))
 
 
+def _slow_tokens(speech: Speech, tokens: Tokens) -> Reply:
+    token = Body(speech.text(SLOW))
+    return (*spoken(speech, tokens), Repeat((token, Pause(_DRIP_S))))
+
+
 def _endless(frame: Callable[[Speech], bytes]) -> Build:
     return lambda speech, tokens: (
         *spoken(speech, tokens),
@@ -233,8 +242,8 @@ ARRIVAL_KINDS = (
     ),
     Kind(
         "line_endless",
-        "either",
-        "after the tokens, a line that never ends; a limit or a deadline decides",
+        "limit",
+        "after the tokens, a line that never ends, faster than any time-out",
         _endless_line,
     ),
     Kind(
@@ -257,8 +266,14 @@ ARRIVAL_KINDS = (
     ),
     Kind(
         "tokens_endless",
-        "either",
-        "text for ever; a limit or a deadline decides",
-        _endless(lambda speech: speech.text("more ")),
+        "limit",
+        "text for ever, faster than any time-out",
+        _endless(lambda speech: speech.text(FLOOD) * _FLOOD_FRAMES),
+    ),
+    Kind(
+        "tokens_slow_endless",
+        "endless",
+        "text for ever, a token every 50 ms: less than any limit",
+        _slow_tokens,
     ),
 )

@@ -155,15 +155,14 @@ CODING_KINDS = (
     Kind("gzip", "whole", "a good stream, compressed, flushed at each frame", _zipped),
     Kind(
         "gzip_cut",
-        "either",
-        "a compressed stream ends in the middle of a frame, the body in good order; "
-        "cut or malformed",
+        "cut",
+        "a compressed stream ends in the middle of a frame, the body in good order",
         _cut,
     ),
     Kind(
         "gzip_broken",
-        "either",
-        "after the tokens, a compressed stream goes on with garbage; malformed, or cut",
+        "malformed",
+        "after the tokens, a compressed stream goes on with garbage",
         _broken,
     ),
     Kind(
@@ -175,8 +174,8 @@ CODING_KINDS = (
     ),
     Kind(
         "gzip_not_said",
-        "either",
-        "the body is gzip, the headers do not say so; malformed or cut",
+        "malformed",
+        "the body is gzip, the headers do not say so",
         _unlabelled,
         none_of,
     ),
@@ -194,13 +193,13 @@ CODING_KINDS = (
     ),
     Kind(
         "gzip_bomb_endless",
-        "either",
-        "after the tokens, gzip of a line that never ends; a limit or a deadline",
+        "limit",
+        "after the tokens, gzip of a line that never ends",
         _endless_bomb,
     ),
     Kind(
         "gzip_bomb_as_error",
-        "status",
+        "failed",
         "status 500 with an error text of 1 GiB, compressed to 1 MiB",
         _error_bomb,
         none_of,

@@ -115,10 +115,6 @@ def _endings() -> Iterator[Kind]:
         name = f"{end.name}_{moment.name}"
         outcome = end.outcome_after_head if moment.has_head else end.outcome_before_head
         about = f"{moment.says}, {end.says}"
-        if name == "close_inside_headers":
-            # Python's http.client takes the end of the stream for the end of headers.
-            outcome = "either"
-            about += "; lost, or cut where half a head is taken for a head"
         kept = all_of if moment.has_text else none_of
         yield Kind(name, outcome, about, _then(moment.build, end.step), kept)
 

@@ -94,9 +94,8 @@ FRAMING_KINDS = (
     ),
     Kind(
         "huge_chunk_size",
-        "either",
-        "after the tokens, a chunk of 2^64-1 bytes is promised, then comes the close; "
-        "malformed or cut",
+        "cut",
+        "after the tokens, a chunk of 2^64-1 bytes is promised, then comes the close",
         _after_tokens(Raw(b"f" * 16 + CRLF + b"what")),
     ),
     Kind(
@@ -149,14 +148,14 @@ FRAMING_KINDS = (
     ),
     Kind(
         "length_negative",
-        "either",
-        "Content-Length is below zero; whole up to the close, or malformed",
+        "whole",
+        "Content-Length is below zero and does not count: the end marker came",
         _with_length("-1", "close"),
     ),
     Kind(
         "length_no_number",
-        "either",
-        "Content-Length is no number; whole up to the close, or malformed",
+        "whole",
+        "Content-Length is no number and does not count: the end marker came",
         _with_length("many", "close"),
     ),
     Kind(

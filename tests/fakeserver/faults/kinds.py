@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..received import ReceivedRequest
 from ..speech import Answer, Dialect, Speech
 from ..steps import Body, EndBody, Over, Reply
 
@@ -18,26 +19,25 @@ Outcome = Literal[
     "silent",
     "endless",
     "error",
-    "status",
+    "refused",
+    "failed",
     "redirect",
     "malformed",
     "limit",
-    "either",
 ]
-"""What a good client makes of it.
+"""What a user must see of it, whichever the dialect.
 
 whole: the answer is complete and right, in spite of it (if need be after a retry).
 cut: the answer broke off after the response headers; what came is kept.
 lost: the connection was refused or ended before the response headers.
 silent: nothing more comes, for ever; a time-out has to decide.
-endless: bytes come for ever without an end; a deadline or a limit has to decide.
-error: the server reports an error inside a 200 reply.
-status: the server reports an error by its HTTP status.
+endless: bytes come for ever without an end; a time-out has to decide.
+error: the server reports an error in a 200 reply, after text.
+refused: the server will not answer, and would not if it were asked again.
+failed: the server could not answer, as its HTTP status says.
 redirect: the server points elsewhere; a prompt must not follow.
 malformed: the reply is not what the protocol says.
-limit: the reply is well formed and too large.
-either: more than one of these is fair; `about` says why. Only the promises that hold
-always (no hang, no traceback, no false success in silence) can be asked of it.
+limit: the reply is well formed and too large, whether it ends or not.
 """
 
 Place = Literal["reply", "connection", "address"]
@@ -88,6 +88,10 @@ class Kind:
     """How many requests it strikes when armed; None strikes all."""
     is_listing: bool = False
     """Whether it strikes the list of models instead of the chat."""
+    also: Outcome | None = None
+    """What is just as right; the comment beside it says why."""
+    echo: Callable[[ReceivedRequest], str] | None = None
+    """What the model says of the request, behind the text that is kept."""
 
 
 def bodies(frames: Sequence[bytes]) -> Reply:

@@ -8,7 +8,7 @@ from ..received import ReceivedRequest
 from ..speech import Speech, whole_reply
 from ..steps import Body, Head, Repeat, Reply, Respond
 from ..wire import Header, json_bytes
-from .kinds import Build, Kind, Tokens, none_of
+from .kinds import Build, Kind, Outcome, Tokens, none_of
 
 JSON_STATUSES = (
     *(400, 401, 402, 403, 404, 405, 408, 409, 413, 422, 429),
@@ -24,7 +24,7 @@ DAY_S = 86_400
 _HUGE_BYTES = 48 * 1024 * 1024
 _BLOCK = b"x" * 65536
 _PAGE = b"<html><head><title>%d</title></head><body><hr>nginx</body></html>\n"
-_DATE_AHEAD_S = 2
+_DATE_AHEAD_S = 1
 
 
 def _json(status: int, *headers: Header) -> Build:
@@ -44,16 +44,20 @@ def _empty(status: int) -> Build:
     return lambda speech, tokens: whole_reply(b"", None, status)
 
 
+def _outcome(status: int) -> Outcome:
+    return "refused" if status < 500 and status not in (408, 429) else "failed"
+
+
 def _errors() -> Iterator[Kind]:
     for status in JSON_STATUSES:
         name, about = f"status_{status}_json", f"status {status} with an error object"
-        yield Kind(name, "status", about, _json(status), none_of)
+        yield Kind(name, _outcome(status), about, _json(status), none_of)
     for status in HTML_STATUSES:
         name, about = f"status_{status}_html", f"status {status} with a page of HTML"
-        yield Kind(name, "status", about, _html(status), none_of)
+        yield Kind(name, _outcome(status), about, _html(status), none_of)
     for status in EMPTY_STATUSES:
         name, about = f"status_{status}_empty", f"status {status} without a body"
-        yield Kind(name, "status", about, _empty(status), none_of)
+        yield Kind(name, _outcome(status), about, _empty(status), none_of)
 
 
 def _dated(status: int) -> Build:
@@ -84,14 +88,14 @@ def _retries() -> Iterator[Kind]:
         yield Kind(
             f"retry_after_date_{status}",
             "whole",
-            f"once status {status} with a Retry-After two seconds ahead, then it works",
+            f"once status {status} with a Retry-After a second ahead, then it works",
             _dated(status),
             none_of,
             strikes=1,
         )
         yield Kind(
             f"retry_after_day_{status}",
-            "status",
+            "failed",
             f"status {status} with a Retry-After of a day, always",
             _json(status, ("Retry-After", str(DAY_S))),
             none_of,
@@ -152,28 +156,28 @@ STATUS_KINDS = (
     *_errors(),
     Kind(
         "status_404_text",
-        "status",
+        "refused",
         "status 404 with the text of a web server",
         lambda speech, tokens: whole_reply(b"404 page not found", "text/plain", 404),
         none_of,
     ),
     Kind(
         "status_500_broken_json",
-        "status",
+        "failed",
         "status 500 with half an error object",
         lambda speech, tokens: whole_reply(b'{"error":{"mess', speech.whole_type, 500),
         none_of,
     ),
     Kind(
         "status_500_huge",
-        "status",
+        "failed",
         "status 500 with an error text of 48 MiB",
         _huge_error,
         none_of,
     ),
     Kind(
         "status_500_cut",
-        "status",
+        "failed",
         "status 500 whose body is shorter than its Content-Length",
         lambda speech, tokens: (
             Head(500, (("Content-Type", speech.whole_type),), "length", 1000),
@@ -183,8 +187,8 @@ STATUS_KINDS = (
     ),
     Kind(
         "status_600",
-        "either",
-        "a status of 600; a status, or malformed",
+        "failed",
+        "a status of 600, which RFC 9110 (section 15) has clients take for a 5xx",
         _empty(600),
         none_of,
     ),

@@ -117,8 +117,8 @@ END_KINDS = (
     ),
     Kind(
         "finish_reason_length",
-        "either",
-        "a whole reply whose reason says that a limit cut the answer; whole or cut",
+        "cut",
+        "a whole reply whose reason says that a limit cut the answer, not the user's",
         _cut_length,
     ),
 )
@@ -233,7 +233,7 @@ NO_STREAM_KINDS = (
     ),
     Kind(
         "error_instead_of_stream",
-        "error",
+        "refused",
         "status 200 and a body that is an error object, as LM Studio on a wrong path",
         lambda speech, tokens: speech.reply(
             {"error": f"Unexpected endpoint or method. (POST {speech.chat_path})"}
@@ -249,30 +249,31 @@ NO_STREAM_KINDS = (
     ),
     Kind(
         "html_under_stream_type",
-        "either",
-        "a page of HTML under the content type of a stream; malformed or cut",
+        "malformed",
+        "a page of HTML under the content type of a stream",
         lambda speech, tokens: whole_reply(_HTML, speech.stream_type),
         none_of,
     ),
     Kind(
         "empty_body",
-        "either",
-        "status 200 and no body at all; cut or malformed",
+        "cut",
+        "status 200 and no body at all: no end marker came",
         lambda speech, tokens: whole_reply(b"", speech.stream_type),
         none_of,
     ),
     Kind(
         "no_content",
-        "either",
-        "status 204, which has no body; cut or malformed",
+        "cut",
+        "status 204, which has no body: no end marker came, nor can one",
         lambda speech, tokens: whole_reply(b"", None, 204),
         none_of,
+        # Nothing broke off: the server said in good order that it has no answer.
+        also="malformed",
     ),
     Kind(
         "other_dialect",
-        "either",
-        "Ollama's lines as events (Ollama), or as lines where events belong (OpenAI); "
-        "malformed or cut",
+        "malformed",
+        "Ollama's lines as events (Ollama), or as lines where events belong (OpenAI)",
         _in_other_dialect,
         none_of,
     ),

@@ -199,21 +199,21 @@ TEXT_KINDS = (
     ),
     Kind(
         "terminal_sequences_in_status",
-        "status",
+        "failed",
         "status 500 with an error text made of terminal sequences",
         lambda speech, tokens: speech.refusal(_ALL_SEQUENCES, 500),
         none_of,
     ),
     Kind(
         "terminal_sequences_in_page",
-        "status",
+        "failed",
         "status 502 with a page of text made of terminal sequences",
         lambda speech, tokens: whole_reply(_ALL_SEQUENCES.encode(), "text/plain", 502),
         none_of,
     ),
     Kind(
         "terminal_sequences_in_reason",
-        "status",
+        "failed",
         "status 500 whose reason phrase clears the screen",
         lambda speech, tokens: (
             Head(500, (), "length", reason=TERMINAL_SEQUENCES["csi_clear"]),
@@ -236,10 +236,11 @@ TEXT_KINDS = (
     ),
     Kind(
         "secrets_in_text",
-        "either",
-        "after the tokens, the model says the request's keys and prompt; they may "
-        "reach stdout as its words, nothing else",
+        "whole",
+        "after the tokens, the model says the request's keys and prompt, which are "
+        "its words and stand on stdout, nowhere else",
         _echoed_in_text,
+        echo=_secrets,
     ),
     Kind(
         "secrets_in_error",
@@ -249,14 +250,14 @@ TEXT_KINDS = (
     ),
     Kind(
         "secrets_in_status",
-        "status",
+        "refused",
         "status 401 with an error that repeats the request's keys and prompt",
         _echoed_in_status,
         none_of,
     ),
     Kind(
         "secrets_in_headers",
-        "status",
+        "refused",
         "status 401 whose reason and header repeat the request's key",
         _echoed_in_headers,
         none_of,
