@@ -148,6 +148,16 @@ def test_options_go_out_with_the_next_question(cli: Runner, server: FakeServer) 
     assert sent == [{"top_k": 3, "stop": ["x"]}, {"stop": ["x"]}]
 
 
+@pytest.mark.parametrize("value", ["NaN", "[Infinity]", "1e400", "{", "a b"])
+def test_an_option_that_is_no_json_goes_out_as_text(
+    cli: Runner, server: FakeServer, value: str
+) -> None:
+    chat(cli, server, f"/option x={value}", "one")
+
+    (sent,) = (one.json for one in server.requests if one.path == "/api/chat")
+    assert sent["options"] == {"x": value}
+
+
 def test_the_model_can_be_changed(cli: Runner, server: FakeServer) -> None:
     result = chat(cli, server, "/model beta:7b", "one")
 

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
     {"errors", "messages", "units"},
-    {"config", "files", "log", "paths"},
+    {"config", "files", "jsontext", "log", "paths"},
     {"transport", "journal"},
     {"backends", "cache", "history", "metrics", "templating", "terminal"},
     {"streams"},

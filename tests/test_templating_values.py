@@ -76,6 +76,7 @@ def test_a_text_becomes_what_the_variable_declares(
     [
         ("number", "three", "a number"),
         ("number", "NaN", "a number"),
+        ("number", "1e400", "a number"),
         ("number", "true", "a number"),
         ("number", "1" * 5000, "a number"),
         ("integer", "1.5", "an integer"),
@@ -107,6 +108,7 @@ def test_json_is_json_whatever_is_declared() -> None:
         ("{", "--vars is no JSON: expecting property name"),
         ("[1]", '--vars is no JSON object; {"NAME": VALUE} is wanted'),
         ('{"a": NaN}', "--vars is no JSON: a number is none of it"),
+        ('{"a": -1e400}', "--vars is no JSON: a number is none of it"),
         ("", "--vars is no JSON: expecting value in line 1, column 1"),
         ('{"a": ' + "1" * 5000 + "}", "--vars is no JSON: a number is none of it"),
     ],

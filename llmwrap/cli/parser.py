@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from ..errors import UsageError
+from ..jsontext import parse_json_text
 from ..messages import Json
 from ..units import parse_duration
 
@@ -72,17 +72,13 @@ def number(text: str) -> float:
     return value
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are no JSON, though json takes them
-
-
 def option_pair(text: str) -> tuple[str, Json]:
     """Return name and value of `-o K=V`; the value is JSON if it parses."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
     try:
-        parsed: Json = json.loads(value, parse_constant=_refuse_constant)
+        parsed = parse_json_text(value)
     except (ValueError, RecursionError):
         parsed = value
     return name.strip(), parsed

@@ -6,6 +6,7 @@ import json
 import re
 
 from ..errors import UsageError
+from ..jsontext import parse_json_text
 from ..messages import Json
 from ..terminal.themes import THEMES
 from .mailbox import Event
@@ -71,7 +72,7 @@ def _option(room: Room, argument: str) -> Effect:
 
 def _value(name: str, text: str) -> Json:
     try:
-        value: Json = json.loads(text)
+        value = parse_json_text(text)
     except (ValueError, RecursionError):
         value = text
     if name == "stop" and not isinstance(value, list):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ..errors import ConfigError, LimitError, UsageError
+from ..jsontext import parse_json_text
 from ..messages import Json
 from .template import Type, Variable
 
@@ -132,7 +133,7 @@ def _typed(name: str, text: str, kind: Type) -> Json:
     if kind == "boolean" and word in _WORDS:
         return _WORDS[word]
     try:
-        value = _json(word if kind == "boolean" else text)
+        value = parse_json_text(word if kind == "boolean" else text)
     except (ValueError, RecursionError):
         value = text
     if not _IS[kind](value):
@@ -144,24 +145,15 @@ def _typed(name: str, text: str, kind: Type) -> Json:
 
 def _parsed(text: str, where: str) -> Json:
     try:
-        return _json(text)
+        return parse_json_text(text)
     except json.JSONDecodeError as error:
         problem = f"{error.msg[:1].lower()}{error.msg[1:]}"
         place = f"line {error.lineno}, column {error.colno}"
         raise ConfigError(f"{where} is no JSON: {problem} in {place}") from error
     except RecursionError:
         raise LimitError(f"{where} nests too deeply") from None
-    except ValueError as error:  # NaN, and int() of more than 4300 digits
+    except ValueError as error:  # NaN, 1e400, and more than 4300 digits
         raise ConfigError(f"{where} is no JSON: a number is none of it") from error
-
-
-def _json(text: str) -> Json:
-    value: Json = json.loads(text, parse_constant=_refuse_constant)
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are no JSON, though json takes them
 
 
 def _article(kind: Type) -> str:
