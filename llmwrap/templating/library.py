@@ -15,13 +15,13 @@ from ..errors import ConfigError, LimitError, UsageError
 from ..messages import Json
 from . import stored as files
 from .frontmatter import read_template, take_apart
+from .parsed import ParsedTexts
 from .prepared import Prepared
-from .renderer import DEEPEST_PARTIAL, Parsed, indented, parse
+from .renderer import DEEPEST_PARTIAL, Parsed
 from .stored import MUSTACHE, Place, Stored
 from .template import Template, checked_name
 
 BUILT_IN = "built-in"
-_MOST_KEPT_CHARACTERS = 16 << 20
 
 
 class Library:
@@ -43,9 +43,8 @@ class Library:
         self._writable = writable or self.places[0]
         self._auto_reload = auto_reload
         self._stored: dict[str, Stored] = {}
-        self._parsed: dict[tuple[str, str], tuple[Stored, Parsed]] = {}
+        self._parsed = ParsedTexts()
         self._prepared: dict[str, tuple[Prepared, dict[str, Stored | None]]] = {}
-        self._kept_characters = 0
 
     # Reading
 
@@ -214,7 +213,7 @@ class Library:
 
     def _prepare(self, stored: Stored, seen: dict[str, Stored | None]) -> Prepared:
         """Return a template prepared; `seen` gets what it is made of."""
-        layers = [(stored.template, self._parse(stored, ""))]
+        layers = [(stored.template, self._parsed.of(stored))]
         seen[stored.template.name] = stored
         while (parent := layers[-1][0].parent_template) is not None:
             if len(layers) > DEEPEST_PARTIAL:
@@ -229,7 +228,7 @@ class Library:
                     f" '{parent}'"
                 )
             seen[parent] = found
-            layers.append((found.template, self._parse(found, "")))
+            layers.append((found.template, self._parsed.of(found)))
         included = self._included([parsed for _, parsed in layers], seen)
         return Prepared(layers, included, self._load)
 
@@ -248,38 +247,14 @@ class Library:
                 stored = seen[name] if name in seen else self._look_up(name)
                 seen[name] = stored
                 if stored is not None:
-                    found.append((stored.template, self._parse(stored, "")))
+                    found.append((stored.template, self._parsed.of(stored)))
                     waiting.append(found[-1][1])
         return found
 
     def _load(self, name: str, indent: str) -> Parsed | None:
         """Return a partial while something is rendered."""
-        kept = self._parsed.get((name, indent))
-        stored = self._stored.get(name)
-        if kept is not None and kept[0] is stored:
-            return kept[1]
-        stored = stored or self._look_up(name)
-        return None if stored is None else self._parse(stored, indent)
-
-    def _parse(self, stored: Stored, indent: str) -> Parsed:
-        template = stored.template
-        kept = self._parsed.get((template.name, indent))
-        if kept is not None and kept[0] is stored:
-            return kept[1]
-        text = indented(template.content, indent)
-        parsed = parse(
-            template.name,
-            text,
-            first_line=stored.first_line,
-            is_handlebars=template.is_handlebars,
-        )
-        self._kept_characters += len(text)
-        if self._kept_characters > _MOST_KEPT_CHARACTERS:
-            # Partials within partials can ask for one text with many indents.
-            self._parsed.clear()
-            self._kept_characters = len(text)
-        self._parsed[template.name, indent] = stored, parsed
-        return parsed
+        stored = self._stored.get(name) or self._look_up(name)
+        return None if stored is None else self._parsed.of(stored, indent)
 
 
 def _is_handlebars(text: str) -> bool:
