@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prompt_toolkit.history import History
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LLMWrapError
+from ..files import write_whole
 from ..paths import ensure_private_dir, state_dir
 
-_KEPT = 1000
+_MOST_LINES = 1000
+_MOST_BYTES = 4 << 20
 _LONGEST_CHARACTERS = 64 * 1024
 _SLACK = 2  # how many times as long the file may become before it is shortened
 
@@ -31,11 +33,12 @@ class InputHistory(History):
 
     def load_history_strings(self) -> Iterable[str]:
         """Return what was entered, the newest first."""
-        lines = self._lines()
-        if len(lines) > _SLACK * _KEPT:
-            self._shorten(lines[-_KEPT:])
-        entered = [_text(line) for line in lines[-_KEPT:]]
-        return [text for text in reversed(entered) if text]
+        data = self._end()
+        lines = data.splitlines()
+        newest = _newest(lines)
+        if len(lines) > _SLACK * _MOST_LINES or len(data) == _SLACK * _MOST_BYTES:
+            self._shorten(newest)
+        return [text for text in map(_text, newest) if text]
 
     def store_string(self, string: str) -> None:
         """Add what was entered."""
@@ -43,7 +46,8 @@ class InputHistory(History):
             return
         try:
             ensure_private_dir(os.path.dirname(self._path))
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+            flags |= os.O_CLOEXEC
             number = os.open(self._path, flags, 0o600)
             try:
                 os.write(number, json.dumps(string).encode() + b"\n")
@@ -52,22 +56,36 @@ class InputHistory(History):
         except (OSError, ConfigError):
             return  # It can still be found in this chat.
 
-    def _lines(self) -> list[bytes]:
+    def _end(self) -> bytes:
+        """Return the end of the file, all of it unless it became too long."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(self._path, flags), "rb") as file:
-                return file.read(_SLACK * _KEPT * _LONGEST_CHARACTERS).splitlines()
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _SLACK * _MOST_BYTES))
+                return file.read(_SLACK * _MOST_BYTES)
         except OSError:
-            return []
+            return b""
 
-    def _shorten(self, lines: list[bytes]) -> None:
-        beside = f"{self._path}.{os.getpid()}"
+    def _shorten(self, newest: Sequence[bytes]) -> None:
+        """Keep these lines only; what another chat adds meanwhile is lost."""
+        content = b"".join(line + b"\n" for line in reversed(newest))
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.write(b"\n".join(lines) + b"\n")
-            os.replace(beside, self._path)
-        except OSError:
-            return
+            write_whole(self._path, content, is_replaced=True)
+        except LLMWrapError:
+            return  # The next chat tries again.
+
+
+def _newest(lines: Sequence[bytes]) -> list[bytes]:
+    """Return the last lines that are kept, the newest first."""
+    newest: list[bytes] = []
+    room = _MOST_BYTES
+    for line in reversed(lines[-_MOST_LINES:]):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        newest.append(line)
+    return newest
 
 
 def _text(line: bytes) -> str:
