@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
-from llmwrap.history import Conversation
+from llmwrap.history import Conversation, Turn
 from llmwrap.messages import Message
 from llmwrap.repl.asked import Settings
 from llmwrap.repl.conversations import Unkept
@@ -17,7 +19,15 @@ from llmwrap.repl.offers import Offers
 from llmwrap.repl.talk import Talk
 
 from .asking import chats
-from .fakeserver import FakeServer, OllamaSpeech, Tell, WaitFor, spoken
+from .fakeserver import (
+    FakeServer,
+    OllamaSpeech,
+    Tell,
+    WaitFor,
+    json_error,
+    ollama_reply,
+    spoken,
+)
 from .runner import Home
 
 LONG_S = 20.0
@@ -118,6 +128,125 @@ def test_an_answer_stays_in_its_conversation_when_another_is_begun(
 
         assert talk.turns() == []
         assert len(slow.turns()) == 2
+
+
+def test_a_question_while_one_is_under_way_is_not_asked(
+    home: Home, server: FakeServer
+) -> None:
+    has_come, gate = threading.Event(), threading.Event()
+    server.script("/api/chat", Tell(has_come), WaitFor(gate), ollama_reply(["Yes"]))
+
+    with talking(home, server) as talk:
+        talk.ask(HELLO)
+        assert has_come.wait(LONG_S)
+        talk.ask(Message("user", "Again"))
+        gate.set()
+        until(talk, "end")
+
+        assert not talk.is_busy
+        assert [turn.message.content for turn in talk.turns()] == ["Hello", "Yes"]
+    assert len(chats(server)) == 1
+
+
+def test_what_is_under_way_is_not_taken_back(home: Home, server: FakeServer) -> None:
+    has_come, gate = threading.Event(), threading.Event()
+    server.script("/api/chat", Tell(has_come), WaitFor(gate), ollama_reply(["Yes"]))
+
+    with talking(home, server, long_one()) as talk:
+        talk.ask(HELLO)
+        assert has_come.wait(LONG_S)
+        assert (talk.retry(), talk.undo(), talk.compact()) == (False, None, False)
+        gate.set()
+        until(talk, "end")
+
+        assert len(talk.turns()) == 8
+    assert len(chats(server)) == 1
+
+
+# Summaries
+
+
+def long_one(kind: type[Conversation] = Conversation, count: int = 3) -> Conversation:
+    """Return a conversation of so many questions and answers."""
+    conversation = kind()
+    for number in range(count):
+        conversation.add(Message("user", f"question {number}"))
+        conversation.add(Message("assistant", f"answer {number}"))
+    return conversation
+
+
+def contents(talk: Talk) -> list[str]:
+    return [turn.message.content for turn in talk.turns()]
+
+
+@pytest.mark.parametrize(("count", "is_any"), [(0, False), (2, False), (3, True)])
+def test_two_exchanges_are_left_as_they_are(
+    home: Home, server: FakeServer, count: int, *, is_any: bool
+) -> None:
+    with talking(home, server, long_one(count=count)) as talk:
+        assert talk.compact() is is_any
+
+
+def test_a_summary_that_fails_changes_nothing(home: Home, server: FakeServer) -> None:
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    with talking(home, server, long_one()) as talk:
+        before = contents(talk)
+        talk.compact()
+        until(talk, "end")
+
+        assert contents(talk) == before
+
+
+def test_a_summary_that_is_stopped_changes_nothing(
+    home: Home, server: FakeServer
+) -> None:
+    gate, speech = threading.Event(), OllamaSpeech()
+    server.script("/api/chat", spoken(speech, ["one"]), WaitFor(gate))
+
+    with talking(home, server, long_one()) as talk:
+        before = contents(talk)
+        talk.compact()
+        until(talk, "text")
+        talk.stop()
+        gate.set()
+
+        assert contents(talk) == before
+
+
+class SlowToRead(Conversation):
+    """A conversation whose disk is slow to read, from some moment on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self.is_reading, self.gate = threading.Event(), threading.Event()
+
+    def turns(self) -> list[Turn]:
+        if self.is_slow:
+            self.is_reading.set()
+            self.gate.wait(LONG_S)
+        return super().turns()
+
+
+def test_a_summary_takes_no_place_of_a_conversation_that_was_begun(
+    home: Home, server: FakeServer
+) -> None:
+    gate, slow = threading.Event(), long_one(SlowToRead)
+    assert isinstance(slow, SlowToRead)
+    server.script("/api/chat", WaitFor(gate), ollama_reply(["Sum"]))
+
+    with talking(home, server, slow) as talk:
+        assert talk.compact()
+        slow.is_slow = True
+        gate.set()
+        assert slow.is_reading.wait(LONG_S)
+        talk.begin()
+        slow.gate.set()
+        until(talk, "end")
+
+        assert talk.turns() == []
+        assert len(slow.turns()) == 6
 
 
 def test_what_was_found_is_asked_again_without_looking(

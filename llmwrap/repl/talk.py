@@ -18,7 +18,7 @@ from ..messages import Chunk, Message, Request
 from ..streams import start_together
 from .asked import Asked, Settings, facts_of
 from .conversations import AnyConversations
-from .keeper import Keeper, messages_of, turn_of
+from .keeper import RECENT_TURNS, Keeper, messages_of, turn_of
 from .mailbox import Event, Facts, Mailbox
 
 INTERRUPTED = "(interrupted)"
@@ -152,7 +152,9 @@ class Talk:
     def begin(self, conversation: Conversation | None = None) -> None:
         """Go on with another conversation, a new one unless it is given."""
         self.stop()
-        self._keeper = Keeper(conversation or self._conversations.new(), self.mailbox)
+        keeper = Keeper(conversation or self._conversations.new(), self.mailbox)
+        with self._lock:
+            self._keeper = keeper
         self._unanswered = None
         self.facts = Facts()
         if system := self._keeper.system:
@@ -269,11 +271,14 @@ class Talk:
     def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
         if self._keeper is not asked.keeper:
             return  # Another conversation was begun meanwhile.
-        recent = self._keeper.said[len(self._keeper.older) :]
-        self._keeper = Keeper(self._conversations.new(), self.mailbox)
+        said = asked.keeper.said
+        keeper = Keeper(self._conversations.new(), self.mailbox)
         answer = Message("assistant", summary)
-        self._keeper.keep_exchange(asked.system, asked.question, answer, facts)
-        self._keeper.keep_turns(recent)
+        keeper.keep_exchange(asked.system, asked.question, answer, facts)
+        keeper.keep_turns(said[-RECENT_TURNS:])
+        with self._lock:
+            if self._keeper is asked.keeper:  # Still: a disk may be slow.
+                self._keeper = keeper
 
     def _take_back(self) -> Message | None:
         if self.is_busy:
