@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from llmwrap.cli.output_file import AtomicFile
+from llmwrap.errors import OutputError
 
 from .asking import OLLAMA, address, ask, chats, error
 from .fakeserver import FakeServer, Silence, ollama_reply
@@ -264,3 +268,56 @@ def test_a_file_larger_than_allowed_leaves_the_old_one(
     assert (process.returncode, stdout) == (12, b"")
     assert out.read_text() == "old"
     assert names(directory) == ["out"]
+
+
+# What a power cut leaves
+
+
+def test_an_answer_is_safe_on_disk_before_it_takes_its_place(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = directory / "out"
+    out.write_text("old")
+    moments: list[tuple[str, int, str]] = []
+
+    def sync(number: int) -> None:
+        moments.append(("sync", os.fstat(number).st_size, out.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+
+    with AtomicFile(str(out)) as file:
+        file.write(b"a new ")
+        file.write(b"one")
+        file.commit(lambda: moments.append(("settle", 0, out.read_text())))
+
+    assert moments == [("sync", 9, "old"), ("settle", 0, "old")]
+    assert out.read_text() == "a new one"
+
+
+def test_a_disk_that_cannot_keep_the_answer_leaves_the_file_as_it_was(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = directory / "out"
+    out.write_text("old")
+
+    def fail(number: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with AtomicFile(str(out)) as file:
+        file.write(b"a new one")
+        with pytest.raises(OutputError, match="cannot write"):
+            file.commit(lambda: None)
+
+        assert names(directory) == ["out"]
+    assert out.read_text() == "old"
+
+
+def test_a_file_that_is_left_without_an_answer_is_as_it_was(directory: Path) -> None:
+    with AtomicFile(str(directory / "out")) as file:
+        file.write(b"a new one")
+        (temporary,) = directory.iterdir()
+        assert mode(temporary) == 0o600
+
+    assert names(directory) == []

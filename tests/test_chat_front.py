@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 
 import pytest
+from prompt_toolkit.history import InMemoryHistory
 
+from llmwrap.messages import Message
 from llmwrap.repl.chat_front import ChatFront
+from llmwrap.repl.slash import enter
 
 from .chatting import asked
 from .drawing import play, seen, stage
@@ -15,6 +19,7 @@ from .fakeserver import (
     OllamaSpeech,
     WaitFor,
     json_error,
+    ollama_reply,
     spoken,
 )
 from .runner import Home
@@ -217,3 +222,93 @@ def test_ctrl_c_ends_a_search_in_what_was_entered(
             lambda shown: "I-search" not in shown,
             *("typed", seen("> typed")),
         )
+
+
+def test_a_question_under_way_keeps_the_next_one_in_the_line(
+    home: Home, server: FakeServer
+) -> None:
+    gate, reply = threading.Event(), ollama_reply(["one", " two"])
+    server.script("/api/chat", *reply[:2], WaitFor(gate), reply[2:])
+
+    def opened(shown: str) -> bool:
+        gate.set()
+        return True
+
+    with stage(home, server) as on:
+        play(
+            ChatFront,
+            on,
+            *("first" + ENTER, seen("one"), "second" + ENTER, seen("under way")),
+            *(opened, seen("TTFT"), ENTER),
+            lambda shown: len(on.room.talk.answers) == 2,
+        )
+
+    assert [messages[-1][1] for messages in asked(server)] == ["first", "second"]
+
+
+def test_a_command_is_done_while_an_answer_is_under_way(
+    home: Home, server: FakeServer
+) -> None:
+    gate, speech = threading.Event(), OllamaSpeech()
+    server.script("/api/chat", spoken(speech, ["one"]), WaitFor(gate))
+
+    with stage(home, server) as on:
+        play(
+            ChatFront,
+            on,
+            *("first" + ENTER, seen("one"), "/model beta:7b" + ENTER),
+            seen("model beta:7b"),
+        )
+        gate.set()
+
+        assert on.room.talk.settings.model == "beta:7b"
+
+
+# The clipboard
+
+
+def test_nothing_that_is_copied_drives_a_terminal(
+    home: Home, server: FakeServer
+) -> None:
+    with stage(home, server) as on:
+        on.room.talk.conversation.add(Message("user", "hi"))
+        hostile = "a\x1b]52;c;eA==\x07\r\x9b2J\u202eb\ud800\tc\n"
+        on.room.talk.conversation.add(Message("assistant", hostile))
+        copies = enter(on.room, "/copy").copies
+
+    assert copies == "a^[]52;c;eA==^G^M<U+009B>2J<U+202E>b\ufffd\tc\n"
+
+
+@pytest.mark.parametrize(("length", "is_warned"), [(56_244, False), (56_247, True)])
+def test_what_many_terminals_do_not_take_is_copied_with_a_warning(
+    home: Home, server: FakeServer, length: int, *, is_warned: bool
+) -> None:
+    text = "x" * length
+    with stage(home, server) as on:
+        front = ChatFront(on.room, on.terminal, InMemoryHistory())
+        on.room.talk.mailbox.take()
+
+        front.copy(text)
+
+        notes = [event.text for event in on.room.talk.mailbox.take()]
+        copied = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
+        assert on.screen.raw.endswith(copied)
+    assert any("not every terminal" in note for note in notes) is is_warned
+
+
+@pytest.mark.parametrize(
+    ("argument", "copies"),
+    [("1", "one\n"), ("2", "two\n"), ("0", None), ("3", None), ("x", None)],
+)
+def test_a_block_of_code_is_copied_by_its_number(
+    home: Home, server: FakeServer, argument: str, copies: str | None
+) -> None:
+    with stage(home, server) as on:
+        answer = "Say\n```sh\none\n```\nor\n~~~~\ntwo\n~~~~\n"
+        on.room.talk.conversation.add(Message("user", "hi"))
+        on.room.talk.conversation.add(Message("assistant", answer))
+
+        effect = enter(on.room, f"/copy {argument}")
+
+    assert effect.copies == copies
+    assert bool(effect.error) is (copies is None)

@@ -67,3 +67,21 @@ def test_a_file_in_the_place_of_a_directory_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="cannot create"):
         write_whole(str(tmp_path / "a" / "b"), b"new", is_replaced=True)
+
+
+def test_it_is_safe_on_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    moments: list[tuple[int, bytes]] = []
+
+    def sync(number: int) -> None:
+        moments.append((os.fstat(number).st_size, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+
+    write_whole(str(path), b"a new one", is_replaced=True)
+
+    assert moments == [(9, b"old")]
+    assert path.read_bytes() == b"a new one"
