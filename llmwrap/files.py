@@ -24,8 +24,8 @@ def write_whole(path: str, content: bytes, *, is_replaced: bool) -> None:
         ensure_private_dir(directory)
     temporary = os.path.join(directory, f".{name[:200]}.{os.urandom(4).hex()}")
     try:
-        _write(temporary, content)
         try:
+            _write(temporary, content)
             if is_replaced:
                 os.replace(temporary, path)
             else:

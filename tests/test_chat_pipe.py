@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 
 import pytest
 
-from .asking import error, lines
+from .asking import address, error, lines
 from .chatting import asked, chat
 from .fakeserver import TERMINAL_SEQUENCES, FakeServer, json_error
 from .runner import Runner
@@ -84,6 +86,32 @@ def test_a_retry_asks_the_question_that_failed(cli: Runner, server: FakeServer) 
 
     assert result.stdout == b"Yes\n"
     assert asked(server)[-1] == [("user", "one")]
+
+
+def test_a_retry_asks_the_last_question_whatever_failed_before(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    chat(cli, server, "one", "two", "/retry")
+
+    assert [messages[-1] for messages in asked(server)] == [
+        ("user", "one"),
+        ("user", "two"),
+        ("user", "two"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["/clear", "/undo", "/edit"])
+def test_a_question_that_failed_is_forgotten_when_it_should_be(
+    cli: Runner, server: FakeServer, command: str
+) -> None:
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    result = chat(cli, server, "one", command, "/retry")
+
+    assert "there is no question to ask again" in result.stderr
+    assert len(asked(server)) == 1
 
 
 def test_a_retry_leaves_the_cache_alone(cli: Runner, server: FakeServer) -> None:
@@ -197,6 +225,37 @@ def test_a_conversation_is_saved_and_loaded(cli: Runner, server: FakeServer) -> 
     assert [m["content"] for m in saved["messages"]] == ["one", "Yes"]
     assert "## You\n\none" in (cli.home.path / "kept.md").read_text()
     assert asked(server)[-1][:2] == [("user", "one"), ("assistant", "Yes")]
+
+
+def test_what_cannot_be_saved_whole_is_not_there(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.answer = ["x" * 4096]
+    # 2 blocks of 512 bytes, as dash counts them.
+    limited = ["sh", "-c", 'ulimit -f 2; exec "$@"', "sh"]
+
+    with cli.start(
+        *("chat", *address(server), "--no-history", "--no-cache"), through=limited
+    ) as process:
+        stdout, stderr = process.communicate(b"one\n/save kept\n", timeout=30)
+
+    assert stdout == b"x" * 4096 + b"\n"
+    assert b"cannot write" in stderr
+    assert not [path for path in cli.home.path.iterdir() if "kept" in path.name]
+
+
+def test_what_is_saved_is_private_and_its_directory_is_there(
+    cli: Runner, server: FakeServer
+) -> None:
+    before = os.umask(0)
+    try:
+        result = chat(cli, server, "one", "/save kept", "/save none/kept")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((cli.home.path / "kept").stat().st_mode) == 0o600
+    (warning,) = lines(result, "warning")
+    assert warning == "cannot write 'none/kept': No such file or directory"
 
 
 def test_saving_never_overwrites(cli: Runner, server: FakeServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -85,3 +86,20 @@ def test_it_is_safe_on_disk_before_it_takes_its_place(
 
     assert moments == [(9, b"old")]
     assert path.read_bytes() == b"a new one"
+
+
+def test_a_disk_that_cannot_keep_it_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def fail(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_whole(str(path), b"new", is_replaced=True)
+
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["a"])

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from ..engine.cache_care import Filter, cache_stats, clear_cache
 from ..errors import ConfigError, OutputError, UsageError
+from ..files import write_whole
 from ..history import Turn
 from ..messages import Json, Message
 from ..terminal.sanitize import visible
@@ -54,22 +55,15 @@ def as_json(turns: Iterable[Turn]) -> str:
 def _save(room: Room, argument: str) -> Effect:
     if not argument:
         raise UsageError("/save wants a FILE", hint="one that ends in .json is JSON")
-    path = room.path(argument)
+    path = os.path.abspath(room.path(argument))
+    if not os.path.isdir(os.path.dirname(path)):
+        raise OutputError(f"cannot write '{argument}': No such file or directory")
     text = (as_json if path.endswith(".json") else as_markdown)(room.talk.turns())
     try:
-        # Not over what is there; readable by its owner, as all that is kept.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
+        write_whole(path, text.encode("utf-8", "replace"), is_replaced=False)
+    except UsageError:
         raise UsageError(f"'{argument}' exists", hint="choose another name") from None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot write '{argument}': {_reason(error)}") from error
     return Effect(says=f"saved as {argument}")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _load(room: Room, argument: str) -> Effect:
