@@ -8,12 +8,13 @@ import os
 import signal
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from llmwrap.cli.output_file import AtomicFile
-from llmwrap.errors import OutputError
+from llmwrap.errors import DeadlineError, OutputError
 
 from .asking import OLLAMA, address, ask, chats, error
 from .fakeserver import FakeServer, Silence, ollama_reply
@@ -80,6 +81,17 @@ def test_a_new_file_has_the_mode_of_the_umask(
         os.umask(before)
 
     assert mode(directory / "out") == 0o640
+
+
+def test_a_look_at_the_umask_changes_none(directory: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        AtomicFile(str(directory / "out"))
+        found = os.umask(0o027)
+    finally:
+        os.umask(before)
+
+    assert found == 0o027
 
 
 def test_a_file_that_is_there_keeps_its_mode(
@@ -239,6 +251,20 @@ def test_a_fifo_nobody_reads_ends_with_the_deadline(
     )
 
     assert result.status == 124
+
+
+def test_a_fifo_whose_reader_stops_ends_with_the_deadline(directory: Path) -> None:
+    fifo = directory / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with AtomicFile(str(fifo), until=time.monotonic()) as file:
+            file.write(b"x" * (1 << 20))  # more than a pipe holds
+
+            with pytest.raises(DeadlineError):
+                file.commit(lambda: None)
+    finally:
+        os.close(reader)
 
 
 @pytest.mark.parametrize(("name", "status"), [("/dev/null", 0), ("/dev/full", 12)])

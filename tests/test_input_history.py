@@ -48,6 +48,14 @@ def test_the_newest_comes_first(home: Home) -> None:
     assert entered(home) == ["é\u2028\ud800", "two\nlines", "one"]
 
 
+def test_what_is_entered_is_found_in_this_chat_too(home: Home) -> None:
+    history = InputHistory(home.environ, is_kept=False)
+
+    history.append_string("one")
+
+    assert history.get_strings() == ["one"]
+
+
 def test_only_its_owner_can_read_it(home: Home) -> None:
     mask = os.umask(0)
     try:

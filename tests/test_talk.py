@@ -76,7 +76,8 @@ def test_what_is_stopped_says_nothing_more(home: Home, server: FakeServer) -> No
     with talking(home, server) as talk:
         talk.ask(HELLO)
         until(talk, "text")
-        talk.stop()
+        assert talk.stop()
+        assert not talk.stop()
         events = until(talk, "end")
         gate.set()
 
@@ -163,6 +164,24 @@ def test_what_is_under_way_is_not_taken_back(home: Home, server: FakeServer) -> 
     assert len(chats(server)) == 1
 
 
+def test_a_retry_shows_the_question_again_and_asks_it(
+    home: Home, server: FakeServer
+) -> None:
+    with talking(home, server, long_one()) as talk:
+        assert talk.retry()
+        events = until(talk, "end")
+
+    assert (events[0].kind, events[0].text) == ("question", "question 2")
+    assert chats(server)[-1].json["messages"][-1]["content"] == "question 2"
+
+
+def test_what_is_taken_back_is_returned(home: Home, server: FakeServer) -> None:
+    with talking(home, server, long_one(count=1)) as talk:
+        assert talk.undo() == Message("user", "question 0")
+        assert talk.undo() is None
+        assert talk.turns() == []
+
+
 # Summaries
 
 
@@ -185,6 +204,9 @@ def test_two_exchanges_are_left_as_they_are(
 ) -> None:
     with talking(home, server, long_one(count=count)) as talk:
         assert talk.compact() is is_any
+        kinds = [event.kind for event in talk.mailbox.take()]
+
+    assert ("question" in kinds) is is_any
 
 
 def test_a_summary_that_fails_changes_nothing(home: Home, server: FakeServer) -> None:
