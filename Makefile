@@ -1,11 +1,13 @@
 # VENV    the environment that is made and used        make test VENV=/tmp/venv
 # PYTHON  another Python, used as it is: nothing is installed then
 # ARGS    more arguments for pytest (tests then run without coverage) or the benchmark
+# WORKERS processes that run tests; they wait more than they work
 
 VENV ?= .venv
 PYTHON3 ?= python3
 PYTHON ?= $(VENV)/bin/python
 ARGS ?=
+WORKERS ?= 4
 QUESTION ?= Why do people like small programs that do one thing well?
 
 # compat: a plain path in site-packages. The other modes import a finder, pathlib with
@@ -14,7 +16,11 @@ INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 
 	--config-settings editable_mode=compat --editable
 DATA = $(abspath $(VENV))/data
 MODEL = $(wildcard $(DATA)/llmwrap/models/*.gguf)
+SIDE_BY_SIDE = --numprocesses=$(WORKERS) --dist=loadgroup
 COVERAGE = $(if $(ARGS),,--cov --cov-report=term --cov-fail-under=90)
+
+# Compiled tests are kept: each process that runs some of them compiles all there are.
+export PYTHONDONTWRITEBYTECODE =
 
 # Refreshed when what they are made from changes.
 ifeq ($(PYTHON),$(VENV)/bin/python)
@@ -24,7 +30,7 @@ DEV_READY = $(VENV)/.dev-ready
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint man dist bench bench-compare pictures clean
+.PHONY: help demo test quick check lint man dist bench bench-compare pictures clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -35,7 +41,10 @@ demo: $(VENV)/.demo-ready  ## install llmwrap with its embedded model, ask it so
 
 test: $(TEST_READY) $(MODEL_READY)  ## run all tests; coverage must be at least 90 %
 	LLMWRAP_TEST_MODEL="$${LLMWRAP_TEST_MODEL-$(MODEL)}" \
-	$(PYTHON) -m pytest $(COVERAGE) $(ARGS)
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(COVERAGE) $(ARGS)
+
+quick: $(TEST_READY)  ## run the tests that take no second each, in a minute
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
 check: lint test  ## lint and test
 

@@ -51,6 +51,13 @@ class World:
                 process.kill()
         return Result(process.returncode, stdout, stderr.decode())
 
+    def ask_here(self, *more: str) -> Result:
+        """Ask the one question in this process, where there is no direct mode.
+
+        Takes a tenth of the processor time of `ask`.
+        """
+        return self.cli.run(*self.argv, *more, environ=self.environ)
+
     def start(
         self, *more: str, environ: Mapping[str, str] = {}, **options: Any
     ) -> subprocess.Popen[bytes]:

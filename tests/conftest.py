@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,24 @@ import pytest
 
 from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
-from .runner import Home, Runner
+from .runner import ROOT, Home, Runner
+
+_ALONE = ("tmux", "signals", "embedded")
+"""Modules with such a word in their name share one process, one test after the other:
+terminals, signals and models are slow in each other's company."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile llmwrap: thousands of programs are started, some of which may not."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(ROOT / "llmwrap", quiet=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell pytest-xdist which tests must not run side by side."""
+    for item in items:
+        if any(word in item.path.stem for word in _ALONE):
+            item.add_marker(pytest.mark.xdist_group("alone"))
 
 
 @pytest.fixture

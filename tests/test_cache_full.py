@@ -95,6 +95,7 @@ def _fill(filler: Path) -> None:
                 pass
 
 
+@pytest.mark.root
 def test_a_full_disk_is_a_warning_a_run_and_keeps_the_old(
     world: World, full_disk: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_full_disk_is_a_warning_a_run_and_keeps_the_old(
     assert world.asked <= asked + 2 * _QUESTIONS
 
 
+@pytest.mark.root
 def test_a_disk_that_fills_up_while_many_are_stored_loses_none(
     world: World, full_disk: Path
 ) -> None:

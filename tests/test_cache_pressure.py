@@ -221,6 +221,7 @@ def _times_full(directory: Path) -> int:
     return _statistic(directory, "memory.events", "max")
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("value_bytes", [1000, 65536, _MIB])
 def test_a_cache_stays_below_the_threshold_of_its_cgroup(
     value_bytes: int, cgroup: Path

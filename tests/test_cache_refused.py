@@ -137,6 +137,7 @@ def test_a_parent_that_cannot_be_written_is_a_warning(
     assert list(world.root.parent.iterdir()) == []
 
 
+@pytest.mark.root
 @pytest.mark.usefixtures("as_root")
 def test_a_cache_of_another_user_is_neither_read_nor_changed(world: World) -> None:
     os.chown(world.root, _NOBODY, _NOBODY)
@@ -153,6 +154,7 @@ def test_a_cache_of_another_user_is_neither_read_nor_changed(world: World) -> No
     assert content_below(world.root) == before
 
 
+@pytest.mark.root
 @pytest.mark.usefixtures("as_root")
 def test_an_answer_of_another_user_is_neither_read_nor_changed(world: World) -> None:
     [shard] = world.files("answers")

@@ -143,7 +143,7 @@ def _another_owner(home: Home) -> None:
         _pulled,
         _damaged_answer,
         _newer_answers,
-        _another_owner,
+        pytest.param(_another_owner, marks=pytest.mark.root),
     ],
 )
 def test_an_answer_that_does_not_count_any_more_is_asked_for(

@@ -24,7 +24,12 @@ from man.pages import ALIASES, page_names
 from .fakeserver import FakeServer
 from .runner import ROOT, Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    # What is built for one of them is there for all.
+    pytest.mark.xdist_group("dist"),
+]
 
 DIRECTORIES = (".ci", "bin", "llmwrap", "man", "templates", "tests")
 PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")

@@ -10,7 +10,7 @@ import pytest
 from llmwrap.loadtest.compare import Change, Gate, changes, worse
 from llmwrap.loadtest.samples import Sample
 
-_RUNS = 100
+_RUNS = 25
 _REQUESTS = 200
 
 
@@ -51,7 +51,7 @@ def of(found: Sequence[Change], name: str, figure: str) -> Change:
 
 
 @pytest.mark.slow
-def test_equal_samples_are_no_false_alarm_in_a_hundred_runs() -> None:
+def test_equal_samples_are_no_false_alarm_by_chance() -> None:
     """Without any tolerance, so that chance alone has to be told from change.
 
     99 % of confidence allow one false alarm; with the tolerance there is none.
@@ -67,7 +67,7 @@ def test_equal_samples_are_no_false_alarm_in_a_hundred_runs() -> None:
 
 
 @pytest.mark.slow
-def test_a_fifth_slower_is_found_in_every_of_a_hundred_runs() -> None:
+def test_a_fifth_slower_is_found_in_every_run() -> None:
     found = [
         worse(changes(run(2 * seed), run(2 * seed + 1, slower=1.2)))
         for seed in range(_RUNS)
