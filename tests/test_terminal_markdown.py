@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from types import FrameType
 
 import pytest
@@ -96,6 +97,34 @@ FRAGMENTS = (
     *("世界", "long" * 30, "Lorem ipsum dolor sit amet " * 3, "| a | b |\n", "|"),
     *("alpha ", "beta ", "gamma ", "delta "),
 )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
+    cuts=st.lists(st.integers(0, 600), max_size=12),
+    waits=st.lists(st.sampled_from([0.0, 0.01, 0.06, 1.0]), min_size=1),
+    draws=st.lists(st.booleans(), min_size=1),
+    size=st.sampled_from([(10, 5), (40, 10), (80, 24)]),
+)
+def test_rows_depend_on_the_text_only(
+    fragments: list[str],
+    cuts: list[int],
+    waits: list[float],
+    draws: list[bool],
+    size: tuple[int, int],
+) -> None:
+    """Not on its pieces, nor on the moments at which frames are drawn."""
+    text = "".join(fragments)
+    show = Show(size, tick_s=0)
+    for number, (start, end) in enumerate(pairwise([0, *sorted(cuts), len(text)])):
+        show.now_s += waits[number % len(waits)]
+        show.stream.feed(text[start:end])
+        if draws[number % len(draws)]:
+            show.stream.draw()
+    show.stream.close()
+
+    assert show.terminal.rows == Show(size).play([text])
 
 
 def letters(text: str) -> str:

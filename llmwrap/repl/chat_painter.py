@@ -124,21 +124,30 @@ class Painter:
         """Return the rows that an event finishes."""
         if event.kind in ("text", "thinking"):
             return self._piece(event, width)
+        if event.kind == "note":
+            return self._note(event, width)
         rows = self._closed(width)
         if event.kind == "question":
             rows += self._styled(event.text, "user", width, marker=_MARKER)
         elif event.kind == "start":
             rows += self._heading(event.facts, width)
-        elif event.kind == "end":
+        else:
             if event.text:
                 rows += self._styled(event.text, "warning", width)
             rows += self._styled("", "quiet", width)
-        elif event.level in LOOKS_OF_LEVELS:
-            label = "" if event.level == "says" else f"{event.level}: "
-            rows += self._styled(
-                label + event.text, LOOKS_OF_LEVELS[event.level], width
-            )
         return rows
+
+    def _note(self, event: Event, width: int) -> list[Row]:
+        """Return a note's rows: above the open block, which goes on below them.
+
+        Ending the block there would make two of one, at whatever moment the note came.
+        """
+        if event.level not in LOOKS_OF_LEVELS:
+            return []
+        rows = self._pane.done(width) if self._pane else []
+        label = "" if event.level == "says" else f"{event.level}: "
+        text = label + event.text
+        return rows + self._styled(text, LOOKS_OF_LEVELS[event.level], width)
 
     def _piece(self, event: Event, width: int) -> list[Row]:
         from ..terminal.pane import Pane, QuietPane
