@@ -71,6 +71,17 @@ class Emulated:
             cursor = self._screen.cursor  # which pyte leaves where it was
             cursor.x, cursor.y = min(cursor.x, columns - 1), min(cursor.y, rows - 1)
 
+    def narrow(self, columns: int) -> None:
+        """Make the screen narrower as most terminals do: rows are wrapped again."""
+        with self.changed:
+            cursor, shown = self._screen.cursor, self.shown().rstrip().split("\n")
+            heights = [max(1, -(-len(row) // columns)) for row in shown]
+            at = sum(heights[: cursor.y]) + cursor.x // columns, cursor.x % columns
+            self.columns = columns
+            self._screen.resize(columns=columns)
+            self._stream.feed("\x1b[H\x1b[2J" + "\r\n".join(shown))
+            cursor.y, cursor.x = at
+
     @property
     def raw(self) -> str:
         """Return all that was written."""
@@ -123,23 +134,10 @@ def seen(text: str) -> Step:
 
 
 @contextmanager
-def stage(
-    home: Home, server: FakeServer, size: tuple[int, int] = (80, 24), toml: str = ""
-) -> Iterator[Stage]:
-    """Give a room whose model is the server's alpha, and a screen."""
-    config = Config.load(home.configure(toml), home.environ)
-    choice = Choice(base_url=server.url, model="alpha:latest")
-    screen = Emulated(*size)
-    mailbox = Mailbox()
-    conversations = Unkept()
-    with (
-        Engine(config, environ=home.environ, choice=choice) as engine,
-        create_pipe_input() as keys,
-    ):
-        talk = Talk(engine, conversations, conversations.new(), Settings(), mailbox)
-        room = Room(
-            talk, conversations, Offers(engine, choice, mailbox), config, home.environ
-        )
+def terminal(columns: int, rows: int) -> Iterator[tuple[Emulated, PipeInput, Terminal]]:
+    """Give a screen, keys, and both as the terminal that an application draws on."""
+    screen = Emulated(columns, rows)
+    with create_pipe_input() as keys:
         output = FrameOutput(
             cast("TextIO", screen),
             lambda: Size(rows=screen.rows, columns=screen.columns),
@@ -147,7 +145,27 @@ def stage(
         )
         output.enable_cpr = False
         with create_app_session(input=keys, output=output):
-            yield Stage(room, screen, keys, Terminal(keys, output))
+            yield screen, keys, Terminal(keys, output)
+
+
+@contextmanager
+def stage(
+    home: Home, server: FakeServer, size: tuple[int, int] = (80, 24), toml: str = ""
+) -> Iterator[Stage]:
+    """Give a room whose model is the server's alpha, and a screen."""
+    config = Config.load(home.configure(toml), home.environ)
+    choice = Choice(base_url=server.url, model="alpha:latest")
+    mailbox = Mailbox()
+    conversations = Unkept()
+    with (
+        Engine(config, environ=home.environ, choice=choice) as engine,
+        terminal(*size) as (screen, keys, emulated),
+    ):
+        talk = Talk(engine, conversations, conversations.new(), Settings(), mailbox)
+        room = Room(
+            talk, conversations, Offers(engine, choice, mailbox), config, home.environ
+        )
+        yield Stage(room, screen, keys, emulated)
 
 
 def play(

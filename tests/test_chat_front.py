@@ -312,3 +312,21 @@ def test_a_block_of_code_is_copied_by_its_number(
 
     assert effect.copies == copies
     assert bool(effect.error) is (copies is None)
+
+
+def test_a_frame_before_the_signal_of_a_resize_doubles_no_row(
+    home: Home, server: FakeServer
+) -> None:
+    """As where a key or a piece of an answer comes just then; here no signal does."""
+    typed = "x" * 60
+
+    with stage(home, server) as on:
+
+        def narrow(shown: str) -> bool:
+            on.screen.narrow(40)
+            return True
+
+        def is_there_once(shown: str) -> bool:
+            return "xy" in shown and shown.count("> x") == 1
+
+        play(ChatFront, on, typed, seen(typed), narrow, "y", is_there_once)

@@ -15,6 +15,8 @@ from prompt_toolkit.data_structures import Point
 
 from .ttys import FrameOutput, Terminal
 
+_LOOK_S = 0.5  # from one look at the terminal's size to the next
+
 
 class DrawnApplication(Application[None]):
     """An application that draws each frame at once; for the front's thread."""
@@ -35,11 +37,37 @@ class DrawnApplication(Application[None]):
 
     def _redraw(self, render_as_done: bool = False) -> None:
         with self._frame():
+            if self._is_resized():
+                # A frame may come before the signal does, which would then find
+                # nothing changed, and rows that were drawn at a wrong place.
+                self._find_again()
+                self.renderer.erase(leave_alternate_screen=False)
             super()._redraw(render_as_done)
 
     def _on_resize(self) -> None:
         with self._frame():
+            self._find_again()
             super()._on_resize()
+
+    async def _poll_output_size(self) -> None:
+        # There is no signal for what changed while the program was stopped. Not as
+        # prompt_toolkit does it: that compares with what its own first look found,
+        # half a second after the first frame, and misses what changed in between.
+        self._look()
+
+    def _look(self) -> None:
+        if self._is_resized():
+            self.invalidate()
+        if self.loop and self.is_running:
+            self.loop.call_later(_LOOK_S, self._look)
+
+    def _is_resized(self) -> bool:
+        """Tell whether the terminal has another size than the last frame."""
+        last = self.renderer._last_size  # noqa: SLF001
+        return last is not None and last != self.output.get_size()
+
+    def _find_again(self) -> None:
+        """Correct where the last frame stands, by what a resize did to it."""
 
     def _handle_exception(self, loop: Any, context: dict[str, Any]) -> None:
         # A bug ends the chat as it ends every command, instead of waiting for a key.
@@ -70,13 +98,10 @@ class ChatApplication(DrawnApplication):
         output.write_raw(text.replace("\n", "\r\n"))
         renderer.reset()
 
-    def _on_resize(self) -> None:
-        if self._rewraps:
-            self._find_again()
-        super()._on_resize()
-
     def _find_again(self) -> None:
         """Correct where the interface began: the terminal has wrapped its rows."""
+        if not self._rewraps:
+            return
         renderer = self.renderer
         screen, last = renderer._last_screen, renderer._last_size  # noqa: SLF001
         columns = self.output.get_size().columns

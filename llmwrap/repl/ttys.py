@@ -38,6 +38,9 @@ class Terminal(NamedTuple):
 class FrameOutput(Vt100_Output):
     """An output that writes each frame at once, within a synchronized update.
 
+    The terminal has one size throughout a frame, so that a resize meanwhile is found
+    by the next one.
+
     Its erasing leaves no copy of the screen in tmux's history: there ED at the top row
     copies the screen, so rows are erased with EL, and ED begins below.
     """
@@ -45,11 +48,13 @@ class FrameOutput(Vt100_Output):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]  # handed on as is
         self._held = 0
+        self._size_held = Size(0, 0)
 
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Hold back what is written until the block is left."""
         if self._held == 0:
+            self._size_held = super().get_size()
             self.write_raw("\x1b[?2026h")
         self._held += 1
         try:
@@ -59,6 +64,10 @@ class FrameOutput(Vt100_Output):
             if self._held == 0:
                 self.write_raw("\x1b[?2026l")
                 self.flush()
+
+    def get_size(self) -> Size:
+        """Return the terminal's size, that of the frame while one is under way."""
+        return self._size_held if self._held else super().get_size()
 
     def flush(self) -> None:
         """Write what was held back, unless a frame is under way."""
