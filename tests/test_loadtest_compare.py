@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llmwrap.loadtest.compare import Change, Gate, changes, worse
 from llmwrap.loadtest.samples import Sample
@@ -39,6 +41,28 @@ def run(
             sample = sample._replace(error="timeout")
         found.append(sample)
     return found
+
+
+def of_moments(number: int, ttft_s: float, e2e_s: float, tokens: int = 101) -> Sample:
+    """Return a sample by when its first and its last token came."""
+    return Sample(
+        number,
+        0.0,
+        e2e_s,
+        ttft_s=ttft_s,
+        e2e_s=e2e_s,
+        tpot_s=(e2e_s - ttft_s) / (tokens - 1),
+        chunks=tokens,
+    )
+
+
+def sooner(sample: Sample, first: float, last: float) -> Sample:
+    """Return a sample whose first and last token came sooner by these shares."""
+    assert sample.ttft_s is not None
+    assert sample.e2e_s is not None
+    ttft_s = sample.ttft_s * (1 - first)
+    e2e_s = ttft_s + (sample.e2e_s - ttft_s) * (1 - last)
+    return of_moments(sample.number, ttft_s, e2e_s)
 
 
 def broken(found: Sequence[Change]) -> set[tuple[str, str]]:
@@ -96,6 +120,52 @@ def test_faster_is_better_and_breaks_nothing() -> None:
 
     assert broken(found) == set()
     assert of(found, "ttft_s", "p50").verdict == "better"
+
+
+_SHARES = st.one_of(st.just(0.0), st.floats(0, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    requests=st.integers(10, 120),
+    gains=st.lists(st.tuples(_SHARES, _SHARES), min_size=1, max_size=3),
+)
+def test_where_no_token_comes_later_nothing_is_worse(
+    seed: int, requests: int, gains: list[tuple[float, float]]
+) -> None:
+    """Whatever the noise, and whatever becomes of the time between the tokens."""
+    rash = Gate(tolerance=0.01, confidence=0.5)
+    old = [sooner(sample, 0, 0) for sample in run(seed, requests=requests)]
+
+    new = [sooner(sample, *gains[n % len(gains)]) for n, sample in enumerate(old)]
+
+    assert broken(changes(old, new, rash)) == set()
+
+
+def test_a_first_token_that_gains_more_than_the_last_is_no_harm() -> None:
+    """Answers that come in one piece have hardly any time between tokens."""
+    old = [of_moments(n, 0.020, 0.0202, tokens=6) for n in range(40)]
+    new = [of_moments(n, 0.001, 0.005, tokens=6) for n in range(40)]
+
+    found = changes(old, new)
+
+    assert broken(found) == set()
+    assert of(found, "tpot_s", "p50").verdict == "same"
+
+
+def test_shorter_answers_hide_no_slower_tokens() -> None:
+    old = [of_moments(n, 0.2, 2.2, tokens=101) for n in range(40)]
+    new = [of_moments(n, 0.1, 1.7, tokens=41) for n in range(40)]
+
+    assert ("tpot_s", "p50") in broken(changes(old, new))
+
+
+def test_slower_tokens_are_worse_where_the_first_came_sooner() -> None:
+    old = [of_moments(n, 1.0, 2.0) for n in range(40)]
+    new = [of_moments(n, 0.5, 2.05) for n in range(40)]
+
+    assert broken(changes(old, new)) == {("tpot_s", "p50")}
 
 
 def test_a_difference_that_a_few_samples_cannot_tell_is_chance() -> None:

@@ -10,6 +10,10 @@ A bootstrap draw of an order statistic needs no resampling: the k-th of n number
 uniformly from n follows the beta distribution (k, n - k + 1), which says where in the
 sorted samples it lies. Means are compared as Welch does, with the normal distribution.
 
+A longer time between tokens is no harm by itself: where the first token comes sooner
+by more than the last, each one between them comes sooner too, and TPOT is longer. So
+TPOT is worse only where one of both comes later, or answers became shorter.
+
 What one run's samples cannot tell is how runs differ from each other: a machine that
 was busy during one of them is found too.
 
@@ -43,6 +47,9 @@ _FEWEST_BEYOND = 5
 _FEWEST_OF_MEAN = 30
 """Samples of which a mean may be taken for normally distributed."""
 
+_ENDS = ("ttft_s", "e2e_s")
+"""When the first token comes, and the last."""
+
 _FIGURES: tuple[tuple[str, str, float | None], ...] = (
     ("ttft_s", "p50", 0.5),
     ("ttft_s", "p95", 0.95),
@@ -59,7 +66,8 @@ class Change(NamedTuple):
     """One figure of two tests. `doubt` is how likely chance alone is to bring it.
 
     `ratio` is new over old; None for errors, and where old is 0. What is within the
-    tolerance is the `same`, and its doubt is not worked out (None).
+    tolerance is the `same`, and its doubt is not worked out (None); so is a TPOT that
+    is longer because the first token gained more than the last.
     """
 
     name: str
@@ -102,12 +110,29 @@ def changes(
         verdict = _verdict(by, doubt, gate.tolerance, allowed)
         change = now / was if was else None
         found.append(Change(name, figure, was, now, change, doubt, verdict))
+    if _tokens(new) >= _tokens(old):
+        found = [_in_its_place(change, found) for change in found]
     return [*found, _errors(old, new, gate.tolerance, allowed)]
 
 
 def worse(found: Sequence[Change]) -> list[Change]:
     """Return the changes that break the gate."""
     return [change for change in found if change.verdict == "worse"]
+
+
+def _tokens(samples: Sequence[Sample]) -> float:
+    """Return how long the complete answers are on average."""
+    counts = [s.completion_tokens or s.chunks for s in samples if s.is_ok]
+    return statistics.fmean(counts) if counts else 0.0
+
+
+def _in_its_place(change: Change, found: Sequence[Change]) -> Change:
+    """Return a change, TPOT's as no harm where no token comes later than before."""
+    if change.name != "tpot_s" or change.verdict != "worse":
+        return change
+    ends = [c for c in found if c.name in _ENDS and c.figure == change.figure]
+    comes_later = any(end.new > end.old for end in ends) or len(ends) < len(_ENDS)
+    return change if comes_later else change._replace(verdict="same")
 
 
 def _is_enough(count: int, ratio: float | None) -> bool:
