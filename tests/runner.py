@@ -1,9 +1,8 @@
 """Run llmwrap as a user would: in this process, or as a program of its own.
 
-Either way in a home that is empty, with an environment of its own. Ollama's address
-is one that refuses connections, so that discovery finds nothing unless a test says
-otherwise; LM Studio's, 127.0.0.1:1234, cannot be moved, so a test that relies on
-nothing being found fails on a machine where LM Studio runs.
+Either way in a home that is empty, with an environment of its own. OLLAMA_HOST there
+is an address that refuses connections, and as it is set nobody else is asked, whatever
+runs on this machine: discovery finds nothing unless a test says otherwise.
 """
 
 from __future__ import annotations

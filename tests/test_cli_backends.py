@@ -45,7 +45,7 @@ def test_every_backend_has_a_line(cli: Runner, server: FakeServer) -> None:
     assert box[6:] == ["reachable"]
     assert far[:2] == ["far", "openai"]
     assert far[3:] == ["-", "-", "-", "connection", "refused"]
-    assert [line[0] for line in others] == ["ollama", "lmstudio", "embedded"]
+    assert [line[0] for line in others] == ["ollama", "embedded"]
 
 
 def test_they_are_told_as_json(cli: Runner, server: FakeServer) -> None:

@@ -113,9 +113,9 @@ OFFERS = {
     "llmwrap template sh": ["show"],
     "llmwrap template show gree": ["greeting"],
     "llmwrap template create gree": [],
-    "llmwrap -b lmstudio -m ": [],
+    "llmwrap -b openai -m ": [],
     "llmwrap -b ollama -m l": ["llama3:8b", "llama3:70b"],
-    "llmwrap --backend=lmstudio -m ": [],
+    "llmwrap --backend=openai -m ": [],
 }
 
 OFFERING = r"""
@@ -314,7 +314,7 @@ def test_a_name_that_could_do_harm_is_not_offered(
         ("llmwrap -m llama3:", {"llama3:8b", "llama3:70b"}),
         ("llmwrap models warm l", {"llama3:8b", "llama3:70b"}),
         ("llmwrap models list ", set()),
-        ("llmwrap -b lmstudio -m ", set()),
+        ("llmwrap -b openai -m ", set()),
         ("llmwrap -qb ", {"ollama", "lmstudio", "openai", "embedded"}),
         ("llmwrap --color ", {"auto", "always", "never"}),
         ("llmwrap config --fo", {"--force"}),

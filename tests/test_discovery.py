@@ -20,6 +20,7 @@ from .asking import OPENAI, chats, error, lines
 from .fakeserver import (
     FakeServer,
     Head,
+    Pause,
     Silence,
     Tell,
     WaitFor,
@@ -118,9 +119,19 @@ def test_a_server_whose_address_was_given_counts_whatever_it_answers(
     server: FakeServer, status: int
 ) -> None:
     server.script("/v1/models", json_error(status, {"error": "Invalid API Key"}))
-    candidates = [candidate(elsewhere(server))]
+    candidates = [candidate(f"{server.url}/v1")]
 
-    assert first_that_answers(candidates) is candidates[0]
+    assert first_that_answers(candidates, is_given=True) is candidates[0]
+    server.script("/v1/models", json_error(status, {"error": "Invalid API Key"}))
+    assert first_that_answers(candidates) is None
+
+
+def test_one_whose_address_was_given_is_waited_for(server: FakeServer) -> None:
+    """Longer than the 80 ms that are for those who may or may not be there."""
+    server.script("/v1/models", [Pause(0.2), *json_reply(LISTING)])
+    candidates = [candidate(f"{server.url}/v1")]
+
+    assert first_that_answers(candidates, is_given=True) is candidates[0]
 
 
 def test_nobody_is_taken_where_nobody_answers(server: FakeServer) -> None:
@@ -159,7 +170,7 @@ def test_lm_studios_silence_is_waited_for_once(server: FakeServer) -> None:
 # Through the program
 
 
-def ask(cli: Runner, *argv: str, **environ: str) -> Result:
+def ask(cli: Runner, *argv: str, **environ: str | None) -> Result:
     return cli.run(*argv, "Hello", environ=environ)
 
 
@@ -186,7 +197,8 @@ def test_ollama_goes_before_openai(
 def test_openai_is_found_by_its_variable_and_gets_its_key(
     cli: Runner, server: FakeServer
 ) -> None:
-    result = ask(cli, OPENAI_BASE_URL=elsewhere(server), OPENAI_API_KEY="sk-o")
+    environ = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": "sk-o"}
+    result = ask(cli, OLLAMA_HOST=None, **environ)
 
     (chat,) = chats(server)
     assert (result.status, chat.path) == (0, OPENAI.path)
@@ -194,19 +206,25 @@ def test_openai_is_found_by_its_variable_and_gets_its_key(
     assert keys == {"Bearer sk-o"}
 
 
-def test_our_own_key_goes_to_who_was_found_and_not_to_who_was_probed(
-    cli: Runner, server: FakeServer, other: FakeServer
+def test_our_own_key_goes_to_who_was_found_and_not_with_the_probe(
+    cli: Runner, server: FakeServer
 ) -> None:
-    other.script("/v1/models", Silence(), times=None)
-    environ = {"OLLAMA_HOST": server.url, "OPENAI_BASE_URL": f"{other.url}/v1"}
-
-    ask(cli, "-m", "alpha", LLMWRAP_API_KEY="sk-l", **environ)
+    ask(cli, "-m", "alpha", LLMWRAP_API_KEY="sk-l", OLLAMA_HOST=server.url)
 
     (chat,) = chats(server)
-    before = server.requests[: server.requests.index(chat)]
-    probes = [*other.requests, *before]
+    probes = server.requests[: server.requests.index(chat)]
     assert chat.headers["authorization"] == "Bearer sk-l"
+    assert probes
     assert all("authorization" not in one.headers for one in probes)
+
+
+def test_nobody_is_asked_but_who_is_named(cli: Runner, other: FakeServer) -> None:
+    """What listens at LM Studio's port on this machine does not matter either."""
+    result = ask(cli, OPENAI_BASE_URL=f"{other.url}/v1")
+
+    assert result.status == 4
+    assert other.requests == []
+    assert "lmstudio" not in error(result)
 
 
 def test_a_wrong_key_is_not_mistaken_for_a_missing_server(
@@ -215,7 +233,7 @@ def test_a_wrong_key_is_not_mistaken_for_a_missing_server(
     refusal = json_error(401, {"error": {"message": "Invalid API Key"}})
     server.script("/v1/models", refusal, times=None)
 
-    result = ask(cli, OPENAI_BASE_URL=elsewhere(server))
+    result = ask(cli, OLLAMA_HOST=None, OPENAI_BASE_URL=f"{server.url}/v1")
 
     assert result.status == 5
     assert "401: Invalid API Key" in error(result)
@@ -233,12 +251,11 @@ def install_model(home: Home) -> None:
 def test_nobody_is_status_4_with_what_was_asked_and_what_to_do(
     cli: Runner, home: Home
 ) -> None:
-    result = ask(cli, OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    result = ask(cli)
 
     said = error(result)
     assert result.status == 4
-    assert f"ollama at {home.environ['OLLAMA_HOST']}" in said
-    assert "lmstudio at http://127.0.0.1:1234/v1, openai at http://127" in said
+    assert f"(ollama at {home.environ['OLLAMA_HOST']})" in said
     assert "llmwrap models install" in said
     assert "-b embedded" in said
 

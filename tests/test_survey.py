@@ -107,7 +107,7 @@ def test_a_server_is_not_asked_twice_under_two_names(home: Home) -> None:
 
     found = all_candidates(config, Choice(), {"OLLAMA_HOST": "h:1"})
 
-    assert [c.backend.name for c in found] == ["box", "lmstudio", "embedded"]
+    assert [c.backend.name for c in found] == ["box", "embedded"]
 
 
 def test_a_table_without_an_address_is_a_candidate_with_an_error(home: Home) -> None:
@@ -143,9 +143,22 @@ def test_beside_a_file_a_variable_configures_nothing(home: Home) -> None:
         "box": True,
         "far": True,
         "ollama": False,
-        "lmstudio": False,
         "embedded": False,
     }
+
+
+def test_what_nobody_named_is_left_out_where_a_variable_names_another(
+    home: Home,
+) -> None:
+    config = load(home)
+
+    def names(**environ: str) -> list[str]:
+        found = all_candidates(config, Choice(), environ)
+        return [candidate.backend.name for candidate in found]
+
+    assert names() == ["ollama", "lmstudio", "embedded"]
+    assert names(OLLAMA_HOST="h:1") == ["ollama", "embedded"]
+    assert names(OPENAI_BASE_URL="http://far/v1") == ["openai", "embedded"]
 
 
 def test_the_first_table_of_the_file_is_no_choice_for_a_list(home: Home) -> None:

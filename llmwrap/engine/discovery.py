@@ -1,9 +1,10 @@
 """Find a server without any configuration. Floor F5.
 
 All candidates are asked at once; the first in the order of preference that answers is
-taken: one on this machine within 80 ms, elsewhere within the connect time-out. The
-embedded model stands in only where it is installed and no server was ever found, so
-that a cron job never gets a weaker model unasked.
+taken: one on this machine within 80 ms, one whose address was given, or that is
+elsewhere, within the connect time-out. The embedded model stands in only where it is
+installed and no server was ever found, so that a cron job never gets a weaker model
+unasked.
 """
 
 from __future__ import annotations
@@ -32,23 +33,29 @@ def is_loopback(address: str) -> bool:
     return host.startswith(_LOOPBACK_HOSTS)
 
 
-def first_that_answers(candidates: list[BackendSettings]) -> BackendSettings | None:
+def first_that_answers(
+    candidates: list[BackendSettings], *, is_given: bool = False
+) -> BackendSettings | None:
     """Return the first candidate, in the order given, that answers in time.
 
-    One of the kind `openai` has an address that somebody gave: whatever it answers, a
-    wrong key or a model that still loads, it is the one that is meant.
+    `is_given`: somebody gave their addresses. Whatever such a one answers, a wrong key
+    or a model that still loads, it is the one that is meant, and has the connect
+    time-out to do it.
     """
     # Imported before the clock starts: the probes would share the 90 ms it takes.
     from ..transport import client  # noqa: F401
 
     started = time.monotonic()
-    outcomes = start_together([_probe(candidate) for candidate in candidates])
-    for candidate, outcome in zip(candidates, outcomes, strict=True):
-        until = started + _allowance_s(candidate)
+    limits_s = [_allowance_s(candidate, is_given) for candidate in candidates]
+    calls = [
+        _probe(c, limit_s) for c, limit_s in zip(candidates, limits_s, strict=True)
+    ]
+    outcomes = start_together(calls)
+    for candidate, limit_s, outcome in zip(candidates, limits_s, outcomes, strict=True):
         try:
-            outcome.result(until - time.monotonic())
+            outcome.result(started + limit_s - time.monotonic())
         except (RefusedError, BackendFailedError):
-            if candidate.kind != "openai":
+            if not is_given:
                 continue
         except (TimeoutError, LLMWrapError):
             continue
@@ -68,15 +75,13 @@ def nothing_found(
     return UnreachableError(f"no model server answers ({asked})", hint=hint)
 
 
-def _allowance_s(candidate: BackendSettings) -> float:
-    if is_loopback(candidate.base_url):
+def _allowance_s(candidate: BackendSettings, is_given: bool) -> float:
+    if is_loopback(candidate.base_url) and not is_given:
         return _LOOPBACK_S
     return candidate.connect_timeout_s
 
 
-def _probe(candidate: BackendSettings) -> Callable[[], None]:
-    timeout_s = _allowance_s(candidate)
-
+def _probe(candidate: BackendSettings, timeout_s: float) -> Callable[[], None]:
     def probe() -> None:
         create_backend(candidate).version(timeout_s=timeout_s)
 

@@ -24,6 +24,8 @@ from ..errors import ConfigError
 from .choice import Choice, Patience
 
 _FIRST_RETRY_S = 0.5
+_OWN_VARIABLES = {"ollama": "OLLAMA_HOST", "openai": "OPENAI_BASE_URL"}
+_DEFAULTS = ["ollama", "lmstudio"]  # what has an address that nobody has to give
 
 
 class Selection(NamedTuple):
@@ -84,14 +86,18 @@ class Selector:
         return backend._replace(base_url=address)
 
     def candidates(self) -> list[BackendConfig]:
-        """Return what discovery asks, in the order of preference."""
-        names = ["ollama", "lmstudio", "openai"]
+        """Return what discovery asks, in the order of preference.
+
+        Where a variable says who is meant that is the only one: a prompt never goes
+        elsewhere because it is down. Raises: ConfigError.
+        """
+        names = [n for n in _OWN_VARIABLES if self.is_given(n)][:1] or _DEFAULTS
         found = [self.built_in(name) for name in names]
-        return [
-            backend._replace(base_url=address)
-            for backend in found
-            if (address := self.address(backend)) is not None
-        ]
+        return [backend._replace(base_url=self.address(backend)) for backend in found]
+
+    def is_given(self, kind: str) -> bool:
+        """Tell whether the variable of a kind's own programs says where it is."""
+        return bool(self._environ.get(_OWN_VARIABLES.get(kind, "")))
 
     def address(self, backend: BackendConfig) -> str | None:
         """Return where a backend answers, None when nothing says so."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..backends.base import Backend, Model
-from ..config import BackendConfig, Config
+from ..config import BUILT_IN_BASE_URLS, BackendConfig, Config
 from ..errors import ConfigError, DeadlineError, LLMWrapError, UnreachableError
 from ..streams import start_together
 from ..units import format_duration
@@ -106,10 +106,12 @@ def all_candidates(
 ) -> list[Candidate]:
     """Return every backend there could be: configured ones, then built-in ones.
 
-    A built-in one at the address of a configured one of its kind is left out.
+    A built-in one at the address of a configured one of its kind is left out, and so
+    is one at its usual address where a variable says who is meant: see discovery.
     """
     selector = Selector(config, choice, environ)
     first = _selected(selector)
+    is_someone_given = any(environ.get(name) for name in _OWNERS_VARIABLES.values())
     found: list[Candidate] = []
     seen: set[str] = set()
     for name in config.backend_names:
@@ -124,6 +126,9 @@ def all_candidates(
             if is_table or has_variable:
                 backend = config.backend(name)
                 found.append(Candidate(backend, is_table, False, error))
+            continue
+        is_usual = backend.base_url == BUILT_IN_BASE_URLS.get(name)
+        if is_usual and is_someone_given and not (is_table or has_variable):
             continue
         places = [(c.backend.kind, c.backend.base_url) for c in found]
         if is_table or (backend.kind, backend.base_url) not in places:

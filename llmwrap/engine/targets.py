@@ -115,9 +115,11 @@ class Targets:
         return settings
 
     def _discover(self, choice: Choice) -> BackendConfig:
-        candidates = Selector(self._config, choice, self._environ).candidates()
+        selector = Selector(self._config, choice, self._environ)
+        candidates = selector.candidates()
         settings = [self._settings(c, is_first_choice=False) for c in candidates]
-        found = first_that_answers(settings)
+        is_given = selector.is_given(candidates[0].kind)
+        found = first_that_answers(settings, is_given=is_given)
         discovered = read_discovered(self._environ)
         if found is not None:
             config = candidates[settings.index(found)]
@@ -131,7 +133,7 @@ class Targets:
         has_model = embedded_is_ready(self._environ)
         if has_model and discovered.kind is None:
             self._log.note("no model server answers: using the embedded model")
-            return Selector(self._config, choice, self._environ).backend("embedded")
+            return selector.backend("embedded")
         raise nothing_found(settings, discovered, has_model)
 
     def _looked_up(self, backend: Backend) -> str | None:
