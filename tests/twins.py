@@ -30,7 +30,9 @@ _NOT_FOUND = "no model server answers"
 _TIMES = 5
 """How often discovery may miss a server that is there: on a busy machine it does."""
 _LISTINGS = ("/api/tags", "/api/ps")
-_LENGTHS_OF_TIME = re.compile(r"\b\d+(\.\d+)?(e-\d+)? ?(ns|us|µs|ms|s|m|h|d)?\b")
+_LENGTHS_OF_TIME = re.compile(
+    r"\b\d+(\.\d+)?(e-\d+)? ?(ns|us|µs|ms|s|m|h|d)?(\d+[smh])*\b"
+)
 _MOMENTS = re.compile(rb"\d+\.\d+(e-\d+)?")
 
 
