@@ -82,6 +82,7 @@ $(VENV)/bin/python:
 	@$(PYTHON3) -c 'import ensurepip, venv' 2>/dev/null || \
 	{ echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON3) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=26'
 
 $(VENV)/.demo-ready: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) '.[embedded]'

@@ -6,6 +6,7 @@ import compileall
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +14,10 @@ from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
 from .runner import ROOT, Home, Runner
 
-_ALONE = ("tmux", "signals", "embedded")
-"""Modules with such a word in their name share one process, one test after the other:
-terminals, signals and models are slow in each other's company."""
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+    from .scheduling import Scheduling
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,11 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(ROOT / "llmwrap", quiet=1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell pytest-xdist which tests must not run side by side."""
-    for item in items:
-        if any(word in item.path.stem for word in _ALONE):
-            item.add_marker(pytest.mark.xdist_group("alone"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Say which tests must not run side by side."""
+    from .scheduling import Scheduling
+
+    return Scheduling(config, log)
 
 
 # A suite that was started by nohup or in the background has these ignored, and so would

@@ -21,9 +21,6 @@ from .test_loadtest_results import FAILED, SETTING, outcome, sample
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-# The page is made once, in the process that runs them all.
-pytestmark = pytest.mark.xdist_group("page")
-
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _VOID = {"meta", "br", "img", "link", "hr", "input"}
 _PNG = b"\x89PNG\r\n\x1a\n"

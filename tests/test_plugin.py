@@ -22,9 +22,6 @@ FILES = {
 }
 CONFIG = FILES["~/.config/llmwrap/config.toml"]
 
-# Installed once, in the process that runs them all.
-pytestmark = pytest.mark.xdist_group("plugin")
-
 
 def pip(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
