@@ -16,7 +16,7 @@ INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 
 	--config-settings editable_mode=compat --editable
 DATA = $(abspath $(VENV))/data
 MODEL = $(wildcard $(DATA)/llmwrap/models/*.gguf)
-SIDE_BY_SIDE = --numprocesses=$(WORKERS) --dist=loadgroup
+SIDE_BY_SIDE = --numprocesses=$(WORKERS)
 COVERAGE = $(if $(ARGS),,--cov --cov-report=term --cov-fail-under=90)
 
 # Compiled tests are kept: each process that runs some of them compiles all there are.

@@ -1,4 +1,4 @@
-"""Start the program: `python -m llmwrap`, and what bin/ calls. Floor F7."""
+"""Start the programs: `python -m llmwrap`, entry points and bin/. Floor F7."""
 
 import os
 import sys
@@ -40,6 +40,12 @@ def main() -> "NoReturn":
     from .cli.main import main_of_process
 
     os._exit(main_of_process(invocation))
+
+
+def load_test() -> "NoReturn":
+    """Run the load tester, as `llmwrap loadtest` does."""
+    sys.argv.insert(1, "loadtest")
+    main()
 
 
 if __name__ == "__main__":

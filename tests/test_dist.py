@@ -24,12 +24,7 @@ from man.pages import ALIASES, page_names
 from .fakeserver import FakeServer
 from .runner import ROOT, Home
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(300),
-    # What is built for one of them is there for all.
-    pytest.mark.xdist_group("dist"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 DIRECTORIES = (".ci", "bin", "llmwrap", "man", "templates", "tests")
 PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")
@@ -110,7 +105,8 @@ def dists(index: None, tmp_path_factory: pytest.TempPathFactory) -> Dists:
 
 @pytest.fixture(scope="module")
 def environment(dists: Dists, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("environment")
+    # A path with a blank, which no first line of a script can name.
+    path = tmp_path_factory.mktemp("some environment")
     venv.create(path, with_pip=True)
     run(path / "bin" / "python", "-m", "pip", "install", "--quiet", dists.wheel)
     return path
@@ -129,8 +125,7 @@ def test_the_wheel_holds_programs_pages_templates_and_the_mark_of_types(
     names = names_in(dists.wheel)
 
     data = f"llmwrap-{__version__}.data"
-    wanted = {f"{data}/scripts/{name}" for name in PROGRAMS}
-    wanted |= {
+    wanted = {
         f"{data}/data/share/man/man{n[-1]}/{n}" for n in (*page_names(), *ALIASES)
     }
     wanted |= {
@@ -178,6 +173,15 @@ def test_the_programs_run_where_nothing_else_is(
     program: str, environ: dict[str, str]
 ) -> None:
     assert run(program, "--version", environ=environ) == f"llmwrap {__version__}\n"
+
+
+def test_a_checkout_has_programs_of_its_own(tmp_path: Path) -> None:
+    """Whatever directory one is in, through a link too."""
+    for program in PROGRAMS:
+        link = tmp_path / program
+        link.symlink_to(ROOT / "bin" / program)
+        said = run(sys.executable, link, "--help", cwd=tmp_path)
+        assert ("--arrival" in said) == ("load" in program)
 
 
 def test_the_package_runs_where_nothing_else_is(
