@@ -24,7 +24,8 @@ from ..messages import Json, Message, Request
 GGUF = "gguf"
 """The kind of a place that is a model file."""
 
-_VERSION = 1
+VERSION = 1
+"""Changed when what counts as a good answer, or the key, changes: it costs all answers."""
 _DIGEST_BYTES = 32
 _NAME_BYTES = 16
 
@@ -48,7 +49,7 @@ def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
     # A file is what it is, whatever it is called.
     model = "" if place.kind == GGUF else request.model
     values: list[_Value] = [
-        _VERSION,
+        VERSION,
         place.kind,
         place.address,
         generation,
