@@ -1,46 +1,33 @@
-"""The gaps of an answer in a few numbers: the longest ones as they were."""
+"""The gaps of an answer as an older llmwrap recorded them: medians of groups."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from llmwrap.metrics.gaps import gaps_of, summarized
+from llmwrap.metrics.gaps import gaps_of, is_of_medians
 from llmwrap.metrics.timing import Stopwatch
 
-GAPS = st.lists(st.floats(0, 100), max_size=400)
+OF_40 = [40, 7_000_000, 6000, *[5000] * 19]
 
 
-@given(GAPS)
-def test_a_summary_stands_for_as_many_gaps_as_there_were(gaps_s: list[float]) -> None:
-    found = list(gaps_of(summarized(gaps_s)))
-
-    assert sum(gap.gaps for gap in found) == len(gaps_s)
-    assert len(found) <= 40
-
-
-@given(st.lists(st.floats(0, 100), max_size=31))
-def test_few_gaps_are_there_one_by_one(gaps_s: list[float]) -> None:
-    found = [gap.gap_s for gap in gaps_of(summarized(gaps_s))]
-
-    assert found == pytest.approx(sorted(gaps_s, reverse=True), abs=1e-6)
+def test_few_gaps_are_there_one_by_one() -> None:
+    assert list(gaps_of([3, 7_000_000, 5000, 4000])) == [
+        (7.0, 1),
+        (0.005, 1),
+        (0.004, 1),
+    ]
 
 
-def test_one_stall_among_many_gaps_is_not_lost() -> None:
-    gaps_s = [0.01] * 999 + [7.0]
+def test_a_median_stands_for_its_group() -> None:
+    found = list(gaps_of(OF_40))
 
-    longest = next(gaps_of(summarized(gaps_s)))
+    assert found[:3] == [(7.0, 1), (0.006, 1), (0.005, 2)]
+    assert sum(gap.gaps for gap in found) == 40
 
-    assert longest == (7.0, 1)
 
-
-def test_the_median_gap_is_kept() -> None:
-    gaps_s = [n / 1000 for n in range(1, 1001)]
-
-    spread = [g for gap_s, n in gaps_of(summarized(gaps_s)) for g in [gap_s] * n]
-
-    assert sorted(spread)[500] == pytest.approx(0.5, rel=0.07)
+def test_medians_are_told_from_classes() -> None:
+    assert is_of_medians(OF_40)
+    assert not is_of_medians([0, 0.2, 0.1, 0.1, -115, 2])
 
 
 @pytest.mark.parametrize("summary", [[], [0], [-1, 2], ["x"], [1 << 30, 1], [None, 1]])

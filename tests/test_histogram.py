@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmwrap.journal.packing import pack, unpack
-from llmwrap.metrics.histogram import ACCURACY_RATIO, Histogram
+from llmwrap.metrics.classes import ACCURACY_RATIO
+from llmwrap.metrics.histogram import Histogram
 from llmwrap.metrics.percentiles import percentile, percentiles, percentiles_of
 
 VALUES = st.lists(st.floats(2e-6, 1e5), min_size=1, max_size=60)

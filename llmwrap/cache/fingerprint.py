@@ -25,7 +25,7 @@ GGUF = "gguf"
 """The kind of a place that is a model file."""
 
 VERSION = 1
-"""Changed when what counts as a good answer, or the key, changes: it costs all answers."""
+"""Raised when what counts as a good answer changes: older answers are then misses."""
 _DIGEST_BYTES = 32
 _NAME_BYTES = 16
 

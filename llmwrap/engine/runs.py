@@ -6,7 +6,7 @@ import time
 
 from ..errors import LLMWrapError
 from ..messages import Completion, Rendered
-from ..metrics.gaps import summarized
+from ..metrics.classes import packed
 from ..metrics.recorder import CacheOutcome, Recorder, Run
 from .answer import kind_of
 from .choice import CacheMode
@@ -69,6 +69,6 @@ class RunRecord:
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
                 attempts=completion.attempts,
-                gaps=summarized(completion.gaps_s),
+                gaps=tuple(packed(completion.gaps_s)),
             )
         )

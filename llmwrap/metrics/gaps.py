@@ -1,9 +1,9 @@
-"""The gaps between the pieces of one answer (ITL), in some thirty numbers. Floor F3.
+"""The gaps between the pieces of an answer (ITL), as older records have them. F3.
 
-A record of a run has no room for hundreds of gaps, and a histogram of them would cost
-a short run the import of its library. So the gaps are sorted and put together in
-groups, each given by its median: the longest by itself, then 1, 2, 4 ... until a group
-has a sixteenth of all. What matters most, the longest ones, is kept as it was.
+Newer ones have them counted in classes, with their exact sum (classes.py). An older
+llmwrap sorted the gaps and put them together in groups, each given by its median: the
+longest by itself, then 1, 2, 4 ... until a group has a sixteenth of all. That rounds
+the tail away, and only what is recorded so already is still read.
 """
 
 from __future__ import annotations
@@ -24,20 +24,9 @@ class Gap(NamedTuple):
     gaps: int
 
 
-def summarized(gaps_s: Sequence[float]) -> tuple[int, ...]:
-    """Return the gaps as their number and the medians of groups, in microseconds.
-
-    Up to 31 gaps are there one by one. Empty without gaps.
-    """
-    if not gaps_s:
-        return ()
-    ordered = sorted(gaps_s, reverse=True)
-    summary = [len(ordered)]
-    at = 0
-    for size in _group_sizes(len(ordered)):
-        summary.append(round(ordered[at + size // 2] * _US))
-        at += size
-    return tuple(summary)
+def is_of_medians(fields: Sequence[object]) -> bool:
+    """Tell whether gaps are given by medians; in classes the second is a sum."""
+    return len(fields) > 1 and not isinstance(fields[1], float)
 
 
 def gaps_of(summary: Sequence[object]) -> Iterator[Gap]:

@@ -14,23 +14,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ddsketch.mapping import LogarithmicMapping
 from ddsketch.store import DenseStore
 
-ACCURACY_RATIO = 0.01
-"""How far a quantile may be from a value that was counted, over that value."""
+from .classes import ACCURACY_RATIO, LEAST, Packed, bounded, class_key, steps
 
-_LEAST = 1e-6  # what is shorter than a microsecond counts as nothing
-_MOST = 1e9
 _HEAD_FIELDS = 4
 _MOST_CLASSES = 4096
-
-Packed: TypeAlias = "list[int | float]"
-"""zeros, sum, least, most; then for each class the step to its key, and its count."""
 
 
 class Bucket(NamedTuple):
@@ -73,30 +67,30 @@ class Histogram:
 
     def add_all(self, values: Iterable[float]) -> None:
         """Count many values; cheaper than one after the other."""
-        known = [_bounded(value) for value in values]
+        known = [bounded(value) for value in values]
         if not known:
             return
         self.sum += math.fsum(known)
         self.least = min(self.least, *known)
         self.most = max(self.most, *known)
-        large = [value for value in known if value >= _LEAST]
+        large = [value for value in known if value >= LEAST]
         self._zeros += len(known) - len(large)
-        self._add_keys(Counter(map(_MAPPING.key, large)))
+        self._add_keys(Counter(map(class_key, large)))
 
     def add_counts(self, counts: Mapping[float, int]) -> None:
         """Count values, each so often as it says."""
         if not counts:
             return
-        known = [(_bounded(value), count) for value, count in counts.items()]
+        known = [(bounded(value), count) for value, count in counts.items()]
         self.sum += math.fsum(value * count for value, count in known)
         self.least = min(self.least, min(known)[0])
         self.most = max(self.most, max(known)[0])
         keys: Counter[int] = Counter()
         for value, count in known:
-            if value < _LEAST:
+            if value < LEAST:
                 self._zeros += count
             else:
-                keys[_MAPPING.key(value)] += count
+                keys[class_key(value)] += count
         self._add_keys(keys)
 
     def _add_keys(self, keys: Mapping[int, int]) -> None:
@@ -134,9 +128,9 @@ class Histogram:
 
     def count_up_to(self, bound: float) -> int:
         """Return how many values are not above a bound, as exact as a class is."""
-        if bound < _LEAST:
+        if bound < LEAST:
             return self._zeros
-        last = _MAPPING.key(bound)
+        last = class_key(bound)
         within = sum(count for key, count in self._classes() if key <= last)
         return self._zeros + within
 
@@ -152,30 +146,37 @@ class Histogram:
         """Return it as numbers for `unpacked`, a few for each class."""
         if not self.count:
             return []
-        fields: Packed = [self._zeros, self.sum, self.least, self.most]
-        before = 0
-        for key, count in self._classes():
-            fields += (key - before, count)
-            before = key
-        return fields
+        head: Packed = [self._zeros, self.sum, self.least, self.most]
+        return head + steps(Counter(dict(self._classes())))
 
     @classmethod
-    def unpacked(cls, fields: Iterable[object]) -> Histogram:
+    def unpacked(cls, fields: Sequence[object]) -> Histogram:
         """Return the histogram of `packed`. Raises: ValueError for anything else."""
-        numbers = [field for field in fields if isinstance(field, int | float)]
         found = cls()
-        if not numbers:
-            return found
-        head, rest = numbers[:_HEAD_FIELDS], numbers[_HEAD_FIELDS:]
-        if len(head) < _HEAD_FIELDS or len(rest) % 2 or len(rest) > 2 * _MOST_CLASSES:
-            raise ValueError("no histogram of ours")
-        found._zeros = _natural(head[0])
-        found.sum, found.least, found.most = map(float, head[1:])
-        keys = list(accumulate(map(int, rest[::2])))
-        if any(abs(key) > _MOST_CLASSES for key in keys):
-            raise ValueError("no histogram of ours")
-        found._add_keys(dict(zip(keys, map(_natural, rest[1::2]), strict=True)))
+        if fields:
+            found._take([_parsed(fields)])
         return found
+
+    def add_packed(self, many: Iterable[Sequence[object]]) -> None:
+        """Count what `packed` made of others; what is none of these counts nothing."""
+        parsed = []
+        for fields in many:
+            try:
+                parsed.append(_parsed(fields))
+            except ValueError:
+                continue  # It loses itself alone.
+        self._take(parsed)
+
+    def _take(self, many: list[_Parsed]) -> None:
+        keys: Counter[int] = Counter()
+        for one in many:
+            self._zeros += one.zeros
+            self.least = min(self.least, one.least)
+            self.most = max(self.most, one.most)
+            for key, count in zip(one.keys, one.counts, strict=True):
+                keys[key] += count
+        self.sum += math.fsum(one.sum for one in many)
+        self._add_keys(keys)
 
     def _classes(self) -> Iterator[tuple[int, int]]:
         store = self._store
@@ -184,8 +185,32 @@ class Histogram:
                 yield index + store.offset, int(count)
 
 
-def _bounded(value: float) -> float:
-    return value if 0.0 <= value <= _MOST else min(max(0.0, value), _MOST)
+class _Parsed(NamedTuple):
+    """What was packed: the classes by their keys, beside the exact figures."""
+
+    zeros: int
+    sum: float
+    least: float
+    most: float
+    keys: list[int]
+    counts: list[int]
+
+
+def _parsed(fields: Sequence[object]) -> _Parsed:
+    """Return what was packed. Raises: ValueError for anything else."""
+    numbers = [field for field in fields if isinstance(field, int | float)]
+    head, rest = numbers[:_HEAD_FIELDS], numbers[_HEAD_FIELDS:]
+    if len(head) < _HEAD_FIELDS or len(rest) % 2 or len(rest) > 2 * _MOST_CLASSES:
+        raise ValueError("no histogram of ours")
+    keys = list(accumulate(map(int, rest[::2])))
+    is_ours = all(map(math.isfinite, head)) and all(
+        abs(key) <= _MOST_CLASSES for key in keys
+    )
+    if not is_ours:
+        raise ValueError("no histogram of ours")
+    total, least, most = map(float, head[1:])
+    counts = [_natural(count) for count in rest[1::2]]
+    return _Parsed(_natural(head[0]), total, least, most, keys, counts)
 
 
 def _natural(number: float) -> int:

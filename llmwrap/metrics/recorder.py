@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     `started_at` is the wall clock, in seconds since 1970. `lookup_s` is what the
     cache took, `rendering_s` the template, `error` the kind of the error that ended
-    it, empty for none. `gaps` sums up the ITL (gaps.py).
+    it, empty for none. `gaps` is the ITL, counted in classes (classes.py).
 
     The order is that of the record: new fields come last, and older records are
     read with their defaults. The four floats stand first for `moved_run`.
@@ -57,7 +57,7 @@ class Run(NamedTuple):
     attempts: int = 0
     template: str = ""
     rendering_s: float | None = None
-    gaps: tuple[int, ...] = ()
+    gaps: tuple[int | float, ...] = ()
 
 
 class Counts(NamedTuple):
@@ -77,7 +77,7 @@ def pack_run(run: Run) -> bytes:
     return pack([RUN, *map(_packable, run)])
 
 
-def _packable(field: float | str | tuple[int, ...] | None) -> Packable:
+def _packable(field: float | str | tuple[int | float, ...] | None) -> Packable:
     if isinstance(field, tuple):
         return [*field]
     return field[:_LONGEST_NAME] if isinstance(field, str) else field

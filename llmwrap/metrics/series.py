@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..journal.packing import Packable
-from .gaps import gaps_of
+from .gaps import gaps_of, is_of_medians
 from .histogram import Histogram
 from .recorder import Run
 
@@ -143,14 +143,17 @@ class Series:
         if values:
             self._own(name).add_all(values)
 
-    def _add_gaps(self, summaries: Iterable[Packable]) -> None:
+    def _add_gaps(self, column: Iterable[Packable]) -> None:
+        recorded = [fields for fields in column if isinstance(fields, list) and fields]
+        if not recorded:
+            return
+        histogram = self._own("itl_s")
+        histogram.add_packed(one for one in recorded if not is_of_medians(one))
         spread: Counter[float] = Counter()
-        for summary in summaries:
-            if isinstance(summary, list):
-                for gap_s, count in gaps_of(summary):
-                    spread[gap_s] += count
-        if spread:
-            self._own("itl_s").add_counts(spread)
+        for summary in filter(is_of_medians, recorded):
+            for gap_s, count in gaps_of(summary):
+                spread[gap_s] += count
+        histogram.add_counts(spread)
 
     def _own(self, name: str) -> Histogram:
         return self.histograms.setdefault(name, Histogram())

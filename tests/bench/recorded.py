@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llmwrap.log import SILENT
-from llmwrap.metrics.gaps import summarized
+from llmwrap.metrics.classes import packed
 from llmwrap.metrics.layout import LARGEST_BYTES, RUNS, runs_path
 from llmwrap.metrics.recorder import Recorder, Run, pack_run
 from llmwrap.metrics.rollup import roll_up
@@ -89,7 +89,7 @@ def _runs(count: int) -> Iterator[Run]:
     """Yield runs of a month, most of them hits."""
     draw = random.Random(4)
     gaps = [
-        summarized([draw.lognormvariate(-4, 0.5) for _ in range(200)])
+        tuple(packed([draw.lognormvariate(-4, 0.5) for _ in range(200)]))
         for _ in range(100)
     ]
     first_at = time.time() - _DAYS_S
