@@ -43,7 +43,14 @@ READS_STDIN = b"S"
 
 CONFIG_VARIABLE = "LLMWRAP_CONFIG"
 _PREFIXES = ("LLMWRAP_", "XDG_")
-_VARIABLES = ("HOME", "OLLAMA_HOST", "OPENAI_BASE_URL")
+_VARIABLES = (
+    "HOME",
+    "OLLAMA_API_KEY",
+    "OLLAMA_HOST",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+)
+_OWN = ("_API_KEY", "_HEADERS", "_PASSWORD", "_PROXY", "_QUERY", "_USER")
 _ANSWER = b"A"
 _FOR_EVER = (1 << 64) - 1
 _LARGEST_STDIN_BYTES = 1 << 20
@@ -118,6 +125,10 @@ class Invocation:
     `stdin_ahead` is what was read of stdin, which the ordinary way has to take first,
     and `has_stdin_ended` whether that was all. `unwritten` is what is left of an
     answer that stdout did not take at once, to be written within `timeout_s`.
+
+    `is_told` is False where the environment holds something of the user's own, and
+    there are no random bytes yet to hide it under (cache/owner.py): then nothing is
+    found, and nothing may be left.
     """
 
     def __init__(self, argv: list[str], environ: Mapping[str, str]) -> None:
@@ -126,15 +137,18 @@ class Invocation:
         self.started_at = time.monotonic()
         self.stdin_ahead = b""
         self.has_stdin_ended = False
+        self.is_told = True
         self.unwritten = b""
         self.timeout_s = 0.0
         self._youngest_ns = 0
         self._digest = blake2b(digest_size=32)
         # How many words there are, too: what follows might else be one of them.
-        self._add("llmwrap direct 1", __version__, str(len(argv)), *argv)
+        self._add("llmwrap direct 2", __version__, str(len(argv)), *argv)
         for name in sorted(environ):
-            if name.startswith(_PREFIXES) or name in _VARIABLES:
-                self._add(name, environ[name])
+            if is_covered(name):
+                own = name.endswith(_OWN)
+                value = environ[name]
+                self._add(name, self._hidden(value) if own and value else value)
         self._add("descriptors", *map(_descriptor_kind, (0, 1, 2)))
         config = environ.get(CONFIG_VARIABLE) or config_dir(environ) + "/config.toml"
         files = (config, state_dir(environ) + "/discovered.json")
@@ -174,6 +188,8 @@ class Invocation:
 
         If not, nothing has happened but that stdin may have been read.
         """
+        if not self.is_told:
+            return False
         try:
             pointer = self._pointer()
             text = self._text(pointer) if pointer else None
@@ -190,6 +206,15 @@ class Invocation:
         for part in parts:
             data = os.fsencode(part)
             self._digest.update(len(data).to_bytes(4, "little") + data)
+
+    def _hidden(self, value: str) -> str:
+        """Return what tells a secret from another, and does not give it away."""
+        try:
+            salt = read(layout.salt_path(state_dir(self.environ)), layout.SALT_BYTES)
+        except OSError:
+            salt = b""
+        self.is_told = self.is_told and len(salt) == layout.SALT_BYTES
+        return blake2b(os.fsencode(value), key=salt).hexdigest()
 
     def _identity(self, path: str) -> str:
         try:
@@ -241,7 +266,7 @@ class Invocation:
         now_ns = time.time_ns()
         if answer is None or not answer.is_plain:
             return None
-        if not payload.is_fresh(answer.stored_ns, pointer.ttl_ns, now_ns):
+        if not answer.is_fresh(pointer.ttl_ns, now_ns):
             return None
         layout.note_use(pointer.root, pointer.key, now_ns // 10**9)
         return answer.text
@@ -258,7 +283,7 @@ class Invocation:
         self.unwritten = data
 
     def _record_run(self, pointer: Pointer) -> None:
-        elapsed_s = (time.time_ns() - self.started_ns) / 1e9
+        elapsed_s = time.monotonic() - self.started_at
         moments = (self.started_ns / 1e9, elapsed_s, elapsed_s, elapsed_s)
         floats = [b"\xcb" + pack(">d", moment) for moment in moments]
         before, after = pointer.run
@@ -272,6 +297,11 @@ class Invocation:
                 shorten(path)
         except (OSError, ConfigError):
             pass  # It costs no answer.
+
+
+def is_covered(name: str) -> bool:
+    """Tell whether a variable is in the digest of an invocation."""
+    return name.startswith(_PREFIXES) or name in _VARIABLES
 
 
 def _descriptor_kind(number: int) -> str:

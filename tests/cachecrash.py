@@ -45,7 +45,7 @@ _CALM_S = 0.004
 
 
 def _store(root: str) -> Store:
-    return Store(root, max_bytes=_LIMIT_BYTES, ttl_s=None, is_synced=True)
+    return Store(root, max_bytes=_LIMIT_BYTES, is_synced=True)
 
 
 def _key(writer: int, number: int) -> bytes:

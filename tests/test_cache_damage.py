@@ -244,7 +244,7 @@ def test_what_killed_writers_left_goes_after_an_hour(
     shard = _fill(tmp_path, log)
     cache = cache_at(tmp_path, log)
     place = Place("ollama", "http://somewhere")
-    cache.learn(place, "model", "old")
+    cache.learn(cache.generation(place, "model"), "old")
     left = [shard.with_name(".ab.0"), tmp_path / "models" / ".cd.0"]
     moment = time.time() - age_s
     for path in left:
@@ -252,7 +252,7 @@ def test_what_killed_writers_left_goes_after_an_hour(
         os.utime(path, (moment, moment))
 
     cache.compact()
-    cache.learn(place, "model", "new")
+    cache.learn(cache.generation(place, "model"), "new")
 
     assert [path.exists() for path in left] == [stays, stays]
     assert _served(tmp_path, log) == _TEXTS

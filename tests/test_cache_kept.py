@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmwrap.config import Config
-from llmwrap.engine import Engine
 from llmwrap.errors import Interrupted, OutputError
-from llmwrap.messages import Message, Request
 
 from .asking import DIALECTS, OLLAMA, OPENAI, Dialect, address, ask, chats, lines
 from .fakeserver import (
@@ -167,17 +164,6 @@ def test_a_model_that_is_pulled_by_us_answers_anew_at_once(
 
     assert pulled.status == 0
     assert document(cli, server, "Hello")["cached"] is False
-
-
-def test_where_an_answer_would_be_is_unknown_when_the_model_file_has_gone(
-    home: Home,
-) -> None:
-    """It is asked when the answer is out, and must not end a good run badly."""
-    config = Config.load(os.devnull, home.environ)
-    request = Request(model="embedded/gone", messages=(Message("user", "Hello"),))
-
-    with Engine(config, environ=home.environ) as engine:
-        assert engine.stored_as(request) is None
 
 
 def test_a_server_that_names_no_digest_is_no_failure(

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cache.fingerprint import GGUF, Place, fingerprint, model_name
-from llmwrap.cache.generations import Generations
-from llmwrap.messages import Image, Message, Request, Sampling
+from llmwrap.cache.fingerprint import (
+    GGUF,
+    Place,
+    fingerprint,
+    model_name,
+    server_place,
+)
+from llmwrap.cache.generations import Generation, Generations
+from llmwrap.messages import Image, Json, Message, Request, Sampling
 
 from .runner import ROOT
 
@@ -127,37 +133,111 @@ def test_the_key_is_the_same_in_every_process_and_version() -> None:
     assert fingerprint(full, HERE, b"g").hex()[:16] == KEY_OF_FULL
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"keep_alive": "5m"},
+        {"num_thread": 4, "num_gpu": 0, "main_gpu": 1, "num_batch": 64},
+        {"use_mmap": False, "use_mlock": True, "low_vram": True, "numa": True},
+    ],
+)
+def test_how_fast_it_comes_is_not_in_it(options: dict[str, Json]) -> None:
+    fast = request(options=options)
+
+    assert fingerprint(fast, HERE, b"") == fingerprint(PLAIN, HERE, b"")
+
+
+def test_a_model_without_a_tag_is_the_latest_at_ollama_only() -> None:
+    latest = PLAIN._replace(model="m:latest")
+    elsewhere = Place("openai", "http://x")
+
+    assert fingerprint(latest, HERE, b"") == fingerprint(PLAIN, HERE, b"")
+    assert fingerprint(latest, elsewhere, b"") != fingerprint(PLAIN, elsewhere, b"")
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("http://localhost:11434", "http://127.0.0.1:11434"),
+        ("http://localhost/v1", "http://127.0.0.1/v1"),
+        ("http://localhost", "http://127.0.0.1"),
+        ("http://localhost.example:1", "http://localhost.example:1"),
+        ("http://[::1]:1/v1", "http://[::1]:1/v1"),
+        ("alpha", "alpha"),
+    ],
+)
+def test_this_machine_is_one_place_by_name_and_by_number(
+    written: str, address: str
+) -> None:
+    assert server_place("ollama", written) == Place("ollama", address)
+
+
+def test_whose_it_is_is_in_it() -> None:
+    mine, yours = (HERE._replace(owner=owner) for owner in (b"1", b"2"))
+    keys = {fingerprint(PLAIN, place, b"") for place in (HERE, mine, yours)}
+
+    assert len(keys) == 3
+    assert len({model_name(place, "m") for place in (HERE, mine, yours)}) == 3
+    assert fingerprint(PLAIN, mine, b"") != fingerprint(PLAIN, HERE, b"1")
+
+
 # What is known of the weights
+
+
+def known(generations: Generations, place: Place = HERE, model: str = "m") -> bytes:
+    return generations.read(generations.unread(place, model)).digest
+
+
+def learn(generations: Generations, digest: str) -> Generation:
+    """Learn the digest of a model, after a look at what is known."""
+    return generations.learn(generations.read(generations.unread(HERE, "m")), digest)
 
 
 def test_a_digest_that_is_learned_is_known_to_others(tmp_path: Path) -> None:
     root = str(tmp_path)
-    assert Generations(root).current(HERE, "m") == b""
+    assert known(Generations(root)) == b""
 
-    Generations(root).learn(HERE, "m", "sha256:1")
+    learn(Generations(root), "sha256:1")
 
-    assert Generations(root).current(HERE, "m") == b"sha256:1"
-    assert Generations(root).current(HERE, "n") == b""
-    assert Generations(root).current(HERE._replace(address="http://x"), "m") == b""
+    assert known(Generations(root)) == b"sha256:1"
+    assert known(Generations(root), model="n") == b""
+    assert known(Generations(root), HERE._replace(address="http://x")) == b""
 
 
 def test_a_digest_that_is_known_is_not_written_again(tmp_path: Path) -> None:
     generations = Generations(str(tmp_path))
-    generations.learn(HERE, "m", "sha256:1")
-    before = os.stat(generations.path(HERE, "m"))
+    path = learn(generations, "sha256:1").path
+    before = os.stat(path)
 
-    generations.learn(HERE, "m", "sha256:1")
+    learn(generations, "sha256:1")
 
-    assert os.stat(generations.path(HERE, "m")) == before
+    assert os.stat(path) == before
+
+
+def test_what_somebody_learned_meanwhile_is_read(tmp_path: Path) -> None:
+    generations = Generations(str(tmp_path))
+    seen = generations.read(generations.unread(HERE, "m"))
+    assert generations.read(seen) is seen
+
+    learn(Generations(str(tmp_path)), "sha256:1")
+
+    assert generations.read(seen).digest == b"sha256:1"
 
 
 def test_without_a_directory_it_is_known_to_the_process(tmp_path: Path) -> None:
     generations = Generations(None)
 
-    generations.learn(HERE, "m", "sha256:1")
+    assert learn(generations, "sha256:1").path == ""
 
-    assert generations.current(HERE, "m") == b"sha256:1"
-    assert generations.path(HERE, "m") == ""
+    assert known(generations) == b"sha256:1"
+
+
+def test_a_model_file_is_its_own_digest(tmp_path: Path) -> None:
+    generations = Generations(str(tmp_path))
+    file = generations.unread(Place(GGUF, "ab" * 32), "m")
+
+    assert generations.learn(file, "sha256:1") == file
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_name_of_a_model_is_no_path(tmp_path: Path) -> None:

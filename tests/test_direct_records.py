@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from llmwrap.cli.direct_records import ALLOWED
+from llmwrap.cli.main import load_command, parser_of
+
 from .asking import address
 from .direct import answered, left_records, twice
 from .fakeserver import FakeServer
 from .runner import Runner
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
 _NOTHING = "something of it is not in the digest, or there is more to say than the text"
 
 
@@ -18,31 +22,84 @@ def argv(server: FakeServer) -> tuple[str, ...]:
     return (*address(server), "Why?")
 
 
+REFUSED = {
+    "config": ("--config", "/dev/null"),
+    "conversation": (),  # there is none yet: with --continue
+    "dry_run": ("--dry-run",),
+    "file": ("-f", "notes"),
+    "format": ("--json",),
+    "help": ("--help",),
+    "image": ("-i", "picture.png"),
+    "is_continued": ("--continue",),
+    "lax": ("-t", "greet", "--lax"),
+    "output": ("-O", "out"),
+    "template": ("-t", "greet"),
+    "var": ("-t", "greet", "--var", "name=x"),
+    "vars": ("-t", "greet", "--vars", "{}"),
+    "verbose": ("-v",),
+    "version": ("--version",),
+}
+"""Options that leave no record, and how one is given."""
+
+VALUES = (
+    ("-s", "@notes"),
+    ("--format", "events"),
+    ("--debug",),
+    ("--sanitize", "always"),
+    ("--no-cache",),
+    ("--refresh",),
+    ("--cache-only", "--cache", "--refresh"),
+    ("--max-tokens", "1"),
+)
+"""Values that leave none, of options that may."""
+
+
+@pytest.mark.parametrize("name", ["ask", "chat-template"])
+def test_each_option_of_a_question_leaves_a_record_or_is_known_not_to(
+    name: str,
+) -> None:
+    """Who adds an option decides, and until then it is on the safe side."""
+    parser = parser_of(load_command(name))
+    options = {action.dest for action in parser._actions}
+
+    assert options <= ALLOWED | REFUSED.keys()
+    assert not ALLOWED & REFUSED.keys()
+
+
 @pytest.mark.parametrize(
-    "more",
-    [
-        ("--json",),
-        ("--format", "events"),
-        ("-v",),
-        ("--debug",),
-        ("-O", "out"),
-        ("-f", "notes"),
-        ("-s", "@notes"),
-        ("--config", "/dev/null"),
-        ("--sanitize", "always"),
-        ("--no-cache",),
-        ("--refresh",),
-        ("--max-tokens", "1"),
-    ],
-    ids=" ".join,
+    "more", [*filter(None, REFUSED.values()), *VALUES], ids=" ".join
 )
 def test_some_options_leave_no_record(
     cli: Runner, server: FakeServer, argv: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
     (cli.home.path / "notes").write_text("a note")
+    (cli.home.path / "picture.png").write_bytes(PNG)
+    templates = cli.home.path / "config/llmwrap/templates"
+    templates.mkdir(parents=True)
+    (templates / "greet.mustache").write_text("Greet!")
 
-    assert not twice(cli, server, *argv, *more).is_direct
+    for _ in range(2):
+        answered(cli, *argv, *more)
+
     assert left_records(cli.home) == 0, _NOTHING
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("-s", "Be brief.", "--temperature", "0", "-o", "num_ctx=4096", "--stop", "x"),
+        ("-q", "--no-stream", "--retries", "1", "--timeout", "60", "--cache"),
+        ("-n", "--color", "never", "--raw", "--sanitize", "never", "--no-history"),
+    ],
+    ids=" ".join,
+)
+def test_others_leave_one(
+    cli: Runner, server: FakeServer, argv: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    answered(cli, *argv, *more)
+
+    assert left_records(cli.home) > 0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..transport.cancel import CancelToken
 
 ENTRY_POINT_GROUP = "llmwrap.backends"
+OWN = ("api_key",)
+"""The settings of a backend that are the user's own, and go with each request."""
 
 
 class BackendSettings(NamedTuple):
@@ -43,6 +45,18 @@ class BackendSettings(NamedTuple):
     body_limit_bytes: int = 64 << 20
     pool_size: int = 10
     is_reused: bool = True
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Return what of the user's own goes with each request.
+
+        An answer to it is for nobody who has other things to send: see owner.py of
+        the cache. Each setting that is sent and may differ between users belongs into
+        `OWN`, a file by what it holds.
+        """
+        return tuple(
+            f"{name}={value}" for name in OWN if (value := getattr(self, name))
+        )
 
     def __repr__(self) -> str:
         # Never the key: a repr ends up in logs and tracebacks.
@@ -94,11 +108,20 @@ class Backend(Protocol):
     name: str
     kind: str
     address: str
-    """Where it answers, for messages and for the cache key."""
+    """Where it answers, for messages."""
     may_cut_prompt: bool = False
     """Whether the server may cut a prompt that is too long without saying so."""
     has_digests: bool = False
     """Whether the server names the digests of its models."""
+
+    @property
+    def place(self) -> str:
+        """Return what tells its answers from those of others of its kind.
+
+        The cache gives no answer of one place for another. The address, or the name
+        of the table where there is none.
+        """
+        return self.address or self.name
 
     def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
         """Yield the answer as it comes; the chunk with a finish reason ends it.

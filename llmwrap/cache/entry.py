@@ -14,7 +14,8 @@ class Entry(NamedTuple):
 
     `stored_ns` is the wall clock, in nanoseconds since 1970. `asked_model` is the
     model that was asked for, `model` as the reply named it. `digest` is that of the
-    model's weights, empty where the server names none. Never the prompt: the key
+    model's weights, empty where the server names none. `expires_ns` is on the clock of
+    `stored_ns`, None for never: whoever stored it set it. Never the prompt: the key
     alone tells what was asked.
     """
 
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     digest: str
     finish_reason: str
     usage: Usage
+    expires_ns: int | None = None
 
     @property
     def stored_at(self) -> float:
@@ -56,7 +58,13 @@ def pack_entry(entry: Entry) -> bytes:
     ]
     text = entry.text.encode("utf-8", "replace")
     is_plain = not entry.thinking and entry.finish_reason != "length"
-    return Payload(entry.stored_ns, text, pack(rest), is_plain=is_plain).packed()
+    return Payload(
+        entry.stored_ns,
+        text,
+        pack(rest),
+        is_plain=is_plain,
+        expires_ns=entry.expires_ns,
+    ).packed()
 
 
 def unpack_entry(data: bytes) -> Entry | None:
@@ -87,6 +95,7 @@ def unpack_entry(data: bytes) -> Entry | None:
         digest,
         reason,
         usage,
+        payload.expires_ns,
     )
 
 

@@ -2,15 +2,20 @@
 
 The key is BLAKE2b-256 over everything that can change the answer, in this order:
 
-    version      of this list, 1
-    place        kind and address of the backend, or the digest of a model file
-    generation   what is known of the model's weights (models.py)
+    version      what counts as a good answer, and this list
+    place        kind and address of the backend, or the digest of a model file; and
+                 whose it is, where something of the user's own goes with the request
+    generation   what is known of the model's weights (generations.py)
     model, messages (role, content, images by their bytes), sampling, options, think
 
-Not in it: whether the answer is streamed, time-outs, keys, proxies, names of
-backends. Each value is written with its type and its length, and tables in the order
-of their names, so that two requests have the same bytes only if they are the same:
-1, 1.0, true and "1" differ, as they do for a server.
+Not in it: whether the answer is streamed, time-outs, keys as they are, proxies, names
+of backends, options that only say how fast the answer comes. Each value is written
+with its type and its length, and tables in the order of their names, so that two
+requests have the same bytes only if they are the same: 1, 1.0, true and "1" differ, as
+they do for a server.
+
+The request, which may be long, is written once; the keys of one question are made of
+those bytes.
 """
 
 from __future__ import annotations
@@ -26,34 +31,65 @@ GGUF = "gguf"
 
 VERSION = 1
 """Raised when what counts as a good answer changes: older answers are then misses."""
+
 _DIGEST_BYTES = 32
 _NAME_BYTES = 16
+_LATEST = ":latest"
+_LOOPBACK = {"localhost": "127.0.0.1"}
+_WITHOUT_EFFECT = frozenset(
+    (
+        # Ollama's: how long the model stays, and on what it is computed
+        "keep_alive",
+        "low_vram",
+        "main_gpu",
+        "num_batch",
+        "num_gpu",
+        "num_thread",
+        "numa",
+        "use_mlock",
+        "use_mmap",
+        # llama.cpp's: where the prompt is kept for the next one, and what is told
+        "cache_prompt",
+        "id_slot",
+        "timings_per_token",
+    )
+)
+"""Options that change how fast an answer comes, and not what it is."""
 
 _Value: TypeAlias = "Json | bytes | Mapping[str, Json] | Sequence[Json]"
 
 
 class Place(NamedTuple):
-    """Where an answer comes from.
+    """Where an answer comes from, and to whom it may be given.
 
     `kind` and `address` are those of the backend, or `gguf` and the digest of a
-    model file, whose server has another port each time.
+    model file, whose server has another port each time. `owner` is a digest of what
+    of the user's own goes with the request (owner.py), empty where nothing does.
     """
 
     kind: str
     address: str
+    owner: bytes = b""
 
 
-def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
-    """Return the key of a request's answer, 32 bytes."""
+def server_place(kind: str, address: str, owner: bytes = b"") -> Place:
+    """Return the place of a server; `localhost` and 127.0.0.1 are one."""
+    scheme, separator, rest = address.partition("://")
+    end = min(at for at in (rest.find(":"), rest.find("/"), len(rest)) if at >= 0)
+    host = _LOOPBACK.get(rest[:end], rest[:end])
+    return Place(kind, scheme + separator + host + rest[end:], owner)
+
+
+def asked(request: Request, place: Place) -> bytes:
+    """Return what of a request can change its answer, as bytes for `key_of`."""
     sampling = request.sampling
-    # A file is what it is, whatever it is called.
-    model = "" if place.kind == GGUF else request.model
+    options = {
+        name: value
+        for name, value in sampling.options.items()
+        if name not in _WITHOUT_EFFECT
+    }
     values: list[_Value] = [
-        VERSION,
-        place.kind,
-        place.address,
-        generation,
-        model,
+        _model(place, request.model),
         len(request.messages),
         *_messages(request.messages),
         sampling.temperature,
@@ -61,14 +97,24 @@ def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
         sampling.seed,
         sampling.top_p,
         list(sampling.stop),
-        sampling.options,
+        options,
         request.think,
     ]
-    hashed = blake2b(digest_size=_DIGEST_BYTES)
-    for value in values:
-        for piece in _encoded(value):
-            hashed.update(piece)
+    return _joined(values)
+
+
+def key_of(asked: bytes, place: Place, generation: bytes) -> bytes:
+    """Return the key of the answer to what was asked, 32 bytes."""
+    owner = (place.owner,) if place.owner else ()
+    head = _joined((VERSION, place.kind, place.address, *owner, generation))
+    hashed = blake2b(head, digest_size=_DIGEST_BYTES)
+    hashed.update(asked)
     return hashed.digest()
+
+
+def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
+    """Return the key of a request's answer, 32 bytes."""
+    return key_of(asked(request, place), place, generation)
 
 
 def model_name(place: Place, model: str) -> bytes:
@@ -76,11 +122,19 @@ def model_name(place: Place, model: str) -> bytes:
 
     `x` and `x:latest` are one model.
     """
-    hashed = blake2b(digest_size=_NAME_BYTES)
-    for part in (place.kind, place.address, model.removesuffix(":latest")):
-        for piece in _encoded(part):
-            hashed.update(piece)
-    return hashed.digest()
+    owner = (place.owner,) if place.owner else ()
+    parts = (place.kind, place.address, *owner, model.removesuffix(_LATEST))
+    return blake2b(_joined(parts), digest_size=_NAME_BYTES).digest()
+
+
+def _model(place: Place, model: str) -> str:
+    if place.kind == GGUF:
+        return ""  # A file is what it is, whatever it is called.
+    return model.removesuffix(_LATEST) if place.kind == "ollama" else model
+
+
+def _joined(values: Sequence[_Value]) -> bytes:
+    return b"".join([piece for value in values for piece in _encoded(value)])
 
 
 def _messages(messages: Sequence[Message]) -> Iterator[_Value]:

@@ -11,12 +11,30 @@ from __future__ import annotations
 
 import os
 import time
+from typing import NamedTuple
 
 from ..journal.files import read, sweep, write_private
-from .fingerprint import Place, model_name
+from .fingerprint import GGUF, Place, model_name
 from .layout import model_path
 
 _LARGEST_BYTES = 512
+
+
+class Generation(NamedTuple):
+    """What was known of a model's weights when it was looked at.
+
+    `digest` is empty when nothing was. `name` is what it is kept under, nothing where
+    nothing is kept; `path` is its file, empty where there is none; `stamp` changes
+    when the file does, and is all zeros without one.
+    """
+
+    digest: bytes = b""
+    name: bytes = b""
+    path: str = ""
+    stamp: tuple[int, int] = (0, 0)
+
+
+UNKNOWN = Generation()
 
 
 class Generations:
@@ -30,37 +48,47 @@ class Generations:
         self._root = root
         self._known: dict[bytes, bytes] = {}
 
-    def path(self, place: Place, model: str) -> str:
-        """Return the file of a model, empty where there are no files."""
-        if self._root is None:
-            return ""
-        return model_path(self._root, model_name(place, model))
-
-    def current(self, place: Place, model: str) -> bytes:
-        """Return what is known of a model, nothing if nothing is. Raises: OSError."""
+    def unread(self, place: Place, model: str) -> Generation:
+        """Return where the digest of a model is; a model file is its own digest."""
+        if place.kind == GGUF:
+            return UNKNOWN
         name = model_name(place, model)
-        if self._root is None:
-            return self._known.get(name, b"")
-        return read(model_path(self._root, name), _LARGEST_BYTES)
+        path = model_path(self._root, name) if self._root is not None else ""
+        return Generation(name=name, path=path)
 
-    def learn(self, place: Place, model: str, digest: str) -> None:
+    def read(self, generation: Generation) -> Generation:
+        """Return what is known now. Raises: OSError.
+
+        The file is read only if it is another one than before.
+        """
+        if not generation.path:
+            digest = self._known.get(generation.name, b"")
+            return generation._replace(digest=digest)
+        # Before it is read: what is written meanwhile then makes it another one.
+        stamp = _stamp(generation.path)
+        if stamp == generation.stamp:
+            return generation
+        digest = read(generation.path, _LARGEST_BYTES)
+        return generation._replace(digest=digest, stamp=stamp)
+
+    def learn(self, generation: Generation, digest: str) -> Generation:
         """Keep the digest that a server named. Raises: OSError."""
-        name = model_name(place, model)
-        generation = digest.encode("utf-8", "replace")[:_LARGEST_BYTES]
-        if self._root is None:
-            self._known[name] = generation
-            return
-        path = model_path(self._root, name)
-        if generation != _readable(path):
-            directory = os.path.dirname(path)
+        learned = digest.encode("utf-8", "replace")[:_LARGEST_BYTES]
+        if learned == generation.digest or not generation.name:
+            return generation
+        if generation.path:
+            directory = os.path.dirname(generation.path)
             os.makedirs(directory, 0o700, exist_ok=True)
-            write_private(path, generation, is_synced=False)
+            write_private(generation.path, learned, is_synced=False)
             sweep(directory, time.time())
+        else:
+            self._known[generation.name] = learned
+        return generation._replace(digest=learned)
 
 
-def _readable(path: str) -> bytes | None:
-    """Return what a file holds, None for one that has to be replaced."""
+def _stamp(path: str) -> tuple[int, int]:
     try:
-        return read(path, _LARGEST_BYTES)
-    except OSError:
-        return None
+        status = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns

@@ -3,7 +3,6 @@
     answers/00 ... ff   journals of answers, by the first byte of the key
     used/00 ... ff      for each of them 4096 moments of use, 4 bytes each
     models/             what an answer depends on besides its request: digests
-    cleared             touched when answers are removed
     flights/            one file for each answer that is under way
     direct/00 ... ff    invocations that can be answered at once (direct.py)
 
@@ -23,6 +22,10 @@ from ..journal.records import Kind
 ANSWERS = Kind("llmwrap answers", 32)
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 
+STAMP_BYTES = 24
+SALT_BYTES = 32
+
+_LARGEST = (1 << 64) - 1
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PLACES = 4096
 _PLACE_BYTES = 4
@@ -38,27 +41,24 @@ def check_owner(root: str) -> None:
         raise PermissionError(errno.EPERM, "it belongs to another user", root)
 
 
-def note_clearing(root: str) -> None:
-    """Tell other processes that answers were removed. Raises: OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | _SAFE
-    descriptor = os.open(f"{root}/cleared", flags, 0o600)
-    try:
-        os.utime(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def cleared_ns(root: str) -> int:
-    """Return when answers were last removed, 0 for never."""
-    try:
-        return os.stat(f"{root}/cleared", follow_symlinks=False).st_mtime_ns
-    except OSError:
-        return 0
-
-
 def shard_path(root: str, key: bytes) -> str:
     """Return the journal that holds the answer of a key."""
     return f"{root}/answers/{key[:1].hex()}"
+
+
+def stamp(root: str, key: bytes) -> bytes | None:
+    """Return what changes when the journal of a key does, `STAMP_BYTES` long.
+
+    None where nobody can tell: the directory is gone, or may not be read.
+    """
+    try:
+        status = os.stat(shard_path(root, key), follow_symlinks=False)
+    except FileNotFoundError:
+        return bytes(STAMP_BYTES) if os.path.isdir(root) else None
+    except OSError:
+        return None
+    parts = (status.st_ino, status.st_size, status.st_mtime_ns & _LARGEST)
+    return b"".join([part.to_bytes(8, "little") for part in parts])
 
 
 def model_path(root: str, name: bytes) -> str:
@@ -69,6 +69,11 @@ def model_path(root: str, name: bytes) -> str:
 def flight_path(root: str, key: bytes) -> str:
     """Return the file that whoever asks for a key's answer holds locked."""
     return f"{root}/flights/{key.hex()}"
+
+
+def salt_path(state_dir: str) -> str:
+    """Return the file of the random bytes that tell whose an answer is (owner.py)."""
+    return f"{state_dir}/answers.salt"
 
 
 def note_use(root: str, key: bytes, now_s: int) -> None:

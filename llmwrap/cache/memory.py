@@ -93,6 +93,11 @@ class MemoryCache:
         with self._lock:
             return self._entries.get(key)
 
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """Return what is held at the moment, the last used first."""
+        with self._lock:
+            return self._entries.items()
+
     def put(self, key: bytes, value: bytes) -> None:
         """Hold the answer as the most recently used, in place of any older one.
 

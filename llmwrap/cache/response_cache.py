@@ -1,7 +1,8 @@
 """The response cache: memory in front of the disk, one question at a time. F3.
 
 Not for deciding when to look or to store: the engine does. A cache that cannot be
-used never fails a run: there is one warning, and then it is as if it were empty.
+used never fails a run: there is one warning, and it is as if it were empty until it
+can be used again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from ..errors import ConfigError
 from ..journal.files import sweep
 from ..journal.records import Record
 from ..log import Log
-from ..messages import Request
 from ..paths import ensure_private_dir
 from . import layout
 from .entry import Entry, pack_entry, unpack_entry
-from .fingerprint import GGUF, Place, fingerprint
+from .fingerprint import GGUF, Place
 from .flights import Flights, Held, Waiting
-from .generations import Generations
+from .generations import Generation, Generations
 from .payload import is_fresh
 from .store import Damage, Store
 
@@ -31,14 +31,14 @@ TYPE_CHECKING = False  # its home loads lru, late
 if TYPE_CHECKING:
     from .memory import MemoryCache
 
-_LOOK_S = 1.0
+_NO_STAMP = bytes(layout.STAMP_BYTES)
 _TOO_LARGE = "the answer is too large for the cache"
 
 T = TypeVar("T")
 
 
 class Found(NamedTuple):
-    """An entry of the disk, its key, and how many bytes it takes."""
+    """An entry, its key, and how many bytes it takes where it is kept."""
 
     key: bytes
     entry: Entry
@@ -66,120 +66,143 @@ class ResponseCache:
     """The answers of one configuration, shared with every other process.
 
     `has_memory` False leaves out the memory, which a process that asks once has no
-    use for. Any thread may call everything. What serves an answer never raises: what
+    use for. Without persistence there is nothing but memory, and the disk is left
+    alone. Any thread may call everything. What serves an answer never raises: what
     goes wrong is one warning, and `problem`. What looks after the cache (`entries`,
     `remove`, `clear`, `compact`, `damage`, `size_bytes`) raises OSError.
     """
 
-    def __init__(
-        self,
-        config: CacheConfig,
-        log: Log,
-        *,
-        has_memory: bool,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, config: CacheConfig, log: Log, *, has_memory: bool) -> None:
         self.root = config.path
-        self.problem = ""
-        """Why the cache could not be used, if so."""
+        self.is_on_disk = config.enable_persistence
+        self.hits = 0
+        self.misses = 0
         self._log = log
-        self._is_on_disk = config.enable_persistence
+        self._troubles: dict[str, str] = {}
         self._is_prepared = False
         self._ttl_ns = None if config.ttl_s is None else int(config.ttl_s * 1e9)
         self._memory: MemoryCache | None = None
-        if has_memory or not self._is_on_disk:
+        if has_memory or not self.is_on_disk:
             self._memory = _memory(config)
-        self._cleared_ns = 0
-        self._clock = clock
-        self._looked_at = 0.0
         self._store = Store(
-            self.root,
-            max_bytes=config.max_disk_bytes,
-            ttl_s=config.ttl_s,
-            is_synced=config.sync,
+            self.root, max_bytes=config.max_disk_bytes, is_synced=config.sync
         )
-        root = self.root if self._is_on_disk else None
+        root = self.root if self.is_on_disk else None
         self._flights = Flights(root)
         self._generations = Generations(root)
+
+    @property
+    def problem(self) -> str:
+        """Return why the cache cannot be used, empty when it can."""
+        return next(iter([*self._troubles.values()]), "")
+
+    def count(self, *, is_hit: bool) -> None:
+        """Count a question that was looked for; a few may be lost between threads."""
+        if is_hit:
+            self.hits += 1
+        else:
+            self.misses += 1
 
     def get(self, key: bytes, *, expired_too: bool = False) -> Entry | None:
         """Return the answer of a key, and note that it was used."""
         payload = self._remembered(key)
-        if payload is None and self._is_on_disk:
-            payload = self._tried(lambda: self._store.get(key), None)
-            if payload is not None:
-                self._note_use(key, payload)
+        if payload is None and self.is_on_disk:
+            payload = self._tried("look-up", lambda: self._read(key), None)
         entry = None if payload is None else unpack_entry(payload)
         if entry is None or not (expired_too or self.is_fresh(entry)):
             return None
         return entry
 
     def put(self, key: bytes, entry: Entry) -> None:
-        """Keep the answer of a key."""
+        """Keep the answer of a key, for as long as the configuration says."""
         if len(entry.text) + len(entry.thinking) > self._store.largest_bytes:
             self._log.info(_TOO_LARGE)
             return  # and makes no copies of it to find that out
+        if self._ttl_ns is not None:
+            entry = entry._replace(expires_ns=entry.stored_ns + self._ttl_ns)
         payload = pack_entry(entry)
-        if self._memory is not None:
-            self._memory.put(key, payload)
-        if self._is_on_disk and not self._tried(lambda: self._put(key, payload), True):
+        self._remember(key, payload)
+        if self.is_on_disk and not self._tried(
+            "put", lambda: self._put(key, payload), True
+        ):
             self._log.info(_TOO_LARGE)
 
     def is_fresh(self, entry: Entry) -> bool:
-        """Tell whether an entry still counts."""
-        return is_fresh(entry.stored_ns, self._ttl_ns, time.time_ns())
+        """Tell whether an entry still counts for this configuration."""
+        return is_fresh(entry.stored_ns, entry.expires_ns, self._ttl_ns, time.time_ns())
 
-    def stored_as(self, request: Request, place: Place) -> StoredAs:
-        """Return where the answer of a request is, whether it is there or not."""
-        generation = self.generation(place, request.model)
+    def stored_as(self, place: Place, generation: Generation, key: bytes) -> StoredAs:
+        """Return where the answer of a key is, whether it is there or not."""
         return StoredAs(
             root=self.root,
-            key=fingerprint(request, place, generation),
+            key=key,
             ttl_ns=self._ttl_ns,
-            generation_path=self._generations.path(place, request.model),
-            generation=generation,
-            is_on_disk=self._is_on_disk and not self.problem,
+            generation_path=generation.path,
+            generation=generation.digest,
+            is_on_disk=self.is_on_disk and not self.problem,
             is_file=place.kind == GGUF,
         )
 
-    def generation(self, place: Place, model: str) -> bytes:
+    def generation(self, place: Place, model: str) -> Generation:
         """Return what is known of the weights of a model; it is part of the key."""
-        return self._tried(lambda: self._generations.current(place, model), b"")
+        return self.renewed(self._generations.unread(place, model))
 
-    def learn(self, place: Place, model: str, digest: str) -> None:
-        """Keep the digest that a server named for a model.
+    def renewed(self, generation: Generation) -> Generation:
+        """Return the same again, or what somebody has learned since it was read."""
+        return self._tried(
+            "digest", lambda: self._generations.read(generation), generation
+        )
+
+    def learn(self, generation: Generation, digest: str) -> Generation:
+        """Keep the digest that a server named for a model; return what is known then.
 
         The answers of its old weights are out of reach from now on.
         """
-        self._tried(lambda: self._learn(place, model, digest), None)
+        return self._tried(
+            "learning", lambda: self._learn(generation, digest), generation
+        )
+
+    def note_trouble(self, what: str, error: OSError) -> None:
+        """Take note of what went wrong, with one warning for all of it."""
+        reason = error.strerror or str(error)
+        reason = reason[:1].lower() + reason[1:]
+        where = f" ({error.filename})" if error.filename else ""
+        if not self._troubles:
+            self._log.warning(f"the cache cannot be used: {reason}{where}")
+        self._troubles[what] = reason
 
     def begin_flight(self, key: bytes) -> Held | Waiting | None:
         """Return the flight of a key: ours, somebody's, or none. See `Flights`."""
-        return self._tried(lambda: self._begin(key), None)
+        return self._tried("flight", lambda: self._begin(key), None)
 
     def end_flight(self, key: bytes) -> None:
         """Release the flight of a key, if it is ours."""
-        self._tried(lambda: self._flights.end(key), None)
+        self._tried("landing", lambda: self._flights.end(key), None)
 
     def touch_flights(self) -> None:
         """Show those who wait for us that we are alive."""
-        self._tried(self._flights.touch, None)
+        self._tried("touch", self._flights.touch, None)
 
     def entries(self) -> Iterator[Found]:
-        """Yield all answers on disk, expired ones too."""
+        """Yield all answers that are kept, expired ones too."""
+        if not self.is_on_disk:
+            yield from self._in_memory()
+            return
         for record in self._store.records():
-            if entry := unpack_entry(record.payload):
-                yield Found(
-                    record.key, entry, layout.ANSWERS.record_bytes(record.payload)
-                )
+            if found := _found(record):
+                yield found
 
     def remove(self, is_meant: Callable[[Found], bool]) -> int:
         """Remove answers from disk and memory; return how many there were."""
+        if not self.is_on_disk:
+            meant = [found.key for found in self._in_memory() if is_meant(found)]
+            for key in meant:
+                self._discard(key)
+            return len(meant)
 
         def is_meant_record(record: Record) -> bool:
-            entry = unpack_entry(record.payload)
-            size_bytes = layout.ANSWERS.record_bytes(record.payload)
-            return entry is not None and is_meant(Found(record.key, entry, size_bytes))
+            found = _found(record)
+            return found is not None and is_meant(found)
 
         count = self._store.remove(is_meant_record)
         self._forget()
@@ -187,27 +210,38 @@ class ResponseCache:
 
     def clear(self) -> int:
         """Remove everything; return how many answers there were."""
+        if not self.is_on_disk:
+            return self.remove(lambda _: True)
         count = self._store.clear()
         self._forget()
         return count
 
     def compact(self) -> int:
-        """Drop what is dead, damaged or expired; return how many answers went."""
-        return self._store.compact()
+        """Drop what is dead or damaged, and what is over the budget.
+
+        Returns how many answers went.
+        """
+        return self._store.compact() if self.is_on_disk else 0
 
     def damage(self) -> list[Damage]:
         """Return every file that is damaged, looking at every byte."""
-        return list(self._store.damage())
+        return [*self._store.damage()] if self.is_on_disk else []
 
     def size_bytes(self) -> int:
-        """Return what the answers take on disk."""
-        return self._store.size_bytes()
+        """Return what the answers take where they are kept."""
+        if self.is_on_disk:
+            return self._store.size_bytes()
+        return self._memory.size_bytes if self._memory else 0
 
-    def _note_use(self, key: bytes, payload: bytes) -> None:
-        # What is in memory is not noted each time: that takes longer than the hit.
-        self._store.note_use(key)
-        if self._memory is not None:
-            self._memory.put(key, payload)
+    def _read(self, key: bytes) -> bytes | None:
+        # Taken before it is read: what somebody adds meanwhile makes it a wrong one.
+        stamp = self._stamp(key)
+        payload = self._store.get(key)
+        if payload is not None:
+            # What is in memory is not noted each time: that takes longer than the hit.
+            self._store.note_use(key)
+            self._remember(key, payload, stamp)
+        return payload
 
     def _put(self, key: bytes, payload: bytes) -> bool:
         self._prepare()
@@ -216,13 +250,13 @@ class ResponseCache:
             sweep(os.path.join(self.root, "flights"), time.time(), prefix="")
         return is_kept
 
-    def _learn(self, place: Place, model: str, digest: str) -> None:
-        if self._is_on_disk:
+    def _learn(self, generation: Generation, digest: str) -> Generation:
+        if self.is_on_disk:
             self._prepare()
-        self._generations.learn(place, model, digest)
+        return self._generations.learn(generation, digest)
 
     def _begin(self, key: bytes) -> Held | Waiting | None:
-        if self._is_on_disk:
+        if self.is_on_disk:
             self._prepare()
             os.makedirs(os.path.join(self.root, "flights"), 0o700, exist_ok=True)
         return self._flights.begin(key)
@@ -236,43 +270,65 @@ class ResponseCache:
                 raise OSError(errno.EPERM, error.message) from error
             self._is_prepared = True
 
-    def _remembered(self, key: bytes) -> bytes | None:
-        if self._memory is None:
-            return None
-        if self._is_on_disk:
-            self._heed_clearing()
-        return self._memory.get(key)
+    def _remember(self, key: bytes, payload: bytes, stamp: bytes | None = None) -> None:
+        if self._memory is not None:
+            stamp = self._stamp(key) if stamp is None else stamp
+            self._memory.put(key, (stamp or _NO_STAMP) + payload)
 
-    def _heed_clearing(self) -> None:
-        """Forget what is in memory when some process has removed answers."""
-        now = self._clock()
-        if now - self._looked_at < _LOOK_S or self._memory is None:
-            return
-        self._looked_at = now
-        cleared_ns = layout.cleared_ns(self.root)
-        if cleared_ns != self._cleared_ns:
-            self._cleared_ns = cleared_ns
-            self._memory.clear()
+    def _remembered(self, key: bytes) -> bytes | None:
+        """Return what is in memory, unless its journal has changed since.
+
+        Another process may have removed the answer, or have a newer one: one look at
+        the file's status, which takes 2 µs, tells.
+        """
+        held = self._memory.get(key) if self._memory is not None else None
+        if held is None:
+            return None
+        if self._stamp(key) in (None, held[: layout.STAMP_BYTES]):
+            return held[layout.STAMP_BYTES :]
+        return None
+
+    def _stamp(self, key: bytes) -> bytes | None:
+        """Return the state of the journal of a key, None where nobody can tell."""
+        if self._memory is None or not self.is_on_disk:
+            return None
+        return layout.stamp(self.root, key)
+
+    def _in_memory(self) -> Iterator[Found]:
+        for key, held in self._memory.items() if self._memory else ():
+            if entry := unpack_entry(held[layout.STAMP_BYTES :]):
+                yield Found(key, entry, len(held))
+
+    def _discard(self, key: bytes) -> None:
+        if self._memory is not None:
+            self._memory.discard(key)
 
     def _forget(self) -> None:
         if self._memory is not None:
             self._memory.clear()
-        if os.path.isdir(self.root):
-            layout.note_clearing(self.root)
 
-    def _tried(self, call: Callable[[], T], otherwise: T) -> T:
+    def _tried(self, what: str, call: Callable[[], T], otherwise: T) -> T:
+        """Return what a call returns; trouble is forgotten when the same goes well.
+
+        Not when anything does: a full disk can still be read.
+        """
         try:
-            if self._is_on_disk and not self._is_prepared:
+            if self.is_on_disk and not self._is_prepared:
                 layout.check_owner(self.root)
-            return call()
+            result = call()
         except OSError as error:
-            reason = error.strerror or str(error)
-            reason = reason[:1].lower() + reason[1:]
-            where = f" ({error.filename})" if error.filename else ""
-            if not self.problem:
-                self._log.warning(f"the cache cannot be used: {reason}{where}")
-            self.problem = reason
+            self.note_trouble(what, error)
             return otherwise
+        if self._troubles:
+            self._troubles.pop(what, None)
+        return result
+
+
+def _found(record: Record) -> Found | None:
+    entry = unpack_entry(record.payload)
+    if entry is None:
+        return None
+    return Found(record.key, entry, layout.ANSWERS.record_bytes(record.payload))
 
 
 def _memory(config: CacheConfig) -> MemoryCache:

@@ -1,20 +1,21 @@
 """Answers on disk, in 256 journals that all processes share. Floor F3.
 
 What a key is and what an answer holds is other modules' business; here they are bytes
-with a moment in front. Room is made shard by shard: what expired goes first, then what
-was not used for longest.
+with two moments in front. Room is made shard by shard, where it is wanted and never
+before: what has expired goes first, then what was not used for longest.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from typing import NamedTuple
 
 from ..journal.files import sync_directory
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
 from . import layout
-from .payload import is_fresh, parse
+from .payload import parse
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
@@ -35,20 +36,25 @@ class Damage:
         self.problem = problem
 
 
+class _Kept(NamedTuple):
+    """An answer of a shard, in the order in which answers stay when room is wanted."""
+
+    has_time: bool
+    used_at_s: int
+    number: int
+    record: Record
+
+
 class Store:
     """The answers below one directory.
 
-    `max_bytes` is for all shards together, `ttl_s` None keeps answers for ever. Any
-    thread and any process may call everything at any time. Raises, all methods:
-    OSError.
+    `max_bytes` is for all shards together. Any thread and any process may call
+    everything at any time. Raises, all methods: OSError.
     """
 
-    def __init__(
-        self, root: str, *, max_bytes: int, ttl_s: float | None, is_synced: bool
-    ) -> None:
+    def __init__(self, root: str, *, max_bytes: int, is_synced: bool) -> None:
         self._root = root
         self._shard_bytes = max_bytes // len(layout.SHARDS)
-        self._ttl_ns = None if ttl_s is None else int(ttl_s * 1e9)
         self._is_synced = is_synced
 
     @property
@@ -92,9 +98,9 @@ class Store:
         return sum(shard.rewrite(lambda _: False) for shard in self._shards())
 
     def compact(self) -> int:
-        """Write every shard anew, without what is dead, damaged or expired.
+        """Write every shard anew, without what is dead or damaged.
 
-        Returns how many answers went.
+        One that is over its budget loses more; returns how many answers went.
         """
         return sum(shard.rewrite() for shard in self._shards())
 
@@ -136,22 +142,24 @@ class Store:
     def _kept(self, name: str, records: list[Record], room_bytes: int) -> list[Record]:
         """Return the answers that stay, with those used last at the end.
 
-        There they are found first.
+        There they are found first. All stay where there is room, expired or not: what
+        is too old for one reader is not for another, and `--cache-only` takes all.
         """
         moments = layout.moments_of_use(self._root, name)
         now_ns = time.time_ns()
-        stay: list[tuple[int, int, Record]] = []
+        stay: list[_Kept] = []
         for number, record in enumerate(records):
-            payload = parse(record.payload)
-            if payload and is_fresh(payload.stored_ns, self._ttl_ns, now_ns):
-                used_at = layout.used_at_s(moments, record.key)
-                stay.append((max(used_at, payload.stored_ns // 10**9), number, record))
-        stay.sort(key=lambda item: item[:2])
-        sizes = [layout.ANSWERS.record_bytes(r.payload) for *_, r in stay]
+            if payload := parse(record.payload):
+                used_at_s = layout.used_at_s(moments, record.key)
+                used_at_s = max(used_at_s, payload.stored_ns // 10**9)
+                has_time = not payload.has_expired(now_ns)
+                stay.append(_Kept(has_time, used_at_s, number, record))
+        sizes = [layout.ANSWERS.record_bytes(one.record.payload) for one in stay]
         if sum(sizes) > room_bytes or len(stay) > _MOST_ENTRIES:
             room_bytes = int(_KEPT_RATIO * min(room_bytes, self._shard_bytes))
-            stay = stay[_first_that_fits(sizes, room_bytes) :]
-        return [record for *_, record in stay]
+            stay = _that_fit(stay, room_bytes)
+        stay.sort(key=lambda one: one[1:3])
+        return [one.record for one in stay]
 
     def _make_directory(self, path: str) -> None:
         if not os.path.isdir(path):
@@ -160,12 +168,12 @@ class Store:
                 sync_directory(os.path.dirname(path))
 
 
-def _first_that_fits(sizes: list[int], room_bytes: int) -> int:
-    """Return from which index on all fit, looking from the end."""
-    first = len(sizes)
-    while first and (
-        sizes[first - 1] <= room_bytes and len(sizes) - first < _MOST_ENTRIES
-    ):
-        first -= 1
-        room_bytes -= sizes[first]
-    return first
+def _that_fit(answers: list[_Kept], room_bytes: int) -> list[_Kept]:
+    """Return as many as fit: those with time left first, then those used last."""
+    stay: list[_Kept] = []
+    for one in sorted(answers, key=lambda one: one[:3], reverse=True):
+        room_bytes -= layout.ANSWERS.record_bytes(one.record.payload)
+        if room_bytes < 0 or len(stay) >= _MOST_ENTRIES:
+            break
+        stay.append(one)
+    return stay

@@ -113,13 +113,7 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         if stage.context.invocation:
             from .direct_records import leave_record
 
-            leave_record(
-                stage.context.invocation,
-                args,
-                session,
-                answer.completion,
-                engine.stored_as(request),
-            )
+            leave_record(stage.context.invocation, args, session, answer, engine.cache)
 
 
 def _conversing(session: Session) -> Conversing | None:

@@ -80,7 +80,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise UsageError(f"'cache {verb}' is about all answers", hint="leave them out")
     with errors_as_json(context, is_wanted=args.json):
         session = Session.of(args, context)
-        cache = ResponseCache(session.config.cache, session.log, has_memory=False)
+        # What is on disk, whoever may use it now.
+        config = session.config.cache._replace(enable_persistence=True)
+        cache = ResponseCache(config, session.log, has_memory=False)
         damaged = _Work(args, session, cache, wanted).do(verb)
     if damaged:  # JSON has said where, and needs no second object
         raise CacheError(

@@ -1,7 +1,8 @@
 """What direct mode may answer next time, decided when all is known. Floor F7.
 
 A run leaves a record only if everything that made its answer is in the digest of its
-invocation (direct.py), and if giving it again says nothing but the text.
+invocation (direct.py), and if giving it again says nothing but the text. What may be
+is listed; whatever is new is not, until somebody has thought of it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,21 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..cache.response_cache import StoredAs
-from ..direct import CONFIG_VARIABLE, READS_STDIN, RECORDS, Invocation, Pointer
+from ..backends import BUILT_IN_KINDS
+from ..cache.owner import salt
+from ..cache.response_cache import ResponseCache, StoredAs
+from ..config import BackendConfig
+from ..direct import (
+    CONFIG_VARIABLE,
+    READS_STDIN,
+    RECORDS,
+    Invocation,
+    Pointer,
+    is_covered,
+)
+from ..engine import Answer
 from ..engine.prompting import decoded
+from ..engine.question import Question
 from ..errors import ConfigError
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
@@ -19,6 +32,54 @@ from ..messages import Completion
 from ..metrics.recorder import Run, moved_run, pack_run
 from ..paths import ensure_private_dir
 from .session import Session
+
+ALLOWED = frozenset(
+    (
+        "backend",
+        "base_url",
+        "cache",
+        "color",
+        "connect_timeout",
+        "first_token_timeout",
+        "hide_thinking",
+        "idle_timeout",
+        "max_tokens",
+        "model",
+        "no_history",
+        "no_stdin",
+        "option",
+        "quiet",
+        "raw",
+        "retries",
+        "retry_delay",
+        "sanitize",
+        "seed",
+        "stop",
+        "stream",
+        "system",
+        "temperature",
+        "think",
+        "timeout",
+        "top_p",
+    )
+)
+"""Options that the words of an invocation tell all about, and that add no output."""
+
+SETTINGS = frozenset(
+    (
+        "name",
+        "kind",
+        "base_url",
+        "timeout_s",
+        "connect_timeout_s",
+        "retry_attempts",
+        "api_key_env",  # if the variable is in the digest
+        "proxy",
+        "ca_bundle",
+        "explicit",
+    )
+)
+"""Settings of a backend that the configuration tells all about."""
 
 _SHARD_BYTES = 64 << 10
 _LOCK_WAIT_S = 0.1  # the next run leaves one as well
@@ -29,17 +90,16 @@ def leave_record(
     invocation: Invocation,
     args: argparse.Namespace,
     session: Session,
-    completion: Completion,
-    stored_as: StoredAs | None,
+    answer: Answer,
+    cache: ResponseCache,
 ) -> None:
-    """Let direct mode answer the same invocation from now on, if it may.
-
-    `stored_as` is where the next run looks for the answer without asking anybody.
-    """
-    if stored_as is None or stored_as.is_file or not stored_as.is_on_disk:
-        return
+    """Let direct mode answer the same invocation from now on, if it may."""
+    completion = answer.completion
     has_more_to_say = completion.thinking or completion.finish_reason == "length"
     if has_more_to_say or not (invocation.is_settled and _is_plain(args, session)):
+        return
+    stored_as = _found_again(answer.question, cache)
+    if stored_as is None:
         return
     pointer = Pointer(
         stored_as.key,
@@ -48,15 +108,46 @@ def leave_record(
         (stored_as.root, stored_as.generation_path, stored_as.generation),
         moved_run(pack_run(_hit(completion))),
     )
-    stdin = session.stdin_content
     try:
-        if stdin is None:
-            _put(invocation, invocation.key, pointer.packed())
-        else:
-            _put(invocation, invocation.key_with(stdin), pointer.packed())
-            _put(invocation, invocation.key, READS_STDIN)
+        _leave(invocation, pointer, session.stdin_content)
     except (OSError, ConfigError) as error:
         session.log.debug(f"no record for direct mode: {error}")
+
+
+def _leave(invocation: Invocation, pointer: Pointer, stdin: bytes | None) -> None:
+    if not invocation.is_told:
+        salt(invocation.environ)  # the next run can hide its secrets, and leaves one
+    elif stdin is None:
+        _put(invocation, invocation.key, pointer.packed())
+    else:
+        _put(invocation, invocation.key_with(stdin), pointer.packed())
+        _put(invocation, invocation.key, READS_STDIN)
+
+
+def _found_again(question: Question | None, cache: ResponseCache) -> StoredAs | None:
+    """Return where the next run looks for the answer, asking nobody.
+
+    None when it does not look, or a server has to be found or asked for its model.
+    """
+    if question is None or question.place is None or not question.is_known:
+        return None
+    if not _is_told(question.candidates[0].backend):
+        return None
+    stored_as = cache.stored_as(question.place, question.generation, question.key)
+    return stored_as if stored_as.is_on_disk and not stored_as.is_file else None
+
+
+def _is_told(backend: BackendConfig) -> bool:
+    """Tell whether the digest says all about whose the answers of a backend are.
+
+    A backend of another package may look at anything.
+    """
+    others = set(backend._fields) - SETTINGS
+    return (
+        backend.kind in BUILT_IN_KINDS
+        and not any(getattr(backend, name) for name in others)
+        and (backend.api_key_env is None or is_covered(backend.api_key_env))
+    )
 
 
 def _is_plain(args: argparse.Namespace, session: Session) -> bool:
@@ -64,13 +155,11 @@ def _is_plain(args: argparse.Namespace, session: Session) -> bool:
     config, context = session.config, session.context
     environ = context.environ
     return (
-        args.format == "text"
+        args.given <= ALLOWED
         and args.cache in (None, "use")
-        and args.output is None
         and args.sanitize != "always"
-        and not (args.file or args.image or args.config or args.typo)
-        and not args.template
-        and not (args.system or "").startswith("@")
+        and not (args.typo or session.has_read_files)
+        and not (config.defaults.system or "").startswith("@")
         and all(os.path.isabs(environ.get(name) or os.sep) for name in _PATH_VARIABLES)
         and not _says_bad_bytes(session)
         and not context.stdout.is_tty

@@ -118,6 +118,7 @@ def _run(words: Words, context: Context) -> int:
     parser = parser_of(module)
     # Operands are taken off already: argparse cannot mix them with options.
     args = parser.parse_args(words.options)
+    args.given = parser.given(args)
     args.operands = words.operands
     args.typo = words.typo
     context.color = args.color

@@ -20,6 +20,15 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse would print."""
         raise UsageError(message, hint=f"see '{self.prog} --help'")
 
+    def given(self, args: argparse.Namespace) -> frozenset[str]:
+        """Return the names of the options that are not as they are by default."""
+        defaults: dict[str, object] = {}
+        for action in self._actions:
+            if defaults.get(action.dest) is None:  # of several, one may have it
+                defaults[action.dest] = action.default
+        values = vars(args)
+        return frozenset(n for n, value in defaults.items() if values.get(n) != value)
+
 
 Group = argparse._ArgumentGroup  # noqa: SLF001  it has no other name
 

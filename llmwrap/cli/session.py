@@ -47,6 +47,8 @@ class Session:
         self._args = args
         self.stdin_content: bytes | None = None
         """What stdin held, once it was read."""
+        self.has_read_files = False
+        """Whether a file that the options name was read."""
         self.rendered: Rendered | None = None
         """Which template made the prompt, once one did."""
         total_s = getattr(args, "timeout", None)
@@ -143,6 +145,7 @@ class Session:
         return self.stdin_content
 
     def _file_bytes(self, name: str, limit: int) -> bytes:
+        self.has_read_files = True
         until = self.context.stdin.until
         if until is None:
             return read_input(name, limit)

@@ -10,6 +10,7 @@ from typing import Self, TypeAlias
 
 from ..errors import IncompleteError, LLMWrapError
 from ..messages import Chunk, Completion
+from .question import Question
 
 Record: TypeAlias = Callable[[Completion, str], None]
 """Takes an answer as far as it came, and the kind of the error that ended it."""
@@ -56,6 +57,11 @@ class Answer(ABC):
     @abstractmethod
     def partial(self) -> Completion:
         """Return the answer as far as it came."""
+
+    @property
+    def question(self) -> Question | None:
+        """Return what was asked, and where its answer is; None when it is not kept."""
+        return None
 
     @property
     def completion(self) -> Completion:

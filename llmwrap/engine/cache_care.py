@@ -18,7 +18,8 @@ class CacheStats(NamedTuple):
     """What the cache holds, and how often it had the answer.
 
     `entries` and `size_bytes` are those of the disk; hits and misses those of all
-    runs of this user on this machine that are kept.
+    runs of this user on this machine that are kept. A cache that is in memory only
+    counts itself.
     """
 
     entries: int
@@ -68,6 +69,8 @@ def cache_stats(cache: ResponseCache, environ: Mapping[str, str]) -> CacheStats:
 
     entries = _cared(cache, lambda: sum(1 for _ in cache.entries()))
     size_bytes = _cared(cache, cache.size_bytes)
+    if not cache.is_on_disk:
+        return CacheStats(entries, size_bytes, cache.hits, cache.misses)
     counts = _cared(cache, lambda: read_counts(environ))
     return CacheStats(entries, size_bytes, counts.hits, counts.misses)
 

@@ -7,17 +7,19 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-from ..cache.response_cache import ResponseCache, StoredAs
+from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig, Config
 from ..errors import LimitError, LLMWrapError
 from ..log import SILENT, Log
 from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
 from ..units import format_size
+from .access import Access
 from .answer import Answer
 from .caching import Caching
 from .choice import CacheMode, Choice
 from .folding import prompt_bytes
+from .question import Addressee, Question, Questions
 from .runs import RunRecord
 from .selection import Selector, patience
 from .stored import Replay, StoredAnswer
@@ -55,7 +57,9 @@ class Engine:
         self._log = log
         self._until = until
         self._is_one_shot = is_one_shot
-        self._caching = Caching(config, choice, environ, log, is_one_shot=is_one_shot)
+        self._access = Access(config, choice, environ, is_reused=not is_one_shot)
+        self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
+        self._questions = Questions(self._access, self._caching.cache, self.backend)
         self._recorder = None if choice.is_measured else Recorder(environ, log)
         self._making = threading.Lock()
         self._made_targets: Targets | None = None
@@ -99,27 +103,18 @@ class Engine:
         mode = self._caching.mode
         if is_fresh and mode == "use":
             mode = "refresh"
-        run = RunRecord(self._recorder, mode, rendered)
+        run = RunRecord(self._recorder, mode, self.cache, rendered)
         try:
             self._check_size(request)
-            selector = self.selector(self._choice_of(request))
-            replay = self._caching.replay(request, selector, called_at, mode)
+            question = self._question(request, mode)
+            replay = self._caching.replay(question, called_at, mode)
             run.looked_up(time.monotonic() - called_at)
             if replay is None:
-                return self._asked(request, called_at, run, mode)
+                return self._asked(question, called_at, run, mode)
         except LLMWrapError as error:
             run.fail(error)
             raise
-        return StoredAnswer(replay, self._log, run.end)
-
-    def stored_as(self, request: Request) -> StoredAs | None:
-        """Return where the next `ask` looks for an answer, asking nobody.
-
-        None when it does not look, a server would have to be found or asked for its
-        model, or a model's file has gone. Raises: ConfigError.
-        """
-        selector = self.selector(self._choice_of(request))
-        return self._caching.stored_as(request, selector)
+        return StoredAnswer(replay, question, self._log, run.end)
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""
@@ -133,7 +128,7 @@ class Engine:
         Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
         there is no model.
         """
-        return self._targets.target(model)
+        return self._targets.target(self._access.selector(model).selection())
 
     def selector(self, choice: Choice | None = None) -> Selector:
         """Return the rules that choose a backend."""
@@ -147,28 +142,49 @@ class Engine:
 
     def learn_weights(self, config: BackendConfig, model: str) -> None:
         """Find out which weights a model has now: answers of older ones are void."""
-        self._caching.learn(self.backend(config), config, model)
+        backend = self.backend(config)
+        if self._caching.mode == "off" or not backend.has_digests:
+            return
+        try:
+            place = self._questions.place(Addressee(config, model))
+        except OSError as error:
+            self._log.debug(f"the digest of '{model}' is not kept: {error}")
+            return
+        self._caching.learn(backend, place, model)
+
+    def _question(self, request: Request, mode: CacheMode) -> Question:
+        question = self._questions.question(request)
+        if mode == "off":
+            return question
+        try:
+            return self._questions.filed(question)
+        except LLMWrapError:
+            if mode == "only":
+                raise
+            return question  # It is said again where the key, or the file, is needed.
 
     def _asked(
-        self, request: Request, called_at: float, run: RunRecord, mode: CacheMode
+        self, question: Question, called_at: float, run: RunRecord, mode: CacheMode
     ) -> Answer:
         from .asking import Asking
         from .live import LiveAnswer
 
-        target = self.target(request.model or None)
-        request = request._replace(model=target.model)
+        target = self._targets.target(question.selection)
+        found = Addressee(target.config, target.model)
+        question = self._questions.completed(question, found)
+        if mode != "off":
+            question = self._questions.filed(question)
         waiting = patience(target.config, self.config, self._choice, called_at)
         if self._until is not None:
             waiting = waiting._replace(until=self._until)
-        keeping = self._caching.keeping(request, target.backend, target.config, mode)
+        keeping = self._caching.keeping(question, target.backend, mode)
         if keeping and (entry := keeping.begin()):
-            name = target.backend.name
-            replay = Replay(entry, name, called_at)
-            return StoredAnswer(replay, self._log, run.end)
+            replay = Replay(entry, target.backend.name, called_at)
+            return StoredAnswer(replay, keeping.question, self._log, run.end)
         return LiveAnswer(
             Asking(
                 backend=target.backend,
-                request=request,
+                request=question.request,
                 pool=self._pool,
                 patience=waiting,
                 answer_limit_bytes=self.config.limits.answer_bytes,
@@ -178,11 +194,6 @@ class Engine:
                 keeping=keeping,
             )
         )
-
-    def _choice_of(self, request: Request) -> Choice:
-        if not request.model:
-            return self._choice
-        return self._choice._replace(model=request.model)
 
     def _check_size(self, request: Request) -> None:
         limit = self.config.limits.prompt_bytes
@@ -199,9 +210,7 @@ class Engine:
         with self._making:
             if self._made_targets is None:
                 self._made_targets = Targets(
-                    self.config,
-                    self._choice,
-                    self._environ,
+                    self._access,
                     self._log,
                     until=self._until,
                     is_one_shot=self._is_one_shot,

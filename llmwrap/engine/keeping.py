@@ -6,13 +6,13 @@ import time
 
 from ..backends.base import Backend
 from ..cache.entry import Entry
-from ..cache.fingerprint import Place, fingerprint
 from ..cache.flights import Waiting
 from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..log import Log
-from ..messages import Completion, Request
+from ..messages import Completion
 from ..streams import Outcome, start_together
+from .question import Question
 
 _DIGEST_S = 2.0
 _DIGEST_PATIENCE_S = 1.0  # behind the end of the answer
@@ -28,23 +28,20 @@ class Keeping:
     def __init__(
         self,
         cache: ResponseCache,
-        place: Place,
-        request: Request,
+        question: Question,
         backend: Backend,
         log: Log,
         *,
         is_alone: bool,
     ) -> None:
+        self.question = question
+        """The question, about the weights that are known now."""
         self._cache = cache
-        self._place = place
-        self._request = request
         self._backend = backend
         self._log = log
         self._is_alone = is_alone
-        # Not the answer's key: a digest that is learned in the middle changes that one.
-        self._flight_key = fingerprint(request, place, b"")
         self._waiting: Waiting | None = None
-        self._is_holding = False
+        self._flight_key = b""
         self._digest: Outcome[str | None] | None = None
 
     @property
@@ -56,11 +53,13 @@ class Keeping:
         """Hold the flight or find out whose it is; return what was stored meanwhile."""
         if self._is_alone:
             return None
-        flight = self._cache.begin_flight(self._flight_key)
+        flight_key = self.question.flight_key
+        flight = self._cache.begin_flight(flight_key)
         if isinstance(flight, Waiting):
             self._waiting = flight
             return None
-        self._is_holding = flight is not None
+        if flight is not None:
+            self._flight_key = flight_key
         # Somebody may have stored it after we looked and before we held the flight.
         entry = self._stored()
         if entry:
@@ -87,12 +86,13 @@ class Keeping:
         """Store a complete answer."""
         digest = self._known_digest()
         if digest:
-            self._cache.learn(self._place, self._request.model, digest)
+            learned = self._cache.learn(self.question.generation, digest)
+            self.question = self.question.with_generation(learned)
         entry = Entry(
             stored_ns=time.time_ns(),
             text=completion.text,
             thinking=completion.thinking,
-            asked_model=self._request.model,
+            asked_model=self._model,
             model=completion.model,
             backend=completion.backend,
             kind=self._backend.kind,
@@ -100,26 +100,29 @@ class Keeping:
             finish_reason=completion.finish_reason or "",
             usage=completion.usage,
         )
-        self._cache.put(self._key, entry)
+        self._cache.put(self.question.key, entry)
 
     def release(self) -> None:
         """Let those go who wait for us."""
         if self._waiting:
             self._waiting.leave()
             self._waiting = None
-        if self._is_holding:
-            self._is_holding = False
-            self._cache.end_flight(self._flight_key)
+        flight_key, self._flight_key = self._flight_key, b""
+        if flight_key:
+            self._cache.end_flight(flight_key)
 
     @property
-    def _key(self) -> bytes:
-        return self._cache.stored_as(self._request, self._place).key
+    def _model(self) -> str:
+        return self.question.request.model
 
     def _stored(self) -> Entry | None:
-        return self._cache.get(self._key)
+        """Look again: somebody may have stored it, and learned the weights with it."""
+        known = self._cache.renewed(self.question.generation)
+        self.question = self.question.with_generation(known)
+        return self._cache.get(self.question.key)
 
     def _read_digest(self) -> str | None:
-        return self._backend.digest(self._request.model, timeout_s=_DIGEST_S)
+        return self._backend.digest(self._model, timeout_s=_DIGEST_S)
 
     def _known_digest(self) -> str:
         """Return the digest of the model, empty where there is none."""
@@ -128,8 +131,6 @@ class Keeping:
         try:
             digest = self._digest.result(_DIGEST_PATIENCE_S) if self._digest else None
         except (TimeoutError, LLMWrapError) as error:
-            self._log.debug(
-                f"the digest of '{self._request.model}' is unknown: {error}"
-            )
+            self._log.debug(f"the digest of '{self._model}' is unknown: {error}")
             return ""
         return digest or ""

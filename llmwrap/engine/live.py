@@ -21,6 +21,7 @@ from .answer import Answer, kind_of
 from .asking import Asking, Running
 from .deadlines import deadline_error
 from .folding import Folder, cut_error, has_own_limit, suspected_cut
+from .question import Question
 from .retries import Retries
 from .stored import Replay
 from .telemetry import log_completion, log_request
@@ -49,6 +50,11 @@ class LiveAnswer(Answer):
     def is_cached(self) -> bool:
         """Tell whether somebody else's answer was taken."""
         return self._replay is not None
+
+    @property
+    def question(self) -> Question | None:
+        """Return what was asked, and where its answer is kept, if it is."""
+        return self._asking.keeping.question if self._asking.keeping else None
 
     @property
     def backend(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..messages import Completion, Rendered
 from ..metrics.classes import packed
@@ -22,16 +23,18 @@ _OUTCOMES: dict[CacheMode, CacheOutcome] = {
 class RunRecord:
     """The record of one answer, written once, at its end.
 
-    `recorder` None writes none.
+    `recorder` None writes none. The cache counts its own look-ups.
     """
 
     def __init__(
         self,
         recorder: Recorder | None,
         mode: CacheMode,
+        cache: ResponseCache,
         rendered: Rendered | None = None,
     ) -> None:
         self._recorder = recorder
+        self._cache = cache
         if recorder is None:
             return  # A load test makes thousands a second.
         self._run = Run(
@@ -49,14 +52,14 @@ class RunRecord:
     def fail(self, error: LLMWrapError) -> None:
         """Record that nobody could be asked."""
         if self._recorder:
-            self._recorder.record(self._run._replace(error=kind_of(error)))
+            self._record(self._run._replace(error=kind_of(error)))
 
     def end(self, completion: Completion, error: str) -> None:
         """Record an answer as far as it came, and the kind of the error, if any."""
         if self._recorder is None:
             return
         timing, usage = completion.timing, completion.usage
-        self._recorder.record(
+        self._record(
             self._run._replace(
                 ttft_s=timing.ttft_s,
                 e2e_s=timing.e2e_s,
@@ -72,3 +75,9 @@ class RunRecord:
                 gaps=tuple(packed(completion.gaps_s)),
             )
         )
+
+    def _record(self, run: Run) -> None:
+        if run.outcome in ("hit", "miss"):
+            self._cache.count(is_hit=run.outcome == "hit")
+        if self._recorder:
+            self._recorder.record(run)

@@ -13,6 +13,7 @@ from ..log import Log
 from ..messages import Chunk, Completion, Timing
 from ..units import format_duration
 from .answer import Answer, Record, kind_of
+from .question import Question
 
 
 class Replay:
@@ -69,8 +70,11 @@ class StoredAnswer(Answer):
 
     is_cached = True
 
-    def __init__(self, replay: Replay, log: Log, record: Record) -> None:
+    def __init__(
+        self, replay: Replay, question: Question, log: Log, record: Record
+    ) -> None:
         super().__init__()
+        self._question = question
         self._replay = replay
         self._log = log
         self._record: Record | None = record
@@ -84,6 +88,11 @@ class StoredAnswer(Answer):
     def model(self) -> str:
         """Return the model, as the reply named it."""
         return self._replay.model
+
+    @property
+    def question(self) -> Question:
+        """Return what was asked, and where the answer is."""
+        return self._question
 
     @property
     def partial(self) -> Completion:

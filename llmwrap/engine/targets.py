@@ -6,20 +6,19 @@ What is decided without asking anybody is selection.py's.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..backends import BUILT_IN_KINDS, create_backend
-from ..backends.base import Backend, BackendSettings
-from ..config import BackendConfig, Config
+from ..backends.base import Backend
+from ..config import BackendConfig
 from ..errors import BackendFailedError, DeadlineError, RefusedError
 from ..log import Log
 from ..streams import start_together
 from ..transport.lean import import_requests
 from ..units import format_duration
-from .choice import Choice
+from .access import Access
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
-from .selection import Selector, backend_settings, patience
+from .selection import Selection, patience
 from .state import Discovered, keep_discovered, read_discovered
 
 _LOOKUP_S = 10.0
@@ -42,49 +41,30 @@ class Targets:
     """
 
     def __init__(
-        self,
-        config: Config,
-        choice: Choice,
-        environ: Mapping[str, str],
-        log: Log,
-        *,
-        until: float | None,
-        is_one_shot: bool,
+        self, access: Access, log: Log, *, until: float | None, is_one_shot: bool
     ) -> None:
-        self._config = config
-        self._choice = choice
-        self._environ = environ
+        self._access = access
+        self._environ = access.environ
         self._log = log
         self._until = until
         self._is_one_shot = is_one_shot
         self._backends: dict[tuple[str, str | None], Backend] = {}
-        self._named: dict[str | None, Target] = {}
 
     def close(self) -> None:
         """Close every connection."""
         for backend in self._backends.values():
             backend.close()
 
-    def target(self, model: str | None = None) -> Target:
-        """Return whom to ask, with the model chosen when none is named.
+    def target(self, selection: Selection) -> Target:
+        """Return whom to ask, with what the rules leave open found out.
 
         Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
         there is no model.
         """
-        if known := self._named.get(model):
-            return known
-        choice = self._choice if model is None else self._choice._replace(model=model)
-        selection = Selector(self._config, choice, self._environ).selection()
-        config = selection.backend or self._discover(choice)
+        config = selection.backend or self._discover()
         backend = self.backend(config)
-        if selection.backend and selection.model:
-            # Where nothing has to be found out it stays as it is: of many short
-            # answers, each would spend a sixth of its time on this.
-            target = Target(backend, config, selection.model)
-            return self._named.setdefault(model, target)
-        return Target(
-            backend, config, selection.model or self._default_model(backend, config)
-        )
+        model = selection.model or self._default_model(backend, config)
+        return Target(backend, config, model)
 
     def backend(
         self, config: BackendConfig, *, is_first_choice: bool = True
@@ -94,30 +74,18 @@ class Targets:
         if key not in self._backends:
             if self._is_one_shot and config.kind in BUILT_IN_KINDS:
                 import_requests()
-            settings = self._settings(config, is_first_choice=is_first_choice)
+            settings = self._access.settings(config, is_first_choice=is_first_choice)
+            self._access.warn(self._log)
             # Of two threads that make it at once, both get the one that is closed.
             self._backends.setdefault(key, create_backend(settings))
         return self._backends[key]
 
-    def _settings(
-        self, config: BackendConfig, *, is_first_choice: bool
-    ) -> BackendSettings:
-        settings, warnings = backend_settings(
-            config,
-            self._config,
-            self._choice,
-            self._environ,
-            is_first_choice=is_first_choice,
-            is_reused=not self._is_one_shot,
-        )
-        for warning in warnings:
-            self._log.warning(warning)
-        return settings
-
-    def _discover(self, choice: Choice) -> BackendConfig:
-        selector = Selector(self._config, choice, self._environ)
+    def _discover(self) -> BackendConfig:
+        selector = self._access.selector()
         candidates = selector.candidates()
-        settings = [self._settings(c, is_first_choice=False) for c in candidates]
+        settings = [
+            self._access.settings(one, is_first_choice=False) for one in candidates
+        ]
         is_given = selector.is_given(candidates[0].kind)
         found = first_that_answers(settings, is_given=is_given)
         discovered = read_discovered(self._environ)
@@ -157,7 +125,7 @@ class Targets:
     def _loaded(self, backend: Backend, config: BackendConfig) -> str | None:
         """Return the default model, waiting for a server that loads its model."""
         called_at = time.monotonic()
-        waiting = patience(config, self._config, self._choice, called_at)
+        waiting = patience(config, self._access.config, self._access.choice, called_at)
         until = called_at + waiting.first_token_s
         until = min(until, self._until or until) - _LOADING_POLL_S
         while True:

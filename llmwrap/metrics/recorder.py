@@ -118,7 +118,7 @@ def is_outdated(beginning: bytes, now: float) -> bool:
 class Recorder:
     """Append runs to the journal; one that cannot be written costs no answer.
 
-    Any thread may call it.
+    Each is tried: a disk that was full has room again. Any thread may call it.
     """
 
     def __init__(self, environ: Mapping[str, str], log: Log) -> None:
@@ -129,8 +129,6 @@ class Recorder:
 
     def record(self, run: Run) -> None:
         """Append a run."""
-        if self._has_failed:
-            return
         path = runs_path(self._environ)
         try:
             ensure_private_dir(os.path.dirname(path))
@@ -140,8 +138,11 @@ class Recorder:
         except BusyError:
             return  # This one is lost; the next one need not be.
         except (OSError, ConfigError) as error:
+            if not self._has_failed:
+                self._log.info(f"this run is not recorded: {error}")
             self._has_failed = True
-            self._log.info(f"this run is not recorded: {error}")
+        else:
+            self._has_failed = False
 
     def _is_outdated(self, path: str) -> bool:
         """Look at the oldest record, once. Raises: OSError."""

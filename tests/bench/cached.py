@@ -100,9 +100,7 @@ class CacheBench:
     def _home(self, name: str, count: int) -> dict[str, str]:
         """Make a home whose cache has so many answers, and the one that is asked."""
         environ = self._environ(name)
-        store = Store(
-            cache_dir(environ), max_bytes=_DISK_BYTES, ttl_s=None, is_synced=False
-        )
+        store = Store(cache_dir(environ), max_bytes=_DISK_BYTES, is_synced=False)
         for key in self._keys[:count]:
             store.put(key, _payload())
         run(self._ask, environ)

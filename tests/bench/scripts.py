@@ -135,7 +135,7 @@ STORE = """
 import sys, time
 from llmwrap.cache.store import Store
 root, is_synced, key = sys.argv[1], sys.argv[2] == "full", bytes.fromhex(sys.argv[3])
-store = Store(root, max_bytes=1 << 30, ttl_s=None, is_synced=is_synced)
+store = Store(root, max_bytes=1 << 30, is_synced=is_synced)
 if len(sys.argv) > 4:
     stored = b"\\1\\1" + time.time_ns().to_bytes(8, "little")
     store.put(key, stored + (1024).to_bytes(4, "little") + bytes(1024))

@@ -1,0 +1,193 @@
+"""A question, resolved once: who may be asked, and whose the answer is. Floor F5.
+
+Made at the top of `Engine.ask`, of what the rules say and of what is remembered, and
+handed to the look-up, the flight, the put and direct mode; completed when a server had
+to be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..backends import BUILT_IN_KINDS
+from ..backends.base import Backend
+from ..cache.fingerprint import GGUF, Place, asked, key_of, server_place
+from ..cache.generations import UNKNOWN, Generation
+from ..cache.owner import owner_of
+from ..cache.response_cache import ResponseCache
+from ..config import BackendConfig
+from ..messages import Request
+from ..paths import state_dir
+from .access import Access
+from .selection import Selection, Selector
+from .state import Discovered, read_discovered
+
+
+class Addressee(NamedTuple):
+    """Who may be asked: a backend as it is configured, and its model."""
+
+    backend: BackendConfig
+    model: str
+
+
+class Question(NamedTuple):
+    """A request and what was decided about it.
+
+    `candidates` are those who may be asked, in order; there are none while a server
+    has to be found, and `is_known` tells whether they were there before anybody was
+    asked. `request` names the model of the first one. `place` is where its answer
+    belongs, None when it is neither looked for nor kept; then there is no `key`.
+    `generation` is what was known of the weights, `asked` the request as the key has
+    it.
+    """
+
+    request: Request
+    selection: Selection
+    candidates: tuple[Addressee, ...] = ()
+    is_known: bool = True
+    place: Place | None = None
+    generation: Generation = UNKNOWN
+    asked: bytes = b""
+    key: bytes = b""
+
+    @property
+    def flight_key(self) -> bytes:
+        """Return what all who ask the same agree on.
+
+        Not the key: a digest that is learned in the middle changes that one.
+        """
+        return self._key(b"") if self.generation.digest else self.key
+
+    def with_generation(self, generation: Generation) -> Question:
+        """Return the same question about other weights."""
+        if generation.digest == self.generation.digest:
+            return self._replace(generation=generation)
+        key = self._key(generation.digest)
+        return self._replace(generation=generation, key=key)
+
+    def _key(self, digest: bytes) -> bytes:
+        return key_of(self.asked, self.place, digest) if self.place else b""
+
+
+class Questions:
+    """Resolve requests, asking nobody. Any thread may call everything.
+
+    `backend_of` makes a backend that is not built in, which may have a place of its
+    own.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        cache: ResponseCache,
+        backend_of: Callable[[BackendConfig], Backend],
+    ) -> None:
+        self._access = access
+        self._cache = cache
+        self._backend_of = backend_of
+        self._selections: dict[str, Selection] = {}
+        self._places: dict[Addressee, Place] = {}
+
+    def question(self, request: Request) -> Question:
+        """Return the question of a request, as far as it is known who answers it.
+
+        Raises: ConfigError.
+        """
+        selection = self._selection(request.model)
+        known = self._known(selection, request.model)
+        return _addressed(Question(request, selection), known)
+
+    def completed(self, question: Question, found: Addressee) -> Question:
+        """Return a question whose server or model may have had to be found."""
+        if question.candidates == (found,):
+            return question
+        unfiled = Question(question.request, question.selection, is_known=False)
+        return _addressed(unfiled, found)
+
+    def filed(self, question: Question) -> Question:
+        """Return a question with the place and the key of its answer.
+
+        As it is where nobody is known yet, or it cannot be told whose the answer is.
+        Raises: as `place`.
+        """
+        if question.key or not question.candidates:
+            return question
+        model = question.request.model
+        try:
+            place = self.place(question.candidates[0])
+        except OSError as error:
+            self._cache.note_trouble("owner", error)
+            return question
+        generation = self._cache.generation(place, model)
+        written = asked(question.request, place)
+        return question._replace(
+            place=place,
+            generation=generation,
+            asked=written,
+            key=key_of(written, place, generation.digest),
+        )
+
+    def place(self, addressee: Addressee) -> Place:
+        """Return where the answers of a model belong.
+
+        Raises: ConfigError for an unusable key, RefusedError for a model file that is
+        not there; OSError where it cannot be told whose they are.
+        """
+        backend, model = addressee
+        if backend.kind == "embedded":
+            return self._file_place(model)
+        if place := self._places.get(addressee):
+            return place
+        settings = self._access.settings(backend)
+        owner = owner_of(settings.own, self._access.environ)
+        if backend.kind not in BUILT_IN_KINDS:
+            return server_place(backend.kind, self._backend_of(backend).place, owner)
+        place = server_place(backend.kind, settings.base_url, owner)
+        self._places[addressee] = place
+        return place
+
+    def _file_place(self, model: str) -> Place:
+        from ..backends.embedded.models import gguf_sha256, model_path
+
+        environ = self._access.environ
+        path = model_path(model, environ)
+        return Place(GGUF, gguf_sha256(path, state_dir(environ)))
+
+    def _selection(self, model: str) -> Selection:
+        """Return whom the rules mean; where that is all, they are asked only once."""
+        if selection := self._selections.get(model):
+            return selection
+        selection = self._access.selector(model).selection()
+        if selection.backend and selection.model:
+            self._selections[model] = selection
+        return selection
+
+    def _known(self, selection: Selection, model: str) -> Addressee | None:
+        if selection.backend and selection.model:
+            return Addressee(selection.backend, selection.model)
+        discovered = read_discovered(self._access.environ)
+        selector = self._access.selector(model)
+        backend = selection.backend or _remembered(selector, discovered)
+        if backend is None:
+            return None
+        name = selection.model or discovered.models.get(backend.base_url or "")
+        if name is None and backend.kind != "embedded":
+            return None
+        return Addressee(backend, name or "")
+
+
+def _addressed(question: Question, addressee: Addressee | None) -> Question:
+    if addressee is None:
+        return question
+    request = question.request._replace(model=addressee.model)
+    return question._replace(request=request, candidates=(addressee,))
+
+
+def _remembered(selector: Selector, discovered: Discovered) -> BackendConfig | None:
+    """Return what was discovered last, if it would be asked for today."""
+    for candidate in selector.candidates():
+        found = (candidate.kind, candidate.base_url)
+        if found == (discovered.kind, discovered.address):
+            return candidate
+    return None
