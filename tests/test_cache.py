@@ -334,27 +334,40 @@ def test_memory_holds_no_more_entries_than_it_may(
     assert [bool(cache.get(key)) for key in (KEY, OTHER)] == [False, True]
 
 
+@pytest.fixture
+def clock() -> list[float]:
+    """Give the time by which a cache looks whether its journals have changed."""
+    return [0.0]
+
+
+@pytest.fixture
+def long_lived(config: CacheConfig, said: Said, clock: list[float]) -> ResponseCache:
+    """Give a cache as a conversation has it, which goes on for days."""
+    return ResponseCache(config, said.log, has_memory=True, clock=lambda: clock[0])
+
+
 def test_what_another_process_removed_is_forgotten(
-    config: CacheConfig, said: Said, cache: ResponseCache
+    long_lived: ResponseCache, cache: ResponseCache, clock: list[float]
 ) -> None:
-    """A conversation goes on for days; `cache clear` is for it too."""
-    long_lived = ResponseCache(config, said.log, has_memory=True)
     long_lived.put(KEY, fresh())
     assert long_lived.get(KEY)
 
     cache.clear()
+    clock[0] += 0.01
 
     assert long_lived.get(KEY) is None
 
 
 def test_what_another_process_asked_anew_is_seen(
-    config: CacheConfig, said: Said, cache: ResponseCache
+    long_lived: ResponseCache, cache: ResponseCache, clock: list[float]
 ) -> None:
-    long_lived = ResponseCache(config, said.log, has_memory=True)
     long_lived.put(KEY, fresh("older"))
-    assert long_lived.get(KEY)
+    for moment in range(2):
+        clock[0] += moment
+        assert text_of(long_lived) == "older"
 
     cache.put(KEY, fresh("newer"))
+    clock[0] += 0.01
 
     assert text_of(long_lived) == text_of(long_lived) == "newer"
 

@@ -9,13 +9,14 @@
 A hit is noted in `used` by one small write to a place that the key decides, without a
 lock: keys that share a place share their moment, which does no harm to an order that
 only says what goes first when room is wanted. Nothing is ever written to a journal on
-a hit. Needs nothing but os: the fast way of a hit uses it.
+a hit. Needs next to nothing: the fast way of a hit uses it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from struct import pack
 
 from ..journal.records import Kind
 
@@ -25,7 +26,6 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 STAMP_BYTES = 24
 SALT_BYTES = 32
 
-_LARGEST = (1 << 64) - 1
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PLACES = 4096
 _PLACE_BYTES = 4
@@ -57,8 +57,7 @@ def stamp(root: str, key: bytes) -> bytes | None:
         return bytes(STAMP_BYTES) if os.path.isdir(root) else None
     except OSError:
         return None
-    parts = (status.st_ino, status.st_size, status.st_mtime_ns & _LARGEST)
-    return b"".join([part.to_bytes(8, "little") for part in parts])
+    return pack("<QQq", status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def model_path(root: str, name: bytes) -> str:

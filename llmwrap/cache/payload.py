@@ -78,8 +78,10 @@ def is_fresh(
     """
     if expires_ns is not None and now_ns >= expires_ns:
         return False
+    if ttl_ns is None:
+        return True
     age_ns = now_ns - stored_ns
-    return ttl_ns is None or -max(ttl_ns, _CLOCK_SKEW_NS) < age_ns < ttl_ns
+    return age_ns < ttl_ns and (age_ns >= 0 or -age_ns < max(ttl_ns, _CLOCK_SKEW_NS))
 
 
 def parse(data: bytes) -> Payload | None:

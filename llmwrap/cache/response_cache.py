@@ -31,6 +31,7 @@ TYPE_CHECKING = False  # its home loads lru, late
 if TYPE_CHECKING:
     from .memory import MemoryCache
 
+_LOOK_S = 0.005
 _NO_STAMP = bytes(layout.STAMP_BYTES)
 _TOO_LARGE = "the answer is too large for the cache"
 
@@ -62,6 +63,13 @@ class StoredAs(NamedTuple):
     is_file: bool
 
 
+class _Seen(NamedTuple):
+    """The state of a journal, and when it was looked at."""
+
+    at: float
+    stamp: bytes | None
+
+
 class ResponseCache:
     """The answers of one configuration, shared with every other process.
 
@@ -72,12 +80,21 @@ class ResponseCache:
     `remove`, `clear`, `compact`, `damage`, `size_bytes`) raises OSError.
     """
 
-    def __init__(self, config: CacheConfig, log: Log, *, has_memory: bool) -> None:
+    def __init__(
+        self,
+        config: CacheConfig,
+        log: Log,
+        *,
+        has_memory: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.root = config.path
         self.is_on_disk = config.enable_persistence
         self.hits = 0
         self.misses = 0
         self._log = log
+        self._clock = clock
+        self._seen: dict[int, _Seen] = {}
         self._troubles: dict[str, str] = {}
         self._is_prepared = False
         self._ttl_ns = None if config.ttl_s is None else int(config.ttl_s * 1e9)
@@ -121,11 +138,11 @@ class ResponseCache:
         if self._ttl_ns is not None:
             entry = entry._replace(expires_ns=entry.stored_ns + self._ttl_ns)
         payload = pack_entry(entry)
-        self._remember(key, payload)
         if self.is_on_disk and not self._tried(
             "put", lambda: self._put(key, payload), True
         ):
             self._log.info(_TOO_LARGE)
+        self._remember(key, payload, self._stamp(key))
 
     def is_fresh(self, entry: Entry) -> bool:
         """Tell whether an entry still counts for this configuration."""
@@ -270,21 +287,26 @@ class ResponseCache:
                 raise OSError(errno.EPERM, error.message) from error
             self._is_prepared = True
 
-    def _remember(self, key: bytes, payload: bytes, stamp: bytes | None = None) -> None:
+    def _remember(self, key: bytes, payload: bytes, stamp: bytes | None) -> None:
         if self._memory is not None:
-            stamp = self._stamp(key) if stamp is None else stamp
             self._memory.put(key, (stamp or _NO_STAMP) + payload)
 
     def _remembered(self, key: bytes) -> bytes | None:
         """Return what is in memory, unless its journal has changed since.
 
-        Another process may have removed the answer, or have a newer one: one look at
-        the file's status, which takes 2 µs, tells.
+        Another process may have removed the answer, or have a newer one: a look at
+        the file's status tells. Not at each of many hits in a row, of which it would
+        take a third.
         """
         held = self._memory.get(key) if self._memory is not None else None
         if held is None:
             return None
-        if self._stamp(key) in (None, held[: layout.STAMP_BYTES]):
+        seen = self._seen.get(key[0])
+        if seen is not None and self._clock() - seen.at < _LOOK_S:
+            stamp = seen.stamp
+        else:
+            stamp = self._stamp(key)
+        if stamp is None or held.startswith(stamp):
             return held[layout.STAMP_BYTES :]
         return None
 
@@ -292,7 +314,10 @@ class ResponseCache:
         """Return the state of the journal of a key, None where nobody can tell."""
         if self._memory is None or not self.is_on_disk:
             return None
-        return layout.stamp(self.root, key)
+        at = self._clock()
+        stamp = layout.stamp(self.root, key)
+        self._seen[key[0]] = _Seen(at, stamp)
+        return stamp
 
     def _in_memory(self) -> Iterator[Found]:
         for key, held in self._memory.items() if self._memory else ():
