@@ -127,8 +127,8 @@ class Invocation:
     answer that stdout did not take at once, to be written within `timeout_s`.
 
     `is_told` is False where the environment holds something of the user's own, and
-    there are no random bytes yet to hide it under (cache/owner.py): then nothing is
-    found, and nothing may be left.
+    there are no random bytes yet to hide it under (cache/owner.py): nothing is found,
+    and before a record is left they have to be made, and `tell` called again.
     """
 
     def __init__(self, argv: list[str], environ: Mapping[str, str]) -> None:
@@ -137,24 +137,32 @@ class Invocation:
         self.started_at = time.monotonic()
         self.stdin_ahead = b""
         self.has_stdin_ended = False
-        self.is_told = True
         self.unwritten = b""
         self.timeout_s = 0.0
         self._youngest_ns = 0
-        self._digest = blake2b(digest_size=32)
-        # How many words there are, too: what follows might else be one of them.
-        self._add("llmwrap direct 2", __version__, str(len(argv)), *argv)
-        for name in sorted(environ):
-            if is_covered(name):
-                own = name.endswith(_OWN)
-                value = environ[name]
-                self._add(name, self._hidden(value) if own and value else value)
-        self._add("descriptors", *map(_descriptor_kind, (0, 1, 2)))
+        self._argv = argv
+        # As they were found: those that are closed do not stay so.
+        self._descriptors = [_descriptor_kind(number) for number in (0, 1, 2)]
         config = environ.get(CONFIG_VARIABLE) or config_dir(environ) + "/config.toml"
         files = (config, state_dir(environ) + "/discovered.json")
         self._identities = {path: self._identity(path) for path in files}
-        for path in files:
-            self._add(path, self._identities[path])
+        self.tell()
+
+    def tell(self) -> None:
+        """Make the digest; again once there are random bytes to hide secrets under."""
+        self.is_told = True
+        self._digest = blake2b(digest_size=32)
+        # How many words there are, too: what follows might else be one of them.
+        argv = self._argv
+        self._add("llmwrap direct 2", __version__, str(len(argv)), *argv)
+        for name in sorted(self.environ):
+            if is_covered(name):
+                value = self.environ[name]
+                is_own = value and name.endswith(_OWN)
+                self._add(name, self._hidden(value) if is_own else value)
+        self._add("descriptors", *self._descriptors)
+        for path, identity in self._identities.items():
+            self._add(path, identity)
 
     @property
     def key(self) -> bytes:

@@ -18,6 +18,7 @@ from llmwrap.cache import fingerprint, owner
 from llmwrap.cache.response_cache import ResponseCache
 from llmwrap.cli.direct_records import SETTINGS
 from llmwrap.config import BackendConfig, Config
+from llmwrap.direct import Invocation
 from llmwrap.engine.access import Access
 from llmwrap.engine.choice import Choice
 from llmwrap.engine.engine import Engine
@@ -336,8 +337,7 @@ def test_two_keys_of_the_environment_never_share_directly(
     address: dict[str, str | None] = {"OPENAI_BASE_URL": f"{server.url}/v1"}
     argv = ("-b", "openai", "-m", "alpha", "Why?")
     one = {**address, "OPENAI_API_KEY": "k1"}
-    for _ in range(2):  # the random bytes are there from the second run on
-        answered(cli, *argv, environ=one)
+    answered(cli, *argv, environ=one)
     assert answered(cli, *argv, environ=one).is_direct
 
     server.answer = ["another"]
@@ -374,8 +374,7 @@ def test_a_place_that_hangs_on_something_else_leaves_no_record(
     named = {f"LLMWRAP_BACKENDS_OLLAMA_{n}": value for n, value in setting.items()}
     world = {"OLLAMA_HOST": server.url, **named, **environ}
 
-    for _ in range(2):
-        answered(cli, "-b", "ollama", "-m", "alpha", "Why?", environ=world)
+    answered(cli, "-b", "ollama", "-m", "alpha", "Why?", environ=world)
 
     assert (left_records(cli.home) > 0) is is_left
 
@@ -385,3 +384,27 @@ def test_each_setting_of_a_backend_is_told_or_leaves_no_record() -> None:
     others = {"api_key_file"}
 
     assert {*BackendConfig._fields} == SETTINGS | others
+
+
+def test_a_secret_of_the_environment_is_in_no_digest_as_it_is(home: Home) -> None:
+    """Where nobody has random bytes yet there is none at all."""
+    environ = {**home.environ, "OPENAI_API_KEY": "k1"}
+    before = Invocation(["Why?"], environ)
+    owner.salt(environ)
+    after = Invocation(["Why?"], environ)
+
+    assert (before.is_told, after.is_told) == (False, True)
+    assert Invocation(["Why?"], {**environ, "OPENAI_API_KEY": "k2"}).key != after.key
+    before.tell()
+    assert before.key == after.key
+
+
+@pytest.mark.parametrize("name", ["OLLAMA_API_KEY", "LLMWRAP_API_KEY"])
+def test_each_key_is_in_the_digest(home: Home, name: str) -> None:
+    owner.salt(home.environ)
+    keys = {
+        Invocation(["Why?"], {**home.environ, name: value}).key
+        for value in ("", "k1", "k2")
+    }
+
+    assert len(keys) == 3

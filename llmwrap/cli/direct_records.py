@@ -116,8 +116,9 @@ def leave_record(
 
 def _leave(invocation: Invocation, pointer: Pointer, stdin: bytes | None) -> None:
     if not invocation.is_told:
-        salt(invocation.environ)  # the next run can hide its secrets, and leaves one
-    elif stdin is None:
+        salt(invocation.environ)
+        invocation.tell()
+    if stdin is None:
         _put(invocation, invocation.key, pointer.packed())
     else:
         _put(invocation, invocation.key_with(stdin), pointer.packed())
