@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from llmwrap.direct import Invocation
 from llmwrap.journal.packing import unpack
 from llmwrap.metrics.layout import RUNS
 
 from .asking import address, chats
 from .direct import Answered, answered, left_records, twice
 from .fakeserver import HOSTILE_NAMES, FakeServer
-from .runner import Home, Runner
+from .runner import ROOT, Home, Runner
 
 
 @pytest.fixture
@@ -77,6 +79,29 @@ def test_such_runs_are_recorded(
     assert isinstance(ordinary, list)
     assert direct[:1] + direct[5:] == ordinary[:1] + ordinary[5:]
     assert all(isinstance(moment, float) for moment in direct[1:5])
+
+
+def test_a_clock_that_is_set_back_meanwhile_changes_no_duration(
+    cli: Runner,
+    server: FakeServer,
+    argv: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for_ever = {"LLMWRAP_CACHE_TTL": "0"}
+    twice(cli, server, *argv, environ=for_ever)
+    invocation = Invocation([*argv], cli.environ({**for_ever, "PYTHONPATH": str(ROOT)}))
+    started_ns = invocation.started_ns
+
+    monkeypatch.setattr(time, "time_ns", lambda: started_ns - 10**15)
+    assert invocation.answer()
+
+    assert capfd.readouterr().out == "first\n"
+    data = (cli.home.path / "state/llmwrap/runs").read_bytes()
+    *_, last = (unpack(record.payload) for record in RUNS.walk(data))
+    assert isinstance(last, list)
+    assert last[1] == started_ns / 1e9
+    assert all(isinstance(moment, float) and moment >= 0 for moment in last[2:5])
 
 
 def test_a_state_that_cannot_be_written_costs_no_answer(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .asking import error, lines
+from .direct import left_records
 from .readme import blocks
 from .runner import ROOT, Home, Result, Runner
 
@@ -196,3 +197,76 @@ def test_one_that_cannot_be_loaded_hurts_nobody_else(
     assert "ollama" in listing.text
     assert diagnosis.status == 3
     assert "Traceback" not in diagnosis.stderr
+
+
+# Whose its answers are
+
+
+NAMED = """
+import os
+from llmwrap.backends.base import Backend as Base
+from llmwrap.messages import Chunk
+class Backend(Base):
+    kind = "named"
+    def __init__(self, settings):
+        self.name, self.address = settings.name, settings.base_url
+    def chat(self, request, cancel):
+        yield Chunk(text=f"{self.name} at {self.address}")
+        yield Chunk(deltas=0, finish_reason="stop")
+    def models(self, *, timeout_s):
+        return []
+"""
+OF_A_TENANT = """
+    @property
+    def place(self):
+        return os.environ.get("TENANT") or self.address
+"""
+TABLES = """
+[backends.alpha]
+backend_type = "named"
+[backends.beta]
+backend_type = "named"
+[backends.here]
+backend_type = "named"
+base_url = "http://127.0.0.1:9"
+[backends.there]
+backend_type = "named"
+base_url = "http://localhost:9"
+"""
+
+
+@pytest.fixture
+def named(cli: Runner, home: Home, tmp_path: Path) -> Path:
+    """Give where a backend is installed that answers with its name and address."""
+    entry_point(tmp_path, "named", NAMED)
+    os.utime(home.configure(TABLES), (1, 1))
+    home.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(tmp_path)])
+    return tmp_path
+
+
+def test_two_tables_without_an_address_share_nothing(cli: Runner, named: Path) -> None:
+    texts = [run(cli, "-b", name, "-m", "m", "Hi").text for name in ("alpha", "beta")]
+
+    assert texts == ["alpha at \n", "beta at \n"]
+    for name, text in zip(("alpha", "beta"), texts, strict=True):
+        assert run(cli, "-b", name, "-m", "m", "--cache-only", "Hi").text == text
+
+
+def test_two_tables_of_one_address_share(cli: Runner, named: Path) -> None:
+    first = run(cli, "-b", "here", "-m", "m", "Hi")
+
+    assert run(cli, "-b", "there", "-m", "m", "Hi").text == first.text
+
+
+def test_one_that_says_what_its_place_is_is_believed(cli: Runner, named: Path) -> None:
+    """And leaves no record for direct mode, which would not ask it again."""
+    (named / "named_module.py").write_text(NAMED + OF_A_TENANT)
+    argv = ("-b", "here", "-m", "m", "--cache-only", "Hi")
+    run(cli, "-b", "here", "-m", "m", "Hi")
+    cli.home.environ["TENANT"] = "a"
+
+    assert run(cli, *argv).status == 11
+
+    del cli.home.environ["TENANT"]
+    assert run(cli, *argv).status == 0
+    assert left_records(cli.home) == 0

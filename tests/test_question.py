@@ -309,6 +309,44 @@ def test_a_key_that_comes_through_a_pipe_is_read_once(
     assert chat.headers["authorization"] == "Bearer k1"
 
 
+# In memory only
+
+
+def test_a_wrapper_in_memory_leaves_the_disk_alone_and_counts_itself(
+    home: Home, server: FakeServer
+) -> None:
+    with wrapped(home, server) as shared:
+        shared.chat("Why?")
+        before = shared.get_cache_stats()
+        more = "[cache]\nenable_persistence = false\n"
+        with wrapped(home, server, more=more) as own:
+            for question in ("How?", "How?", "When?"):
+                own.chat(question)
+            counted = own.get_cache_stats()
+            invalidated = own.invalidate_cache_for_model("alpha")
+            cleared = own.clear_cache()
+
+        assert (counted.entries, counted.hits, counted.misses) == (2, 1, 2)
+        assert counted.size_bytes > 0
+        assert (invalidated, cleared) == (2, 0)
+        assert shared.get_cache_stats().entries == before.entries == 1
+        assert shared.chat("Why?").is_cached
+
+
+def test_what_another_process_refreshed_is_seen_by_a_running_wrapper(
+    cli: Runner, home: Home, server: FakeServer
+) -> None:
+    with wrapped(home, server) as wrapper:
+        for _ in range(2):
+            assert str(wrapper.chat("Why?")) == ANSWER
+        server.answer = ["Newer."]
+
+        cli.spawn("--refresh", "Why?", environ={"LLMWRAP_DIRECT": "0"})
+
+        assert str(wrapper.chat("Why?")) == "Newer."
+        assert len(chats(server)) == 2
+
+
 # Nothing that cannot change it
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from llmwrap.journal.files import LockedFile
 from llmwrap.journal.packing import pack
-from llmwrap.log import SILENT
+from llmwrap.log import LEVELS, SILENT, Log, Sink
 from llmwrap.metrics.layout import LARGEST_BYTES, OLDEST_S, runs_path
 from llmwrap.metrics.recorder import Recorder, Run, moved_run, pack_run, unpack_record
 from llmwrap.metrics.rollup import roll_up, rolled_up
@@ -142,3 +142,21 @@ def test_a_journal_that_is_busy_for_once_is_written_the_next_time(
     recorder.record(Run(time.time()))
 
     assert read_tally(environ).total().runs == 2
+
+
+def test_a_journal_that_could_not_be_written_is_tried_again(tmp_path: Path) -> None:
+    """A full disk has room again, and a process may live for weeks."""
+    environ = {"HOME": str(tmp_path)}
+    said: list[str] = []
+    sink = Sink(LEVELS["info"], lambda record: said.append(record.message))
+    recorder = Recorder(environ, Log(sink))
+    path = Path(runs_path(environ))
+    path.mkdir(parents=True)
+    for _ in range(2):
+        recorder.record(Run(time.time(), outcome="hit"))
+
+    path.rmdir()
+    recorder.record(Run(time.time(), outcome="hit"))
+
+    assert read_tally(environ).count("hit") == 1
+    assert len(said) == 1

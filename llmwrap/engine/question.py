@@ -142,7 +142,8 @@ class Questions:
         settings = self._access.settings(backend)
         owner = owner_of(settings.own, self._access.environ)
         if backend.kind not in BUILT_IN_KINDS:
-            return server_place(backend.kind, self._backend_of(backend).place, owner)
+            foreign = self._backend_of(backend).place
+            return server_place(backend.kind, str(foreign or backend.name), owner)
         place = server_place(backend.kind, settings.base_url, owner)
         self._places[addressee] = place
         return place
