@@ -372,6 +372,18 @@ def test_what_another_process_asked_anew_is_seen(
     assert text_of(long_lived) == text_of(long_lived) == "newer"
 
 
+def test_what_has_expired_in_memory_is_looked_for_on_disk(
+    long_lived: ResponseCache, cache: ResponseCache
+) -> None:
+    """Somebody else may have asked it just now, and we waited for him."""
+    long_lived.put(KEY, fresh("older", age_ns=2 * HOUR_NS))
+    assert text_of(long_lived) is None
+
+    cache.put(KEY, fresh("newer"))
+
+    assert text_of(long_lived) == "newer"
+
+
 def test_what_is_in_memory_is_not_read_again(
     config: CacheConfig, said: Said, cache: ResponseCache
 ) -> None:

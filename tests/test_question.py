@@ -291,6 +291,18 @@ def test_where_it_cannot_be_told_whose_it_is_nothing_is_kept(
     assert only.status == 11
 
 
+def test_where_it_can_be_told_again_answers_are_kept_again(
+    home: Home, server: FakeServer
+) -> None:
+    (home.path / "state").touch()
+    home.environ["LLMWRAP_API_KEY"] = "k1"
+    with wrapped(home, server) as wrapper:
+        wrapper.chat("Why?")
+        (home.path / "state").unlink()
+
+        assert [wrapper.chat("Why?").is_cached for _ in range(2)] == [False, True]
+
+
 def test_a_key_that_comes_through_a_pipe_is_read_once(
     cli: Runner, server: FakeServer, home: Home
 ) -> None:

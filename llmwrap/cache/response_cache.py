@@ -122,12 +122,10 @@ class ResponseCache:
 
     def get(self, key: bytes, *, expired_too: bool = False) -> Entry | None:
         """Return the answer of a key, and note that it was used."""
-        payload = self._remembered(key)
-        if payload is None and self.is_on_disk:
-            payload = self._tried("look-up", lambda: self._read(key), None)
-        entry = None if payload is None else unpack_entry(payload)
-        if entry is None or not (expired_too or self.is_fresh(entry)):
-            return None
+        entry = self._counting(self._remembered(key), expired_too)
+        if entry is None and self.is_on_disk:
+            payload = self.tried("look-up", lambda: self._read(key), None)
+            entry = self._counting(payload, expired_too)
         return entry
 
     def put(self, key: bytes, entry: Entry) -> None:
@@ -138,7 +136,7 @@ class ResponseCache:
         if self._ttl_ns is not None:
             entry = entry._replace(expires_ns=entry.stored_ns + self._ttl_ns)
         payload = pack_entry(entry)
-        if self.is_on_disk and not self._tried(
+        if self.is_on_disk and not self.tried(
             "put", lambda: self._put(key, payload), True
         ):
             self._log.info(_TOO_LARGE)
@@ -166,7 +164,7 @@ class ResponseCache:
 
     def renewed(self, generation: Generation) -> Generation:
         """Return the same again, or what somebody has learned since it was read."""
-        return self._tried(
+        return self.tried(
             "digest", lambda: self._generations.read(generation), generation
         )
 
@@ -175,30 +173,43 @@ class ResponseCache:
 
         The answers of its old weights are out of reach from now on.
         """
-        return self._tried(
+        return self.tried(
             "learning", lambda: self._learn(generation, digest), generation
         )
 
-    def note_trouble(self, what: str, error: OSError) -> None:
-        """Take note of what went wrong, with one warning for all of it."""
-        reason = error.strerror or str(error)
-        reason = reason[:1].lower() + reason[1:]
-        where = f" ({error.filename})" if error.filename else ""
-        if not self._troubles:
-            self._log.warning(f"the cache cannot be used: {reason}{where}")
-        self._troubles[what] = reason
+    def tried(self, what: str, call: Callable[[], T], otherwise: T) -> T:
+        """Return what a call returns, `otherwise` where there is trouble.
+
+        That is one warning, and forgotten when the same goes well: not when anything
+        does, as a full disk can still be read.
+        """
+        try:
+            if self.is_on_disk and not self._is_prepared:
+                layout.check_owner(self.root)
+            result = call()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            reason = reason[:1].lower() + reason[1:]
+            where = f" ({error.filename})" if error.filename else ""
+            if not self._troubles:
+                self._log.warning(f"the cache cannot be used: {reason}{where}")
+            self._troubles[what] = reason
+            return otherwise
+        if self._troubles:
+            self._troubles.pop(what, None)
+        return result
 
     def begin_flight(self, key: bytes) -> Held | Waiting | None:
         """Return the flight of a key: ours, somebody's, or none. See `Flights`."""
-        return self._tried("flight", lambda: self._begin(key), None)
+        return self.tried("flight", lambda: self._begin(key), None)
 
     def end_flight(self, key: bytes) -> None:
         """Release the flight of a key, if it is ours."""
-        self._tried("landing", lambda: self._flights.end(key), None)
+        self.tried("landing", lambda: self._flights.end(key), None)
 
     def touch_flights(self) -> None:
         """Show those who wait for us that we are alive."""
-        self._tried("touch", self._flights.touch, None)
+        self.tried("touch", self._flights.touch, None)
 
     def entries(self) -> Iterator[Found]:
         """Yield all answers that are kept, expired ones too."""
@@ -249,6 +260,13 @@ class ResponseCache:
         if self.is_on_disk:
             return self._store.size_bytes()
         return self._memory.size_bytes if self._memory else 0
+
+    def _counting(self, payload: bytes | None, expired_too: bool) -> Entry | None:
+        """Return the entry of a payload, if it counts."""
+        entry = None if payload is None else unpack_entry(payload)
+        if entry is None or not (expired_too or self.is_fresh(entry)):
+            return None
+        return entry
 
     def _read(self, key: bytes) -> bytes | None:
         # Taken before it is read: what somebody adds meanwhile makes it a wrong one.
@@ -331,22 +349,6 @@ class ResponseCache:
     def _forget(self) -> None:
         if self._memory is not None:
             self._memory.clear()
-
-    def _tried(self, what: str, call: Callable[[], T], otherwise: T) -> T:
-        """Return what a call returns; trouble is forgotten when the same goes well.
-
-        Not when anything does: a full disk can still be read.
-        """
-        try:
-            if self.is_on_disk and not self._is_prepared:
-                layout.check_owner(self.root)
-            result = call()
-        except OSError as error:
-            self.note_trouble(what, error)
-            return otherwise
-        if self._troubles:
-            self._troubles.pop(what, None)
-        return result
 
 
 def _found(record: Record) -> Found | None:

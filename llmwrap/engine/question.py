@@ -87,7 +87,7 @@ class Questions:
         self._cache = cache
         self._backend_of = backend_of
         self._selections: dict[str, Selection] = {}
-        self._places: dict[Addressee, Place] = {}
+        self._places: dict[tuple[str, str | None], Place] = {}
 
     def question(self, request: Request) -> Question:
         """Return the question of a request, as far as it is known who answers it.
@@ -113,13 +113,11 @@ class Questions:
         """
         if question.key or not question.candidates:
             return question
-        model = question.request.model
-        try:
-            place = self.place(question.candidates[0])
-        except OSError as error:
-            self._cache.note_trouble("owner", error)
+        first = question.candidates[0]
+        place = self._cache.tried("owner", lambda: self.place(first), None)
+        if place is None:
             return question
-        generation = self._cache.generation(place, model)
+        generation = self._cache.generation(place, first.model)
         written = asked(question.request, place)
         return question._replace(
             place=place,
@@ -137,7 +135,8 @@ class Questions:
         backend, model = addressee
         if backend.kind == "embedded":
             return self._file_place(model)
-        if place := self._places.get(addressee):
+        key = (backend.name, backend.base_url)
+        if place := self._places.get(key):
             return place
         settings = self._access.settings(backend)
         owner = owner_of(settings.own, self._access.environ)
@@ -145,7 +144,7 @@ class Questions:
             foreign = self._backend_of(backend).place
             return server_place(backend.kind, str(foreign or backend.name), owner)
         place = server_place(backend.kind, settings.base_url, owner)
-        self._places[addressee] = place
+        self._places[key] = place
         return place
 
     def _file_place(self, model: str) -> Place:
