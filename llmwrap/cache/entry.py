@@ -80,7 +80,7 @@ def unpack_entry(data: bytes) -> Entry | None:
     if not isinstance(rest, list) or len(rest) != 9:
         return None
     *names, prompt_tokens, completion_tokens = rest
-    if not all(isinstance(name, str) for name in names):
+    if {*map(type, names)} != {str}:
         return None
     thinking, asked_model, model, backend, kind, digest, reason = map(str, names)
     usage = Usage(_count(prompt_tokens), _count(completion_tokens))
