@@ -11,7 +11,7 @@ from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Json, Message, Request, Sampling
 from .ask_options import add_arguments
 from .context import Context
-from .output import (
+from .fronts import (
     EventsFront,
     Front,
     JsonFront,

@@ -25,7 +25,7 @@ from ..errors import UsageError
 from ..messages import Json
 from ..units import format_duration
 from .context import Context
-from .output import error_fields
+from .fronts import error_fields
 from .parser import (
     Command,
     Parser,

@@ -18,7 +18,7 @@ from ..errors import CacheError, UsageError
 from ..messages import Json
 from ..units import format_duration, format_size
 from .context import Context
-from .output import json_line
+from .fronts import json_line
 from .parser import (
     Command,
     Parser,

@@ -15,7 +15,7 @@ from ..engine.diagnosis import (
 )
 from ..errors import ConfigError, UsageError
 from .context import Context
-from .output import error_fields
+from .fronts import error_fields
 from .parser import Command, Parser, add_backend, add_common, add_json
 from .session import Session, make_log
 from .tables import Column, table, write_rows

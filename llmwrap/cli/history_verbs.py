@@ -17,7 +17,7 @@ from ..history import Conversation, Conversations, Summary
 from ..messages import Json
 from ..terminal.sanitize import visible
 from ..units import format_duration
-from .output import json_line
+from .fronts import json_line
 from .output_file import AtomicFile
 from .session import Session
 from .tables import Column, table

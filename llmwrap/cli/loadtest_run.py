@@ -18,9 +18,9 @@ from ..loadtest.summary import Outcome, Summary, summary_of
 from ..loadtest.trial import Plan, Trial, setting_of, settled
 from ..log import LEVELS, Log, Record, Sink
 from .context import Context
+from .fronts import json_line
 from .loadtest_plan import plan_of
 from .loadtest_text import ProgressLine, report_text
-from .output import json_line
 from .output_file import AtomicFile
 from .session import Session
 from .tables import errors_as_json

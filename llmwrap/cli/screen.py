@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import Interrupted, LLMWrapError
 from ..messages import Chunk, Completion
 from .context import Context
-from .output import Front
+from .fronts import Front
 
 if TYPE_CHECKING:
     from ..terminal.markdown import MarkdownStream

@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import UsageError
 from .context import Context
-from .output import json_line
+from .fronts import json_line
 from .parser import Command, Parser, add_common, add_json, duration
 from .session import Session
 from .tables import errors_as_json

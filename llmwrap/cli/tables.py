@@ -17,7 +17,7 @@ from ..messages import Json
 from ..terminal.sanitize import visible
 from ..units import format_size
 from .context import Context
-from .output import error_fields, json_line
+from .fronts import error_fields, json_line
 from .status_line import StatusLine
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llmwrap.cli.output import EventsFront, Front, JsonFront, TextFront, Write
+from llmwrap.cli.fronts import EventsFront, Front, JsonFront, TextFront, Write
 from llmwrap.errors import Interrupted
 from llmwrap.messages import Chunk, Completion, Timing, Usage
 
