@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from llmwrap.cli.context import Context
 from llmwrap.cli.descriptor import Descriptor
 from llmwrap.cli.main import main
+from llmwrap.cli.output import Output
 from llmwrap.errors import Interrupted, LimitError, OutputError
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,13 @@ class MemoryDescriptor(Descriptor):
         self.ahead = b""
         self.has_ended = False
         self.written = bytearray()
+        self.file: tuple[int, int] | None = None
         self.error: OutputError | Interrupted | None = None
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Return which file it is, where a test says so."""
+        return self.file
 
     def write(self, data: bytes) -> None:
         """Keep `data`."""
@@ -90,6 +97,14 @@ class MemoryContext(Context):
     def die(self, signum: int) -> int:
         """Return what a shell would report."""
         return 128 + signum
+
+
+def one_place(context: MemoryContext) -> MemoryContext:
+    """Let stderr of a context write where stdout does: `2>&1`."""
+    context.stdout.file = context.stderr.file = (1, 1)
+    context.stderr.written = context.stdout.written
+    context.output = Output(context.stdout, context.stderr, context.environ)
+    return context
 
 
 class Home:

@@ -40,7 +40,7 @@ def events(result: Result) -> list[Any]:
         (["# Hi\n\n**you** "], "# Hi\n\n**you** \n"),
         (["é\u2028\U0001f44b\x85"], "é\u2028\U0001f44b\x85\n"),
         ([HOSTILE], HOSTILE),
-        ([], "\n"),
+        ([], ""),
         ([" "], " \n"),
     ],
 )

@@ -289,14 +289,14 @@ def test_a_bar_is_drawn_on_a_terminal_and_gone_at_the_end(
     half = b'{"status":"pulling 0a1b","digest":"x","total":4194304,"completed":2097152}'
     done = b'{"status":"success"}\n'
     server.script("/api/pull", Head(), Body(half + b"\n"), WaitFor(drawn), Body(done))
-    say = context.say
+    write = context.stderr.write
 
-    def say_and_tell(text: str) -> None:
-        say(text)
-        if "50%" in text:
+    def write_and_tell(data: bytes) -> None:
+        write(data)
+        if b"50%" in data:
             drawn.set()
 
-    context.say = say_and_tell  # type: ignore[method-assign]  # to see the moment
+    context.stderr.write = write_and_tell  # type: ignore[method-assign]  # the moment
 
     result = cli.run_in(context, "models", "pull", "gamma")
 

@@ -6,9 +6,9 @@ import pytest
 
 from llmwrap import Config
 from llmwrap.errors import ConfigError
-from llmwrap.repl.front import chosen_theme
 from llmwrap.repl.keys import ACTIONS, configured_keys, key_help, shown
 from llmwrap.repl.screen_front import ScreenFront
+from llmwrap.terminal.themes import chosen_theme
 
 from .drawing import play, seen, stage
 from .fakeserver import FakeServer
@@ -59,7 +59,7 @@ def test_an_unknown_theme_is_an_error(home: Home, server: FakeServer) -> None:
         stage(home, server, toml='[ui]\ntheme = "drak"\n') as on,
         pytest.raises(ConfigError, match="did you mean 'dark'"),
     ):
-        chosen_theme(on.room)
+        chosen_theme(on.room.config)
 
 
 def test_a_key_of_ones_own_does_what_it_should(home: Home, server: FakeServer) -> None:

@@ -77,9 +77,18 @@ PROCESS_PLACES = {
 """Who may touch sys.argv, the standard streams and os.environ."""
 
 THREAD_PLACES = {"streams.py"}
+LOCK_PLACES = {"cli/output.py": "threading would be an import for a short run"}
 THREAD_MODULES = {"_queue", "_thread", "queue"}
 NOT_OUR_WAY = {"asyncio", "concurrent", "multiprocessing"}
 """Threads are plain ones; concurrent.futures waits for its workers at the exit."""
+
+WRITING_PLACES = {
+    "cli/descriptor.py",
+    "cli/output.py",
+    "cli/output_file.py",  # a file of the user's
+    "cli/session.py",  # the log's file
+    "direct.py",
+}
 
 CATCH_ALL_PLACES = {
     "cli/main.py": "an unknown error is a bug and ends with status 1",
@@ -220,7 +229,8 @@ def test_nothing_but_the_streams_starts_threads() -> None:
     wrong = []
     for found in imports():
         top = found.name.partition(".")[0]
-        is_threading = top in THREAD_MODULES and found.file not in THREAD_PLACES
+        is_known = found.file in THREAD_PLACES or found.file in LOCK_PLACES
+        is_threading = top in THREAD_MODULES and not is_known
         if is_threading or top in NOT_OUR_WAY:
             wrong.append(str(found))
     for file, node in places(ast.Attribute, ast.Name):
@@ -258,6 +268,27 @@ def test_nothing_prints_or_reads_lines() -> None:
     ]
 
     assert calls == []
+
+
+def test_one_object_writes_to_stdout_and_stderr() -> None:
+    """What a terminal shows is cleaned, and whole lines, because nobody goes past it.
+
+    Who takes a descriptor in hand writes to it sooner or later.
+    """
+    wrong = []
+    for file, node in places(ast.Call):
+        assert isinstance(node, ast.Call)
+        call = ast.unparse(node.func)
+        is_ours = re.search(r"(std(out|err)|descriptor)\.write", call)
+        is_raw = call == "os.write" and file.startswith("cli/")
+        if (is_ours or is_raw) and file not in WRITING_PLACES:
+            wrong.append(where(file, node))
+    for file, node in places(ast.ImportFrom):
+        is_taken = "Descriptor" in ast.unparse(node)
+        if is_taken and file not in WRITING_PLACES | {"cli/context.py"}:
+            wrong.append(where(file, node))
+
+    assert wrong == []
 
 
 def test_everything_is_caught_in_known_places_only() -> None:

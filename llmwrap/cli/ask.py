@@ -8,22 +8,15 @@ from ..engine import Answer
 from ..engine.prompting import checked_image
 from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
-from ..messages import Image, Json, Message, Request, Sampling
+from ..messages import Image, Message, Request, Sampling
 from .ask_options import add_arguments
 from .context import Context
-from .fronts import (
-    EventsFront,
-    Front,
-    JsonFront,
-    TextFront,
-    Write,
-    cleaned,
-    json_line,
-)
+from .fronts import EventsFront, Front, JsonFront, Paper, TextFront
+from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
 from .parser import Command
 from .question import question
-from .session import Reasoning, Session
+from .session import Session
 from .template_options import filled_template, has_input
 
 TYPE_CHECKING = False  # most runs keep nothing
@@ -59,18 +52,19 @@ class Stage:
 
     def __init__(self, args: argparse.Namespace, context: Context) -> None:
         self.context = context
+        self.output = context.output
         self.answer: Answer | None = None
-        self.front = _structured_front(args, context, context.stdout.write)
+        self.front = _structured_front(args, context.output)
         self.conversing: Conversing | None = None
-        self.reasoning = Reasoning(context, is_shown=False)
+        self.shows_thinking = False
         self._has_stdout = args.output is None
+        self.output.sanitize = args.sanitize
 
     def fail(self, error: LLMWrapError | Interrupted) -> None:
         """Show on stdout what belongs there of an answer that ended early.
 
         What came of it is kept, if it belongs to a conversation.
         """
-        self.reasoning.end()
         self._show_failure(error)
         if self.conversing and self.answer:
             self.conversing.keep_partial(self.answer.partial)
@@ -79,15 +73,14 @@ class Stage:
         is_usage = error.exit_status <= UsageError.exit_status
         if self.front is None or is_usage or not self._has_stdout:
             return
-        if not self.context.is_stdout_lost(error):
+        if not is_stdout_lost(error):
             self.front.fail(error, self.answer.partial.text if self.answer else "")
 
 
 def _ask(args: argparse.Namespace, stage: Stage) -> None:
-    session = Session.of(args, stage.context)
-    stage.reasoning = session.reasoning(
-        is_asked=args.think is True, is_hidden=args.hide_thinking
-    )
+    has_data = args.output is None or args.dry_run
+    session = Session.of(args, stage.context, stdout_is_data=has_data)
+    stage.shows_thinking = _shows_thinking(args, stage.context)
     if args.typo:
         session.log.note(
             f"asking about '{args.operands[0]}'; the command is '{args.typo}'"
@@ -99,21 +92,22 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
         request = conversing.continued(request, has_own_system=has_own_system)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:
-            wire = engine.wire_request(request)
-            document: Json = {"version": 1, **wire._asdict()}
-            if _is_cleaned(args, stage.context):
-                document = cleaned(document)
-            stage.context.stdout.write(json_line(document))
+            stage.output.json(dict(engine.wire_request(request)._asdict()))
             return
         # What was asked for is done when the answer is out: it is kept afterwards.
         with engine.ask(request, session.rendered) as answer:
-            _put_out(args, stage, session, answer)
+            _put_out(args, stage, answer)
         if conversing:
             conversing.keep(answer.completion)
         if stage.context.invocation:
             from .direct_records import leave_record
 
             leave_record(stage.context.invocation, args, session, answer, engine.cache)
+
+
+def _shows_thinking(args: argparse.Namespace, context: Context) -> bool:
+    is_hidden = args.hide_thinking or args.quiet
+    return not is_hidden and (args.think is True or context.stderr.is_tty)
 
 
 def _conversing(session: Session) -> Conversing | None:
@@ -125,76 +119,57 @@ def _conversing(session: Session) -> Conversing | None:
     return conversing(choice, config, session.context.environ, session.log)
 
 
-def _put_out(
-    args: argparse.Namespace, stage: Stage, session: Session, answer: Answer
-) -> None:
+def _put_out(args: argparse.Namespace, stage: Stage, answer: Answer) -> None:
     if args.output is None:
-        _show(args, stage, session, answer, stage.context.stdout.write)
+        _show(args, stage, answer, stage.output)
         stage.context.settle()
         return
-    with AtomicFile(args.output, until=stage.context.stdout.until) as file:
-        _show(args, stage, session, answer, file.write)
+    is_cleaned = args.sanitize == "always"
+    until = stage.context.stdout.until
+    with AtomicFile(args.output, until=until, is_cleaned=is_cleaned) as file:
+        _show(args, stage, answer, file)
         file.commit(stage.context.settle)
 
 
-def _show(
-    args: argparse.Namespace,
-    stage: Stage,
-    session: Session,
-    answer: Answer,
-    write: Write,
-) -> None:
-    front = _structured_front(args, session.context, write)
-    stage.front = front = front or _text_front(args, session, write)
+def _show(args: argparse.Namespace, stage: Stage, answer: Answer, paper: Paper) -> None:
+    stage.front = front = _structured_front(args, paper) or TextFront(paper)
     front.conversation = stage.conversing.id if stage.conversing else ""
     stage.answer = answer
-    front.prepare()
-    _show_chunks(answer, front, stage.reasoning)
+    if args.format == "text" and _is_drawn(args, stage.output):
+        stage.output.begin_markdown()
+    _show_chunks(stage, front, answer)
 
 
-def _show_chunks(answer: Answer, front: Front, reasoning: Reasoning) -> None:
+def _show_chunks(stage: Stage, front: Front, answer: Answer) -> None:
+    output, rest_s = stage.output, stage.output.rest_s()
     has_started = False
     for chunk in answer:
         if not has_started:
             front.start(answer)
             has_started = True
-        if chunk.thinking:
-            reasoning.show(chunk.thinking)
+        if chunk.thinking and stage.shows_thinking:
+            output.thinking(chunk.thinking)
         if chunk.text:
-            reasoning.end()
+            output.end_thinking()
         front.show(chunk)
-        if front.rests_after_s and not answer.has_more(front.rests_after_s):
-            front.rest()
-    reasoning.end()
+        if rest_s and not answer.has_more(rest_s):
+            output.rest()
+    output.end_thinking()
     front.finish(answer.completion)
 
 
-def _structured_front(
-    args: argparse.Namespace, context: Context, write: Write
-) -> Front | None:
+def _structured_front(args: argparse.Namespace, paper: Paper) -> Front | None:
     if args.format == "json":
-        return JsonFront(write, is_cleaned=_is_cleaned(args, context))
+        return JsonFront(paper)
     if args.format == "events":
-        return EventsFront(write, is_cleaned=_is_cleaned(args, context))
+        return EventsFront(paper)
     return None
 
 
-def _text_front(args: argparse.Namespace, session: Session, write: Write) -> Front:
-    context = session.context
-    is_terminal = context.stdout.is_tty and context.is_smart_terminal
+def _is_drawn(args: argparse.Namespace, output: Output) -> bool:
     # What is drawn is cleaned, so who wants it uncleaned wants it as it is.
-    is_plain = args.raw or args.sanitize == "never" or args.output is not None
-    if is_terminal and not is_plain:
-        from .screen import MarkdownFront
-
-        return MarkdownFront(context, color=session.has_color(context.stdout))
-    return TextFront(write, is_cleaned=_is_cleaned(args, context))
-
-
-def _is_cleaned(args: argparse.Namespace, context: Context) -> bool:
-    """Tell whether control characters are made visible."""
-    is_terminal = context.stdout.is_tty and args.output is None
-    return args.sanitize == "always" or (args.sanitize == "auto" and is_terminal)
+    is_raw = args.raw or args.sanitize == "never" or args.output is not None
+    return output.is_drawn and not is_raw
 
 
 def _request(args: argparse.Namespace, session: Session) -> Request:

@@ -25,7 +25,7 @@ from ..errors import UsageError
 from ..messages import Json
 from ..units import format_duration
 from .context import Context
-from .fronts import error_fields
+from .output import error_fields
 from .parser import (
     Command,
     Parser,
@@ -35,7 +35,7 @@ from .parser import (
     verb_and_operands,
 )
 from .session import Session
-from .tables import Column, errors_as_json, table, write_rows
+from .tables import Column
 
 COMMAND = Command(
     name="backends",
@@ -79,16 +79,17 @@ def run(args: argparse.Namespace, context: Context) -> int:
             f"'backends {verb}' takes no '{operands[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    with errors_as_json(context, is_wanted=args.json):
-        session = Session.of(args, context)
+    has_data = args.json or verb != "stop"
+    with context.output.errors_as_json(is_wanted=args.json):
+        session = Session.of(args, context, stdout_is_data=has_data)
         return (_stop if verb == "stop" else _list)(args, session)
 
 
 def _list(args: argparse.Namespace, session: Session) -> int:
     context, config, choice = session.context, session.config, session.choice()
     if args.names:
-        names = completable(config.backend_names)
-        context.stdout.write_text("".join(f"{name}\n" for name in names))
+        for name in completable(config.backend_names):
+            context.output.line(name)
         return 0
     named = named_candidate(config, choice, context.environ)
     candidates = [named] if named else all_candidates(config, choice, context.environ)
@@ -102,12 +103,12 @@ def _list(args: argparse.Namespace, session: Session) -> int:
     embedded = embedded_report(context.environ, time.time())
     if args.json:
         rows = [_document(report, embedded) for report in reports]
-        write_rows(context, "backends", rows)
+        context.output.json_rows("backends", rows)
         return 0
-    text = table(_COLUMNS, [_cells(report, embedded) for report in reports])
+    context.output.rows(_COLUMNS, [_cells(report, embedded) for report in reports])
     if embedded.servers:
-        text += "\n" + table(_SERVER_COLUMNS, map(_server_cells, embedded.servers))
-    context.stdout.write_text(text)
+        context.output.line("")
+        context.output.rows(_SERVER_COLUMNS, map(_server_cells, embedded.servers))
     return 0
 
 
@@ -177,7 +178,7 @@ def _stop(args: argparse.Namespace, session: Session) -> int:
             {"name": "embedded", "pid": server.pid, "model": server.model}
             for server in stopped
         ]
-        write_rows(session.context, "backends", rows)
+        session.output.json_rows("backends", rows)
     return 0
 
 

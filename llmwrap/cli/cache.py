@@ -18,7 +18,6 @@ from ..errors import CacheError, UsageError
 from ..messages import Json
 from ..units import format_duration, format_size
 from .context import Context
-from .fronts import json_line
 from .parser import (
     Command,
     Parser,
@@ -28,7 +27,7 @@ from .parser import (
     verb_and_operands,
 )
 from .session import Session
-from .tables import Column, errors_as_json, table, write_rows
+from .tables import Column
 
 COMMAND = Command(
     name="cache",
@@ -78,8 +77,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     wanted = Filter(args.model, args.backend, args.older_than, args.key)
     if not wanted.is_empty and verb not in ("list", "clear"):
         raise UsageError(f"'cache {verb}' is about all answers", hint="leave them out")
-    with errors_as_json(context, is_wanted=args.json):
-        session = Session.of(args, context)
+    has_data = args.json or verb in ("stats", "list", "path")
+    with context.output.errors_as_json(is_wanted=args.json):
+        session = Session.of(args, context, stdout_is_data=has_data)
         # What is on disk, whoever may use it now.
         config = session.config.cache._replace(enable_persistence=True)
         cache = ResponseCache(config, session.log, has_memory=False)
@@ -104,7 +104,7 @@ class _Work:
     ) -> None:
         self._is_json = args.json
         self._session = session
-        self._context = session.context
+        self._output = session.output
         self._cache = cache
         self._wanted = wanted
 
@@ -125,7 +125,7 @@ class _Work:
         return 0
 
     def _stats(self) -> None:
-        stats = cache_stats(self._cache, self._context.environ)
+        stats = cache_stats(self._cache, self._session.context.environ)
         if self._is_json:
             self._write(
                 entries=stats.entries,
@@ -143,16 +143,15 @@ class _Work:
             ("misses", str(stats.misses)),
             ("hit ratio", f"{stats.hit_ratio():.1%}"),
         ]
-        self._context.stdout.write_text(table((Column(""), Column("")), rows))
+        self._output.rows((Column(""), Column("")), rows)
 
     def _list(self) -> None:
         found = cached_answers(self._cache, self._wanted)
         if self._is_json:
             rows = [self._document(one) for one in found]
-            write_rows(self._context, "cache", rows)
+            self._output.json_rows("cache", rows)
         elif found:
-            cells = [self._cells(one) for one in found]
-            self._context.stdout.write_text(table(_COLUMNS, cells))
+            self._output.rows(_COLUMNS, [self._cells(one) for one in found])
 
     def _clear(self) -> None:
         removed = clear_cache(self._cache, self._wanted)
@@ -171,7 +170,7 @@ class _Work:
                 }
                 for one in damage
             ]
-            write_rows(self._context, "damage", rows)
+            self._output.json_rows("damage", rows)
         for one in damage:
             what = one.problem or f"{one.damaged_bytes} damaged bytes"
             self._session.log.warning(f"'{one.path}': {what}")
@@ -190,11 +189,10 @@ class _Work:
         if self._is_json:
             self._write(path=self._cache.root)
         else:
-            self._context.stdout.write_text(f"{self._cache.root}\n")
+            self._output.line(self._cache.root)
 
     def _write(self, **fields: Json) -> None:
-        document: dict[str, Json] = {"version": 1, **fields}
-        self._context.stdout.write(json_line(document))
+        self._output.json(fields)
 
     def _cells(self, found: Found) -> list[str]:
         entry = found.entry

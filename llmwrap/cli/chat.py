@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
     with context.interruptible(), opened(args, context) as chat:
         prompt = " ".join(args.operands)
-        if is_drawn(args, chat, context):
+        if is_drawn(context):
             from ..repl.chat_front import ChatFront
 
             with drawing(args, chat, context) as (terminal, history):
@@ -49,7 +49,6 @@ def _plain(
     console = PlainConsole(
         context,
         is_terminal=is_terminal,
-        is_cleaned=context.stdout.is_tty,
         limit_bytes=chat.session.config.limits.prompt_bytes,
     )
     plain = PlainChat(chat.room, console)

@@ -15,12 +15,6 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of a chat."""
     group = parser.add_argument_group("question")
     add_question(group)
-    group.add_argument(
-        "--plain",
-        action="store_true",
-        help="for screen readers: nothing is drawn again or animated, roles are"
-        " announced in words",
-    )
     add_sampling(parser)
     add_conversation(parser)
     add_cache(parser)

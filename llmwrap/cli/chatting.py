@@ -73,12 +73,9 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
             talk.stop()
 
 
-def is_drawn(args: argparse.Namespace, chat: Opened, context: Context) -> bool:
+def is_drawn(context: Context) -> bool:
     """Tell whether there is a terminal that a front may draw on."""
-    if args.plain or chat.session.config.ui.plain:
-        return False
-    is_terminal = context.stdin.is_tty and context.stdout.is_tty
-    return is_terminal and context.is_smart_terminal
+    return context.stdin.is_tty and context.output.is_drawn
 
 
 @contextmanager
@@ -91,7 +88,7 @@ def drawing(
     from ..terminal.region import rewraps
 
     numbers = (context.stdin.number, context.stdout.number)
-    has_color = chat.session.has_color(context.stdout)
+    has_color = context.output.is_colored
     is_kept = chat.session.config.history.enabled and not args.no_history
     history = InputHistory(context.environ, is_kept=is_kept)
     said: set[str] = set()
@@ -109,11 +106,11 @@ def drawing(
         has_color=has_color,
         rewraps=rewraps(context.environ),
     ) as terminal:
-        context.listener = hear
+        context.output.listener = hear
         try:
             yield terminal, history
         finally:
-            context.listener = None
+            context.output.listener = None
 
 
 def run_front(front: RunnableFront, context: Context, prompt: str) -> None:

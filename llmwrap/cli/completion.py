@@ -43,5 +43,5 @@ def run(args: argparse.Namespace, context: Context) -> int:
             f"'completion {shell}' takes no '{others[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    context.stdout.write_text(_SCRIPTS[shell](vocabulary()))
+    context.output.text(_SCRIPTS[shell](vocabulary()))
     return 0

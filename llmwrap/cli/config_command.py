@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
-from ..config import Config, config_path
+from ..config import config_path
 from ..config.show import rows
 from ..engine.config_file import write_first_config
 from ..errors import UsageError
@@ -15,7 +15,6 @@ from ..terminal.sanitize import visible
 from .context import Context
 from .parser import Command, Parser, add_common, add_json, verb_and_operands
 from .session import Session, people_threshold
-from .tables import errors_as_json, write_rows
 
 COMMAND = Command(
     name="config",
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             f"'config {verb}' takes no '{operands[0]}'",
             hint="--config names another file",
         )
-    with errors_as_json(context, is_wanted=args.json):
+    with context.output.errors_as_json(is_wanted=args.json):
         return _VERBS[verb](args, context)
 
 
@@ -55,10 +54,10 @@ def _show(args: argparse.Namespace, context: Context) -> int:
             {"key": row.key, "value": row.value, "origin": row.origin}
             for row in rows(session.config)
         ]
-        write_rows(context, "config", found)
+        context.output.json_rows("config", found)
     else:
-        text = "".join(f"{visible(row.line)}\n" for row in rows(session.config))
-        context.stdout.write_text(text)
+        for row in rows(session.config):
+            context.output.line(visible(row.line))  # on a pipe, too: for people
     return 0
 
 
@@ -66,17 +65,15 @@ def _path(args: argparse.Namespace, context: Context) -> int:
     # Not through a Session: the path is wanted most when the file is broken.
     path = config_path(args.config, context.environ)
     if args.json:
-        write_rows(context, "config", [{"path": path}])
+        context.output.json_rows("config", [{"path": path}])
     else:
-        context.stdout.write_text(f"{path}\n")
+        context.output.line(path)
     return 0
 
 
 def _validate(args: argparse.Namespace, context: Context) -> int:
-    config = Config.load(args.config, context.environ)
-    log = _log(args, context)
-    for warning in config.warnings:
-        log.warning(warning)
+    session = Session.of(args, context, stdout_is_data=args.json)
+    config, log = session.config, session.log
     if config.path is None:
         path = config_path(args.config, context.environ)
         log.note(f"there is no '{path}': defaults are in force")
@@ -84,16 +81,19 @@ def _validate(args: argparse.Namespace, context: Context) -> int:
         log.note(f"'{config.path}' is valid")
     if args.json:
         warnings: list[Json] = list(config.warnings)
-        write_rows(context, "config", [{"path": config.path, "warnings": warnings}])
+        found: dict[str, Json] = {"path": config.path, "warnings": warnings}
+        context.output.json_rows("config", [found])
     return 0
 
 
 def _init(args: argparse.Namespace, context: Context) -> int:
     path = config_path(args.config, context.environ)
     write_first_config(path, is_replaced=args.force)
-    _log(args, context).note(f"wrote '{path}'")
+    # For people only: what the file that was there says of logging is not read.
+    log = Log(people_sink(context.output.note, people_threshold(args)))
+    log.note(f"wrote '{path}'")
     if args.json:
-        write_rows(context, "config", [{"path": path}])
+        context.output.json_rows("config", [{"path": path}])
     return 0
 
 
@@ -103,8 +103,3 @@ _VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
     "validate": _validate,
     "init": _init,
 }
-
-
-def _log(args: argparse.Namespace, context: Context) -> Log:
-    """Return a log for people only: what the file says of logging may be the fault."""
-    return Log(people_sink(context.tell, people_threshold(args)))

@@ -14,15 +14,14 @@ _POLL_S = 0.1
 class PlainConsole:
     """The console of one plain chat; belongs to the main thread.
 
-    `is_terminal` and `is_cleaned` are those of repl.plain.Console. A line longer than
+    `is_terminal` is that of repl.plain.Console. A line longer than
     `limit_bytes` ends the chat, as what follows could not be understood.
     """
 
     def __init__(
-        self, context: Context, *, is_terminal: bool, is_cleaned: bool, limit_bytes: int
+        self, context: Context, *, is_terminal: bool, limit_bytes: int
     ) -> None:
         self.is_terminal = is_terminal
-        self.is_cleaned = is_cleaned
         self._context = context
         self._limit_bytes = limit_bytes
         self._ahead = b""
@@ -66,12 +65,16 @@ class PlainConsole:
 
     def write(self, text: str) -> None:
         """Write a piece of an answer to stdout. Raises: as Descriptor.write."""
-        self._context.stdout.write_text(text)
+        self._context.output.text(text)
+
+    def prompt(self, text: str) -> None:
+        """Write what a line is typed behind, to stderr."""
+        self._context.output.prompt(text)
 
     def say(self, text: str) -> None:
         """Write text for people to stderr."""
-        self._context.say(text)
+        self._context.output.say(text)
 
     def tell(self, level: str, message: str) -> None:
         """Write a line for people to stderr."""
-        self._context.tell(level, " ".join(message.split()))
+        self._context.output.note(level, " ".join(message.split()))

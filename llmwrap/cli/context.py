@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from ..errors import DeadlineError, Interrupted, OutputError
+from ..errors import Interrupted
 from ..log import SILENT, Log
-from ..terminal.sanitize import visible
-from ..terminal.style import Palette, prepare_console, wants_color
+from ..terminal.style import prepare_console
 from .descriptor import Descriptor
+from .output import Output
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
@@ -46,15 +46,12 @@ class Context:
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
+        self.output = Output(stdout, stderr, environ)
         self.environ = environ
         # Direct mode may have waited for stdin.
         self.started_at = invocation.started_at if invocation else time.monotonic()
         self.log: Log = SILENT
         """The log of the command, once its configuration is read."""
-        self.color = "auto"
-        """What `--color` says, once the options are parsed."""
-        self.listener: Callable[[str, str], None] | None = None
-        """Who hears what is said to people, while somebody else owns the screen."""
         self.is_debugging = environ.get("LLMWRAP_DEBUG", "") not in ("", "0")
         """Whether a bug shall show its traceback."""
         self.signum: int | None = None
@@ -89,58 +86,6 @@ class Context:
         """Let reading stdin and writing stdout and stderr give up at `until`."""
         for descriptor in (self.stdin, self.stdout, self.stderr):
             descriptor.until = until
-
-    @property
-    def is_smart_terminal(self) -> bool:
-        """Tell whether the terminal can move its cursor."""
-        return self.environ.get("TERM", "") not in ("", "dumb")
-
-    def is_stdout_lost(self, error: BaseException) -> bool:
-        """Tell whether an error means that stdout takes nothing any more."""
-        if isinstance(error, Interrupted):
-            return error.signum == signal.SIGPIPE
-        return isinstance(error, OutputError)
-
-    def say(self, text: str) -> None:
-        """Write text for people to stderr; what cannot be written is lost."""
-        if self.listener:
-            self.listener("log", text)
-            return
-        try:
-            self.stderr.write(text.encode("utf-8", "replace"))
-        except (OutputError, DeadlineError):
-            pass  # There is nobody left to tell.
-        except Interrupted as interrupted:
-            if interrupted.signum != signal.SIGPIPE:
-                raise  # The user's own signal, which came while this was written.
-
-    @property
-    def palette(self) -> Palette:
-        """Return the colours of stderr."""
-        is_colored = wants_color(self.color, self.stderr.is_tty, self.environ)
-        return Palette(color=is_colored)
-
-    def tell(self, level: str, message: str) -> None:
-        """Write one line for people to stderr: `llmwrap: warning: MESSAGE`.
-
-        Whatever a server put into the message adds no other line.
-        """
-        if self.listener:
-            self.listener(level, message)
-            return
-        label = self.palette.paint(level, f"llmwrap: {level}: ")
-        self.say(f"{label}{visible(message, keep='')}\n")
-
-    def size(self) -> tuple[int, int]:
-        """Return columns and rows of the terminal."""
-        for descriptor in (self.stdout, self.stderr, self.stdin):
-            try:
-                columns, rows = os.get_terminal_size(descriptor.number)
-            except OSError:
-                continue
-            if columns and rows:
-                return columns, rows
-        return 80, 24
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

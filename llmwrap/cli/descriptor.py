@@ -34,6 +34,15 @@ class Descriptor:
         self.has_ended = False
         """Whether that was all."""
 
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Return which file it is: two descriptors of one agree. None if unknown."""
+        try:
+            found = os.fstat(self.number)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def write(self, data: bytes) -> None:
         """Write all of `data` at once.
 
@@ -54,10 +63,6 @@ class Descriptor:
             raise Interrupted(signal.SIGPIPE) from None
         except OSError as error:
             raise OutputError(f"cannot write the output: {error.strerror}") from error
-
-    def write_text(self, text: str) -> None:
-        """Write text as UTF-8. Raises: as `write`."""
-        self.write(text.encode("utf-8", "replace"))
 
     def read_all(self, limit_bytes: int, what: str) -> bytes:
         """Return everything up to the end. Raises: LimitError, DeadlineError."""

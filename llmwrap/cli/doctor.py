@@ -15,10 +15,10 @@ from ..engine.diagnosis import (
 )
 from ..errors import ConfigError, UsageError
 from .context import Context
-from .fronts import error_fields
+from .output import error_fields
 from .parser import Command, Parser, add_backend, add_common, add_json
-from .session import Session, make_log
-from .tables import Column, table, write_rows
+from .session import Session, adopt_looks, make_log
+from .tables import Column
 
 COMMAND = Command(
     name="doctor",
@@ -50,15 +50,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
     diagnosis = _diagnosis(args, context)
     if args.json:
         error = diagnosis.error
-        write_rows(
-            context,
+        context.output.json_rows(
             "doctor",
             [dict(finding._asdict()) for finding in diagnosis.findings],
             error=error_fields(error) if error else None,
         )
     else:
         rows = [_cells(finding) for finding in diagnosis.findings]
-        context.stdout.write_text(table(_COLUMNS, rows))
+        context.output.rows(_COLUMNS, rows)
     if diagnosis.error is not None:
         raise diagnosis.error
     return 0
@@ -68,6 +67,7 @@ def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
     directory = _working_directory()
     try:
         config = Config.load(args.config, context.environ)
+        adopt_looks(context, config)
     except ConfigError as error:
         return diagnose_without_config(error, context.environ, directory)
     # Not Session.of: the warnings of the configuration are among the findings.

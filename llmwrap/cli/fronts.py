@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Interrupted, LLMWrapError
 from ..messages import Chunk, Completion, Json
-from ..terminal.sanitize import visible
+from .output import error_fields
 
 if TYPE_CHECKING:
     from ..engine import Answer
 
-Write = Callable[[bytes], None]
+
+class Paper(Protocol):
+    """What an answer is written on: the output, or a file."""
+
+    def text(self, text: str) -> None:
+        """Write a piece of text."""
+        ...
+
+    def end_text(self) -> None:
+        """End the last line of the text, if there is one."""
+        ...
+
+    def json_line(self, document: Json) -> None:
+        """Write a JSON document as a line."""
+        ...
 
 
 class Front:
     """What shows one answer. `fail` gets what came when the answer ends early.
 
-    `rests_after_s` is how long after a piece `rest` is wanted when no other came,
-    0 for never. `conversation` is the id under which the answer will be kept, if any.
+    `conversation` is the id under which the answer will be kept, if any.
     """
 
-    rests_after_s: float = 0.0
     conversation: str = ""
-
-    def prepare(self) -> None:
-        """Get ready while the answer is on its way."""
-
-    def rest(self) -> None:
-        """Show what is still held back: nothing more came for a moment."""
 
     def start(self, answer: Answer) -> None:
         """Say that the first piece is there."""
@@ -46,44 +50,29 @@ class Front:
 
 
 class TextFront(Front):
-    """The model's text as it is, with one newline at the end.
+    """The model's text, with one newline at the end."""
 
-    `is_cleaned` makes control characters visible.
-    """
-
-    def __init__(self, write: Write, *, is_cleaned: bool = False) -> None:
-        self._write = write
-        self._is_cleaned = is_cleaned
-        self._last = ""
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
 
     def show(self, chunk: Chunk) -> None:
         """Write the piece."""
-        if chunk.text:
-            text = visible(chunk.text) if self._is_cleaned else chunk.text
-            self._write(text.encode())
-            self._last = chunk.text[-1]
+        self._paper.text(chunk.text)
 
     def finish(self, completion: Completion) -> None:
         """End the last line."""
-        if self._last != "\n":
-            self._last = "\n"
-            self._write(b"\n")
+        self._paper.end_text()
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
-        """End the last line, if there is one: what came stays."""
-        if self._last not in ("", "\n"):
-            self._write(b"\n")
+        """End the last line: what came stays."""
+        self._paper.end_text()
 
 
 class JsonFront(Front):
-    """One object at the end, of the answer or of the error.
+    """One object at the end, of the answer or of the error."""
 
-    `is_cleaned` makes control characters visible, in what JSON does not escape too.
-    """
-
-    def __init__(self, write: Write, *, is_cleaned: bool = False) -> None:
-        self._write = write
-        self._is_cleaned = is_cleaned
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
         self._is_over = False
 
     def finish(self, completion: Completion) -> None:
@@ -93,21 +82,18 @@ class JsonFront(Front):
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
         """Write the object that holds the error and what came, unless one is there."""
-        if self._is_over:
-            return
-        self._object({"error": error_fields(error), "text": partial})
+        if not self._is_over:
+            self._object({"error": error_fields(error), "text": partial})
 
     def _object(self, fields: dict[str, Json]) -> None:
-        document: Json = {"version": 1, **fields}
-        self._write(json_line(cleaned(document) if self._is_cleaned else document))
+        self._paper.json_line({"version": 1, **fields})
 
 
 class EventsFront(Front):
-    """One object a line, as things happen; `is_cleaned` as for JsonFront."""
+    """One object a line, as things happen."""
 
-    def __init__(self, write: Write, *, is_cleaned: bool = False) -> None:
-        self._write = write
-        self._is_cleaned = is_cleaned
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
         self._is_over = False
 
     def start(self, answer: Answer) -> None:
@@ -140,8 +126,7 @@ class EventsFront(Front):
             self._event("error", **error_fields(error))
 
     def _event(self, kind: str, /, **fields: Json) -> None:
-        event: Json = {"type": kind, **fields}
-        self._write(json_line(cleaned(event) if self._is_cleaned else event))
+        self._paper.json_line({"type": kind, **fields})
 
 
 def completion_fields(
@@ -168,29 +153,3 @@ def completion_fields(
     if conversation:
         fields["conversation"] = conversation
     return fields
-
-
-def error_fields(error: LLMWrapError | Interrupted) -> dict[str, Json]:
-    """Return the fields that describe an error in JSON."""
-    return {
-        "kind": error.kind,
-        "message": str(error),
-        "exit_status": error.exit_status,
-    }
-
-
-def cleaned(value: Json) -> Json:
-    """Return a JSON value with the control characters in its strings made visible."""
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, list):
-        return [cleaned(item) for item in value]
-    if isinstance(value, dict):
-        return {name: cleaned(item) for name, item in value.items()}
-    return value
-
-
-def json_line(document: Json) -> bytes:
-    """Return a JSON document as one line of UTF-8."""
-    text = json.dumps(document, ensure_ascii=False)
-    return text.encode("utf-8", "replace") + b"\n"

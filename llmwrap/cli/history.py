@@ -17,7 +17,6 @@ from .parser import (
     verb_and_operands,
 )
 from .session import Session
-from .tables import errors_as_json
 
 COMMAND = Command(
     name="history",
@@ -63,12 +62,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
     verb, operands = verb_and_operands(COMMAND, args.operands)
     _check(args, verb, operands)
-    with errors_as_json(context, is_wanted=args.json):
-        session = Session.of(args, context)
+    with context.output.errors_as_json(is_wanted=args.json):
+        session = Session.of(args, context, stdout_is_data=_has_data(args, verb))
         from .history_verbs import HistoryVerbs  # late: help needs none of it
 
         HistoryVerbs(args, session).do(verb, operands)
     return 0
+
+
+def _has_data(args: argparse.Namespace, verb: str) -> bool:
+    if verb == "export":
+        return args.output in (None, "-")
+    return args.json or verb in ("list", "show", "search")
 
 
 def _check(args: argparse.Namespace, verb: str, operands: Sequence[str]) -> None:

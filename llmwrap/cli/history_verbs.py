@@ -15,12 +15,11 @@ from ..engine.transcripts import (
 from ..errors import ConfigError
 from ..history import Conversation, Conversations, Summary
 from ..messages import Json
-from ..terminal.sanitize import visible
 from ..units import format_duration
-from .fronts import json_line
+from .fronts import Paper
 from .output_file import AtomicFile
 from .session import Session
-from .tables import Column, table
+from .tables import Column
 
 _SHOWN_TITLE = 50
 _COLUMNS = (
@@ -45,6 +44,7 @@ class HistoryVerbs:
         self._args = args
         self._session = session
         self._context = session.context
+        self._output = session.output
         self._kept = Conversations(session.context.environ, session.log)
 
     def do(self, verb: str, operands: Sequence[str]) -> None:
@@ -61,29 +61,25 @@ class HistoryVerbs:
 
     def _list(self, operands: Sequence[str]) -> None:
         if self._args.names:
-            names = "".join(f"{name}\n" for name in self._kept.ids())
-            self._context.stdout.write_text(names)
+            for name in self._kept.ids():
+                self._output.line(name)
             return
         found = self._kept.list()
         if self._args.json:
             self._write_rows([summary_document(one) for one in found])
         elif found:
-            cells = [_cells(one) for one in found]
-            self._context.stdout.write_text(table(_COLUMNS, cells))
+            self._output.rows(_COLUMNS, [_cells(one) for one in found])
 
     def _show(self, operands: Sequence[str]) -> None:
         transcript = self._transcript(self._conversation(operands))
         if self._args.json:
             self._write_rows([transcript.document()])
             return
-        stdout = self._context.stdout
-        text = "".join(transcript.markdown())
-        if not (stdout.is_tty and self._context.is_smart_terminal):
-            stdout.write(self._shown(text.encode("utf-8", "replace")))
-            return
-        from .screen import MarkdownFront
-
-        MarkdownFront(self._context, color=self._session.has_color(stdout)).draw(text)
+        if self._output.is_drawn:
+            self._output.begin_markdown()
+        for piece in transcript.markdown():
+            self._output.text(piece)
+        self._output.end_text()
 
     def _search(self, operands: Sequence[str]) -> None:
         wanted = " ".join(operands)
@@ -100,7 +96,7 @@ class HistoryVerbs:
                 ]
                 for one in found
             ]
-            self._context.stdout.write_text(table(_FOUND_COLUMNS, cells))
+            self._output.rows(_FOUND_COLUMNS, cells)
         else:
             self._session.log.note(f"no conversation has '{wanted}'")
 
@@ -109,17 +105,20 @@ class HistoryVerbs:
         if not operands:
             chosen = [self._kept.open(one.id) for one in self._kept.list()]
         transcripts = [self._transcript(one) for one in chosen]
-        if self._args.format == "markdown":
-            pieces = ["".join(transcript.markdown()) for transcript in transcripts]
-            data = "\n".join(pieces).encode("utf-8", "replace")
-        else:
-            data = self._document([one.document() for one in transcripts])
         if self._args.output in (None, "-"):
-            self._context.stdout.write(self._shown(data))
+            self._put(transcripts, self._output)
             return
         with self._context.interruptible(), AtomicFile(self._args.output) as file:
-            file.write(data)
+            self._put(transcripts, file)
             file.commit(self._context.settle)
+
+    def _put(self, transcripts: Sequence[Transcript], paper: Paper) -> None:
+        if self._args.format == "markdown":
+            pieces = ["".join(transcript.markdown()) for transcript in transcripts]
+            paper.text("\n".join(pieces))
+        else:
+            rows: list[Json] = [dict(one.document()) for one in transcripts]
+            paper.json_line({"version": 1, "history": rows})
 
     def _delete(self, operands: Sequence[str]) -> None:
         # All of them are found before the first one goes.
@@ -149,15 +148,7 @@ class HistoryVerbs:
         return Transcript(self._kept.summary(conversation), conversation.turns())
 
     def _write_rows(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        self._context.stdout.write(self._shown(self._document(rows)))
-
-    def _document(self, rows: Sequence[Mapping[str, Json]]) -> bytes:
-        return json_line({"version": 1, "history": [dict(row) for row in rows]})
-
-    def _shown(self, data: bytes) -> bytes:
-        if not self._context.stdout.is_tty:
-            return data
-        return visible(data.decode("utf-8", "replace")).encode()
+        self._output.json_rows("history", rows)
 
 
 def _cells(summary: Summary) -> list[str]:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 "'interactive' needs a terminal", hint="'llmwrap chat' does not"
             )
         with opened(args, context) as chat:
-            if not is_drawn(args, chat, context):
+            if not is_drawn(context):
                 raise UsageError(
                     "'interactive' draws, and this terminal or [ui] plain forbids it",
                     hint="'llmwrap chat --plain' is for screen readers",

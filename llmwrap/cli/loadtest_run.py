@@ -18,12 +18,10 @@ from ..loadtest.summary import Outcome, Summary, summary_of
 from ..loadtest.trial import Plan, Trial, setting_of, settled
 from ..log import LEVELS, Log, Record, Sink
 from .context import Context
-from .fronts import json_line
 from .loadtest_plan import plan_of
 from .loadtest_text import ProgressLine, report_text
 from .output_file import AtomicFile
 from .session import Session
-from .tables import errors_as_json
 
 _LARGEST_BASELINE_BYTES = 1 << 30
 
@@ -32,7 +30,7 @@ def tested(args: argparse.Namespace, context: Context) -> int:
     """Test; return 0, or raise what the outcome means."""
     with context.interruptible(), ExitStack() as stack:
         test = _Test(args, context, stack)
-        with errors_as_json(context, is_wanted=args.json):
+        with context.output.errors_as_json(is_wanted=args.json):
             outcome = test.outcome()
         return test.tell(outcome)
 
@@ -69,7 +67,7 @@ class _Test:
         return self._tried(Trial(engine, target, plan), machine)
 
     def _tried(self, trial: Trial, machine: Machine) -> Outcome:
-        with ProgressLine(self._context, is_quiet=self._args.quiet) as line:
+        with ProgressLine(self._context.output) as line:
             try:
                 trial.run(line.show)
             except Interrupted as interrupted:
@@ -91,14 +89,15 @@ class _Test:
                 )
         document = document_of(outcome, summary, found)
         if self._output:
-            _write(self._output, json_line(document))
+            self._output.json_line(document)
+            self._output.commit(lambda: None)
         if self._report:
             _write(self._report, _page(outcome, summary, found, args))
         if args.json or args.output == "-":
-            self._context.stdout.write(json_line(document))
+            self._context.output.json_line(document)
         else:
             text = report_text(outcome, summary, found, has_samples=args.samples)
-            self._context.stdout.write_text(text)
+            self._context.output.text(text)
         if self._interrupted:
             raise self._interrupted
         _raise_verdict(summary, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from ..loadtest.compare import Change
@@ -18,7 +17,7 @@ from ..loadtest.text import (
 from ..loadtest.trial import Progress
 from ..units import format_duration
 from .status_line import StatusLine
-from .tables import Column, table
+from .tables import Column, cut, table
 
 _DRAW_S = 0.2
 _BAR = 24
@@ -29,7 +28,7 @@ class ProgressLine(StatusLine):
 
     def show(self, progress: Progress) -> None:
         """Draw how far it is, unless that was done a moment ago."""
-        now = time.monotonic()
+        now = self._clock()
         if self._is_shown and not self._was_drawn(now, _DRAW_S):
             self._draw(progress_line(progress, self._width), now)
 
@@ -47,7 +46,7 @@ def progress_line(progress: Progress, width: int) -> str:
     ]
     if progress.failed:
         parts.append(f"{progress.failed} failed")
-    return "  ".join(parts)[: max(0, width)]
+    return cut("  ".join(parts), width)
 
 
 def report_text(

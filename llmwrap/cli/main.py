@@ -12,7 +12,6 @@ from typing import Protocol, cast
 
 from .. import __version__
 from ..errors import Interrupted, LLMWrapError, UsageError
-from ..terminal.sanitize import visible
 from .context import Context, arguments
 from .parser import Command, Parser, new_parser
 from .words import BUILT, PLANNED, Words, take_apart
@@ -58,13 +57,16 @@ def main_of_process(invocation: Invocation | None) -> int:
 
 
 def _written(data: bytes, context: Context) -> int:
-    context.stdout.write(data)
+    context.output.raw(data)
     return 0
 
 
 def _reported(context: Context, run: Callable[[], int]) -> int:
     try:
-        return run()
+        try:
+            return run()
+        finally:
+            context.output.close()
     except Interrupted as interrupted:
         return context.die(interrupted.signum)
     except Exception as error:
@@ -78,7 +80,7 @@ def _reported(context: Context, run: Callable[[], int]) -> int:
         if context.is_debugging:
             import traceback
 
-            context.say(visible(traceback.format_exc()))
+            context.output.say(traceback.format_exc())
         return LLMWrapError.exit_status
 
 
@@ -88,10 +90,10 @@ _BUG_HINT = "run it with LLMWRAP_DEBUG=1 and report what it prints"
 def report(error: LLMWrapError, context: Context) -> None:
     """Write the one line that says what failed."""
     if isinstance(error, UsageError) and error.hint.startswith("usage: "):
-        context.say(f"{error.hint}\n")
+        context.output.say(f"{error.hint}\n")
         error = UsageError(error.message, hint="'llmwrap --help' tells more")
     line = " ".join(str(error).split())
-    context.tell("error", line)
+    context.output.note("error", line)
     context.log.error(line, error__type=error.kind, exit_status=error.exit_status)
 
 
@@ -121,13 +123,15 @@ def _run(words: Words, context: Context) -> int:
     args.given = parser.given(args)
     args.operands = words.operands
     args.typo = words.typo
-    context.color = args.color
+    context.output.color = args.color
+    context.output.is_quiet = args.quiet
+    context.output.is_plain = args.plain
     context.is_debugging = context.is_debugging or args.verbose > 1
     if args.help:
-        context.stdout.write(_help(words, parser).encode())
+        context.output.text(_help(words, parser))
         return 0
     if args.version:
-        context.stdout.write(f"llmwrap {__version__}\n".encode())
+        context.output.line(f"llmwrap {__version__}")
         return 0
     return module.run(args, context)
 

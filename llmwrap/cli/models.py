@@ -32,7 +32,8 @@ from .parser import (
     verb_and_operands,
 )
 from .session import Session
-from .tables import Column, ProgressBar, errors_as_json, table, write_rows
+from .status_line import ProgressBar
+from .tables import Column
 
 COMMAND = Command(
     name="models",
@@ -80,8 +81,9 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
     verb, operands = verb_and_operands(COMMAND, args.operands)
-    with errors_as_json(context, is_wanted=args.json):
-        session = Session.of(args, context)
+    has_data = args.json or verb not in _UNHURRIED
+    with context.output.errors_as_json(is_wanted=args.json):
+        session = Session.of(args, context, stdout_is_data=has_data)
         if verb in _UNHURRIED and args.timeout is None:
             context.set_deadline(None)
         return _VERBS[verb](args, session, operands)
@@ -106,15 +108,15 @@ def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         )
     if args.names:
         names = completable_models(reports, first_choice(candidates))
-        session.context.stdout.write_text("".join(f"{name}\n" for name in names))
+        for name in names:
+            session.output.line(name)
         return 0
     _complain(session, reports)
     rows = model_rows(reports)
     if args.json:
-        write_rows(session.context, "models", [row.document() for row in rows])
+        session.output.json_rows("models", [row.document() for row in rows])
     else:
-        text = table(_COLUMNS, [_cells(row) for row in rows])
-        session.context.stdout.write_text(text)
+        session.output.rows(_COLUMNS, [_cells(row) for row in rows])
     return 0
 
 
@@ -152,12 +154,12 @@ def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         details = backend.model(target.model, timeout_s=_limit_s(session))
     if args.json:
         row: dict[str, Json] = {"name": target.model, "backend": backend.name}
-        write_rows(session.context, "models", [{**row, "details": details}])
+        session.output.json_rows("models", [{**row, "details": details}])
         return 0
     rows = {"name": target.model, "backend": _where(backend.name, backend.address)}
     rows.update((name, text) for name, text in outlined(details) if name not in rows)
     columns = (Column(""), Column(""))
-    session.context.stdout.write_text(table(columns, list(rows.items())))
+    session.output.rows(columns, list(rows.items()))
     return 0
 
 
@@ -168,7 +170,7 @@ def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
     with (
         _engine(session, choice) as engine,
         context.interruptible(),
-        _bar(args, context) as bar,
+        ProgressBar(session.output) as bar,
     ):
         backend = engine.backend(
             candidate.backend, is_first_choice=candidate.is_first_choice
@@ -196,7 +198,7 @@ def _install(
     if len(operands) > 1:
         raise UsageError("one model at a time", hint=f"usage: {COMMAND.usage}")
     context = session.context
-    with context.interruptible(), _bar(args, context) as bar:
+    with context.interruptible(), ProgressBar(session.output) as bar:
         installed = install(
             operands[0] if operands else "",
             context.environ,
@@ -208,7 +210,7 @@ def _install(
     session.log.note(f"'{installed.name}' is installed as '{installed.path}'")
     if args.json:
         row = {"name": installed.name, "backend": "embedded", "path": installed.path}
-        write_rows(context, "models", [row])
+        session.output.json_rows("models", [row])
     return 0
 
 
@@ -242,10 +244,6 @@ def _engine(session: Session, choice: Choice) -> Engine:
     )
 
 
-def _bar(args: argparse.Namespace, context: Context) -> ProgressBar:
-    return ProgressBar(context, is_quiet=args.quiet)
-
-
 def _limit_s(session: Session) -> float:
     return limited(LOOKUP_S, session.context.stdin.until)
 
@@ -259,5 +257,5 @@ def _done(
 ) -> int:
     session.log.note(f"{what} {backend}")
     if args.json:
-        write_rows(session.context, "models", [{"name": name, "backend": backend}])
+        session.output.json_rows("models", [{"name": name, "backend": backend}])
     return 0

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Self
 
 from ..errors import DeadlineError, OutputError
+from ..messages import Json
 from ..terminal.sanitize import visible
 from .descriptor import Descriptor
+from .output import cleaned, json_text
 
 _POLL_S = 0.05
 # Names of descriptors: a file behind one may be open for appending, and is not ours
@@ -28,13 +30,17 @@ class AtomicFile:
 
     A context manager: entered before anything is asked, so that a name that cannot
     be written costs no answer. `until` is when writing to a reader gives up, on the
-    monotonic clock. Belongs to one thread.
+    monotonic clock; `is_cleaned` makes control characters visible. Belongs to one
+    thread.
     """
 
-    def __init__(self, path: str, *, until: float | None = None) -> None:
+    def __init__(
+        self, path: str, *, until: float | None = None, is_cleaned: bool = False
+    ) -> None:
         """Look what is there, and change nothing. Raises: OutputError."""
         self._shown = path
         self._until = until
+        self._is_cleaned = is_cleaned
         self._parts: list[bytes] = []
         self._temporary: str | None = None
         is_descriptor = os.path.abspath(path).startswith(_DESCRIPTOR_PLACES)
@@ -66,6 +72,23 @@ class AtomicFile:
     def write(self, data: bytes) -> None:
         """Take a piece."""
         self._parts.append(data)
+
+    def text(self, text: str) -> None:
+        """Take a piece of text."""
+        if text:
+            self.write(
+                (visible(text) if self._is_cleaned else text).encode("utf-8", "replace")
+            )
+
+    def end_text(self) -> None:
+        """End the last line of the text, if there is one."""
+        if self._parts and not self._parts[-1].endswith(b"\n"):
+            self.write(b"\n")
+
+    def json_line(self, document: Json) -> None:
+        """Take a JSON document as a line."""
+        shown = cleaned(document) if self._is_cleaned else document
+        self.write(json_text(shown).encode("utf-8", "replace"))
 
     def commit(self, settle: Callable[[], None]) -> None:
         """Put the answer in its place.

@@ -144,6 +144,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="colour on terminals (auto), always or never; NO_COLOR and TERM=dumb are"
         " honoured",
     )
+    group.add_argument(
+        "--plain",
+        action="store_true",
+        help="for screen readers: nothing is drawn over, coloured or animated",
+    )
     # Not argparse's own actions: those print and leave by themselves.
     group.add_argument("-h", "--help", action="store_true", help="show this help")
     group.add_argument("-V", "--version", action="store_true", help="show the version")

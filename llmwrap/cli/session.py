@@ -18,9 +18,7 @@ from ..errors import DeadlineError, UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
 from ..terminal.sanitize import visible
-from ..terminal.style import wants_color
 from .context import Context
-from .descriptor import Descriptor
 
 if TYPE_CHECKING:
     from ..engine import Choice, Engine
@@ -42,6 +40,7 @@ class Session:
         has_deadline: bool = True,
     ) -> None:
         self.context = context
+        self.output = context.output
         self.config = config
         self.log = log
         self._args = args
@@ -72,6 +71,7 @@ class Session:
         Raises: ConfigError.
         """
         config = Config.load(args.config, context.environ)
+        adopt_looks(context, config)
         log = make_log(args, context, config, stdout_is_data=stdout_is_data)
         context.log = log
         for warning in config.warnings:
@@ -171,38 +171,16 @@ class Session:
             self.log.note(f"'{name}' is not all UTF-8: bad bytes became U+FFFD")
         return text
 
-    def has_color(self, descriptor: Descriptor) -> bool:
-        """Tell whether a descriptor gets colour."""
-        return wants_color(self._args.color, descriptor.is_tty, self.context.environ)
 
-    def reasoning(self, *, is_asked: bool, is_hidden: bool) -> Reasoning:
-        """Return what shows a model's reasoning, or does not."""
-        is_shown = is_asked or self.context.stderr.is_tty
-        return Reasoning(
-            self.context, is_shown=is_shown and not is_hidden and not self._args.quiet
-        )
+def adopt_looks(context: Context, config: Config) -> None:
+    """Let the output look as configured. Raises: ConfigError."""
+    ui, output = config.ui, context.output
+    output.is_plain = output.is_plain or ui.plain
+    output.has_highlighting = ui.syntax_highlighting
+    if ui.high_contrast or ui.theme != "default":
+        from ..terminal.themes import chosen_theme  # late: most keep the default
 
-
-class Reasoning:
-    """Show a model's reasoning on stderr, apart from the answer."""
-
-    def __init__(self, context: Context, *, is_shown: bool) -> None:
-        self._context = context
-        self._is_shown = is_shown
-        self._last = ""
-
-    def show(self, text: str) -> None:
-        """Show a piece."""
-        if self._is_shown:
-            shown = visible(text)
-            self._context.say(self._context.palette.paint("reasoning", shown))
-            self._last = text[-1]
-
-    def end(self) -> None:
-        """End the last line before the answer, or an error, begins."""
-        if self._last not in ("", "\n"):
-            self._context.say("\n")
-        self._last = ""
+        output.theme = chosen_theme(config)
 
 
 def make_log(
@@ -220,20 +198,18 @@ def make_log(
     if output == "stdout" and stdout_is_data:
         output = "stderr"
 
-    def to_stderr(line: str) -> None:
-        context.say(_one_line(line))
-
     if output == "stderr":
         # The configured level may show more than the options ask for, never less.
         threshold = wanted if args.quiet else min(wanted, configured)
         if logging.format == "json":
-            return Log(json_sink(to_stderr, threshold, has_errors=False))
-        return Log(people_sink(context.tell, threshold))
-    people = people_sink(context.tell, wanted)
+            log_line = context.output.log_line
+            return Log(json_sink(log_line, threshold, has_errors=False))
+        return Log(people_sink(context.output.note, threshold))
+    people = people_sink(context.output.note, wanted)
     if output == "stdout":
 
         def to_stdout(line: str) -> None:
-            context.stdout.write_text(_one_line(line))
+            context.output.text(_one_line(line))
 
         return Log(people, _formatted(to_stdout, logging.format, configured))
     file = LogFile(output, Log(people))

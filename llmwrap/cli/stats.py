@@ -6,10 +6,8 @@ import argparse
 
 from ..errors import UsageError
 from .context import Context
-from .fronts import json_line
 from .parser import Command, Parser, add_common, add_json, duration
 from .session import Session
-from .tables import errors_as_json
 
 COMMAND = Command(
     name="stats",
@@ -48,8 +46,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise UsageError(
             f"'stats' takes no '{args.operands[0]}'", hint=f"usage: {COMMAND.usage}"
         )
-    with errors_as_json(context, is_wanted=args.json):
-        Session.of(args, context)
+    has_data = args.json or args.export is None
+    with context.output.errors_as_json(is_wanted=args.json):
+        Session.of(args, context, stdout_is_data=has_data)
         # Late: the libraries of histograms are nothing that help and manual need.
         from ..engine.statistics import EXPORTED, exporter, read_statistics
 
@@ -67,11 +66,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 file.write(export(statistics).encode())
                 file.commit(lambda: None)
     if args.json:
-        context.stdout.write(json_line(statistics.document()))
+        context.output.json(statistics.document())
     elif not export:
         from .stats_tables import stats_text
 
-        context.stdout.write_text(stats_text(statistics))
+        context.output.text(stats_text(statistics))
     if args.check:
         statistics.check()  # JSON has said it, and needs no second object
     return 0

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, LLMWrapError, UsageError
 from ..messages import Json
-from ..terminal.sanitize import visible
 from .context import Context
 from .parser import Command, Parser, add_common, add_json, verb_and_operands
 from .question import question
 from .session import Session
-from .tables import Column, errors_as_json, table, write_rows
+from .tables import Column
 from .template_options import add_variables, filled, one_name
 
 if TYPE_CHECKING:
@@ -85,8 +84,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     verb, operands = verb_and_operands(COMMAND, args.operands)
     # What is wrong with templates stands in the rows that validate prints.
     is_wanted = args.json and verb != "validate"
-    with errors_as_json(context, is_wanted=is_wanted):
-        session = Session.of(args, context)
+    has_data = args.json or verb in ("list", "show", "render")
+    with context.output.errors_as_json(is_wanted=is_wanted):
+        session = Session.of(args, context, stdout_is_data=has_data)
         library = open_library(session.config, context.environ)
         if verb in _VERBS:
             return _VERBS[verb](args, session, library, operands)
@@ -106,9 +106,9 @@ def _list(
             f"'template list' takes no '{operands[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    write = session.context.stdout.write_text
     if args.names:
-        write("".join(f"{name}\n" for name in library.names()))
+        for name in library.names():
+            session.output.line(name)
         return 0
     found = []
     for name in library.names():
@@ -118,9 +118,10 @@ def _list(
             session.log.warning(str(error))
     if args.json:
         rows = [_document(stored, prepared) for stored, prepared in found]
-        write_rows(session.context, "templates", rows)
+        session.output.json_rows("templates", rows)
     else:
-        write(table(_LIST, [_row(stored, prepared) for stored, prepared in found]))
+        cells = [_row(stored, prepared) for stored, prepared in found]
+        session.output.rows(_LIST, cells)
     return 0
 
 
@@ -172,7 +173,7 @@ def _show(
     template = stored.template
     if args.json:
         row = {**_document(stored, prepared), "content": template.content}
-        write_rows(session.context, "templates", [row])
+        session.output.json_rows("templates", [row])
         return 0
     rows = [
         ("name", template.name),
@@ -184,14 +185,12 @@ def _show(
         ("parent", template.parent_template or ""),
         *(("example", example) for example in template.usage_examples),
     ]
-    parts = [table((Column(""), Column("")), rows)]
+    session.output.rows((Column(""), Column("")), rows)
     if prepared.variables:
+        session.output.line("")
         cells = [_cells(variable) for variable in prepared.variables]
-        parts.append(table(_VARIABLES, cells))
-    content = template.content.rstrip("\n")
-    stdout = session.context.stdout
-    parts.append(f"{visible(content) if stdout.is_tty else content}\n")
-    stdout.write_text("\n".join(parts))
+        session.output.rows(_VARIABLES, cells)
+    session.output.text("\n" + template.content.rstrip("\n") + "\n")
     return 0
 
 
@@ -220,11 +219,10 @@ def _render(
     given = question(words, args, session, reads_piped=not template.has_input)
     text = template.text(given)
     if args.json:
-        write_rows(session.context, "templates", [{"name": name, "text": text}])
+        session.output.json_rows("templates", [{"name": name, "text": text}])
     else:
-        stdout = session.context.stdout
-        shown = visible(text) if stdout.is_tty else text
-        stdout.write_text(shown if shown.endswith("\n") else f"{shown}\n")
+        session.output.text(text or "\n")
+        session.output.end_text()
     return 0
 
 
@@ -246,7 +244,7 @@ def _validate(
             {"name": name, "problem": str(errors[name]) if name in errors else None}
             for name in names
         ]
-        write_rows(session.context, "templates", rows)
+        session.output.json_rows("templates", rows)
     if len(errors) == 1:
         raise next(iter(errors.values()))
     for problem in errors.values():
@@ -267,7 +265,7 @@ def _delete(
     path = library.delete(name)
     session.log.note(f"deleted '{path}'")
     if args.json:
-        write_rows(session.context, "templates", [{"name": name, "path": path}])
+        session.output.json_rows("templates", [{"name": name, "path": path}])
     return 0
 
 

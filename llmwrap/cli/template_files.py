@@ -13,7 +13,6 @@ from ..messages import Json
 from ..templating import Library, Place
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
 from .session import Session
-from .tables import write_rows
 from .template_options import one_name
 
 SKELETON = """+++
@@ -48,7 +47,7 @@ def create(
         path = _edited(session, library, name, SKELETON)
         rows = [] if path is None else [{"name": name, "path": path}]
     if args.json:
-        write_rows(session.context, "templates", rows)
+        session.output.json_rows("templates", rows)
     return 0
 
 
@@ -66,7 +65,7 @@ def bring_in(
         name = os.path.splitext(os.path.basename(file))[0]
         rows.append(_kept(args, session, library, name, file))
     if args.json:
-        write_rows(session.context, "templates", rows)
+        session.output.json_rows("templates", rows)
     return 0
 
 
@@ -81,7 +80,7 @@ def edit(
     path = _edited(session, library, name, library.text(name))
     if args.json:
         rows: list[dict[str, Json]] = [{"name": name, "path": path}] if path else []
-        write_rows(session.context, "templates", rows)
+        session.output.json_rows("templates", rows)
     return 0
 
 

@@ -11,7 +11,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
 
 from ..errors import Interrupted
-from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme
+from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
 from .input_line import InputLine
 from .keys import Do, Keys, bind, configured_keys
 from .mailbox import Event
@@ -22,14 +22,6 @@ from .ttys import Terminal
 
 _CLIPBOARD_BYTES = 74_994
 """What xterm takes at most by OSC 52; others take more."""
-
-
-def chosen_theme(room: Room) -> Theme:
-    """Return the configured theme. Raises: ConfigError."""
-    ui = room.config.ui
-    if ui.theme not in THEMES:
-        raise room.config.bad_value("ui.theme", ui.theme, list(THEMES))
-    return HIGH_CONTRAST if ui.high_contrast else THEMES[ui.theme]
 
 
 def is_question(text: str) -> bool:
@@ -50,7 +42,7 @@ class Front:
         self.room = room
         self.talk = room.talk
         self.terminal = terminal
-        self.theme = chosen_theme(room)
+        self.theme = chosen_theme(room.config)
         self._plain_theme = THEMES[room.config.ui.theme]
         self.keys: Keys = configured_keys(room.config)
         self.input = InputLine(room, history, lambda: self.theme)

@@ -22,12 +22,10 @@ _PROMPT = "You: "
 class Console(Protocol):
     """Where a plain chat reads and writes.
 
-    `is_terminal`: somebody types and reads here. `is_cleaned`: what is written may not
-    hold control characters.
+    `is_terminal`: somebody types and reads here. What is written is made safe here.
     """
 
     is_terminal: bool
-    is_cleaned: bool
 
     def read_line(self) -> str | None:
         """Return the next line, None at the end. Raises: LineDropped, LimitError."""
@@ -37,8 +35,12 @@ class Console(Protocol):
         """Write a piece of an answer."""
         ...
 
+    def prompt(self, text: str) -> None:
+        """Write what a line is typed behind."""
+        ...
+
     def say(self, text: str) -> None:
-        """Write text for people, beside the answers; it is safe as it is."""
+        """Write text for people, beside the answers."""
         ...
 
     def tell(self, level: str, message: str) -> None:
@@ -79,7 +81,7 @@ class PlainChat:
             return
         while True:
             if self._console.is_terminal:
-                self._console.say(_PROMPT)
+                self._console.prompt(_PROMPT)
             try:
                 line = self._console.read_line()
             except LineDropped:
@@ -102,7 +104,7 @@ class PlainChat:
         if effect.is_new:
             self._show_turns()
         if effect.says:
-            self._console.say(f"{visible(effect.says)}\n")
+            self._console.say(f"{effect.says}\n")
         self._say_rest(effect)
         if effect.is_asked:
             self._show_answer()
@@ -110,7 +112,7 @@ class PlainChat:
 
     def _say_rest(self, effect: Effect) -> None:
         if effect.fills is not None:
-            self._console.say(f"the question was: {visible(effect.fills)}\n")
+            self._console.say(f"the question was: {effect.fills}\n")
         if effect.copies is not None:
             self._console.say("there is no clipboard here; /save FILE writes a file\n")
 
@@ -122,7 +124,7 @@ class PlainChat:
             if is_said(turn):
                 role = "You" if turn.message.role == "user" else "Assistant"
                 mark = " (interrupted)" if turn.is_interrupted else ""
-                self._console.say(f"{role}{mark}: {visible(turn.message.content)}\n")
+                self._console.say(f"{role}{mark}: {turn.message.content}\n")
 
     def _show_answer(self) -> None:
         talk = self._room.talk
@@ -152,9 +154,8 @@ class PlainChat:
             self._think(event.text)
         elif event.kind == "text":
             self._end_thinking()
-            text = visible(event.text) if console.is_cleaned else event.text
-            console.write(text)
-            self._last = text[-1]
+            console.write(event.text)
+            self._last = event.text[-1]
         elif event.kind == "end":
             self._end_thinking()
             self._end(event)
@@ -168,7 +169,7 @@ class PlainChat:
             if not self._has_thought:
                 self._console.say("Reasoning:\n")
             self._has_thought = True
-            self._console.say(visible(text))
+            self._console.say(text)
 
     def _end_thinking(self) -> None:
         if self._has_thought:

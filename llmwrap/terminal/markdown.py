@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from .fitting import Fitter
 from .leaf import Block
+from .paint import Paint
 from .region import Region
 from .render import Context, Renderer, Row
 from .sanitize import visible
@@ -36,13 +37,15 @@ _SIZE = (80, 24)  # where the terminal does not know its own
 class MarkdownStream:
     """Renders one answer as it arrives; for one thread.
 
-    Nothing else may write to the terminal between the first `feed` and `close`.
+    Nothing else may write to the terminal between the first `feed` and `close`, but
+    between `withdraw` and the `feed` behind it.
     Where a `feed` comes too soon after the last frame its text waits for the next
     one, or for `draw`; a caller that waits between two pieces calls it.
 
     `write`: takes one frame, control sequences and all, and flushes it; its
     errors are passed on. `size`: returns columns and rows as they are now.
-    `clock`: a monotonic one. `rewraps`: see region.rewraps.
+    `clock`: a monotonic one. `rewraps`: see region.rewraps. `paint`: the
+    colours, the terminal's own unless given.
     """
 
     def __init__(
@@ -53,11 +56,12 @@ class MarkdownStream:
         color: bool,
         clock: Callable[[], float],
         rewraps: bool = True,
+        paint: Paint | None = None,
     ) -> None:
         self._size = size
         self._clock = clock
         self._fitter = Fitter()
-        self._renderer = Renderer(color=color)
+        self._renderer = Renderer(color=color, paint=paint)
         self._region = Region(write, rewraps=rewraps)
         self._context = Context()
         self._finished: list[Block] = []
@@ -80,6 +84,15 @@ class MarkdownStream:
         if self._is_blank or now_s >= self._settled_s:
             self._paint(now_s)
 
+    def withdraw(self) -> None:
+        """Take the open block off the screen; what is drawn next shows it again.
+
+        The cursor is left at the start of an empty row, where somebody may write.
+        """
+        now_s = self._clock()
+        self._look_at_size(now_s)
+        self._paint(now_s, has_open=False)
+
     def close(self) -> None:
         """End the answer, whole or broken off, and show its final state.
 
@@ -98,7 +111,7 @@ class MarkdownStream:
             self._region.resized(size[0], now_s)
         return size
 
-    def _paint(self, started_s: float) -> None:
+    def _paint(self, started_s: float, *, has_open: bool = True) -> None:
         columns, rows = self._last_size
         context = self._context
         done: list[Row] = []
@@ -106,7 +119,7 @@ class MarkdownStream:
             rendered = self._renderer.render(block, context, columns - 1)
             context = rendered.context
             done += rendered.rows
-        open_ = self._preview(context, columns - 1)
+        open_ = self._preview(context, columns - 1) if has_open else ()
         now_s = self._clock()
         self._region.update(done, open_, columns=columns, lines=rows, now_s=now_s)
         # Only now: a Ctrl-C while rendering must not lose what is finished.

@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # importing typing would cost more than this whole module
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .themes import Theme
+
 
 def wants_color(mode: str, is_tty: bool, environ: Mapping[str, str]) -> bool:
     """Decide whether a stream gets colour.
@@ -41,24 +43,29 @@ def prepare_console() -> None:
 class Palette:
     """The colours of one stream; may be shared between threads.
 
-    Made with `color` off it returns every text as it is.
+    Made with `color` off it returns every text as it is. `theme` None: the terminal's
+    own colours.
     """
 
     __slots__ = ("_codes", "_reset")
 
-    def __init__(self, *, color: bool) -> None:
+    def __init__(self, *, color: bool, theme: Theme | None = None) -> None:
         self._codes: dict[str, str] = {}
         self._reset = ""
         if color:
             from colorama import Fore, Style
 
             self._reset = str(Style.RESET_ALL)
-            self._codes = {
-                "error": f"{Style.BRIGHT}{Fore.RED}",
-                "warning": f"{Style.BRIGHT}{Fore.YELLOW}",
-                "note": f"{Style.BRIGHT}{Fore.CYAN}",
-                "reasoning": f"{Style.DIM}",
-            }
+            self._codes = (
+                _of_theme(theme)
+                if theme and theme.background
+                else {
+                    "error": f"{Style.BRIGHT}{Fore.RED}",
+                    "warning": f"{Style.BRIGHT}{Fore.YELLOW}",
+                    "note": f"{Style.BRIGHT}{Fore.CYAN}",
+                    "reasoning": f"{Style.DIM}",
+                }
+            )
 
     def paint(self, label: str, text: str) -> str:
         """Return `text` in the colour of `label`, if it has one.
@@ -67,3 +74,26 @@ class Palette:
         """
         code = self._codes.get(label, "")
         return f"{code}{text}{self._reset}" if code and text else text
+
+
+def _of_theme(theme: Theme) -> dict[str, str]:
+    looks = {
+        "error": theme.error,
+        "warning": theme.warning,
+        "note": theme.note,
+        "reasoning": theme.quiet,
+    }
+    ground = f"48;5;{_cube(theme.background)}"
+    return {
+        label: f"\x1b[{'1;' * look.is_bold}38;5;{_cube(look.color)};{ground}m"
+        for label, look in looks.items()
+    }
+
+
+def _cube(color: str) -> int:
+    """Return the number of a colour that stands in the cube of xterm's 256."""
+    red, green, blue = (_LEVELS.index(color[at : at + 2]) for at in (1, 3, 5))
+    return 16 + 36 * red + 6 * green + blue
+
+
+_LEVELS = ("00", "5f", "87", "af", "d7", "ff")

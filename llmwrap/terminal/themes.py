@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ..config import Config
 
 
 class Look(NamedTuple):
@@ -137,6 +140,15 @@ _ALL = (
 )
 THEMES: Mapping[str, Theme] = MappingProxyType({theme.name: theme for theme in _ALL})
 """All themes by name."""
+
+
+def chosen_theme(config: Config) -> Theme:
+    """Return the configured theme. Raises: ConfigError."""
+    ui = config.ui
+    if ui.theme not in THEMES:
+        raise config.bad_value("ui.theme", ui.theme, list(THEMES))
+    return HIGH_CONTRAST if ui.high_contrast else THEMES[ui.theme]
+
 
 DEFAULT = _ALL[0]
 HIGH_CONTRAST = _ALL[-1]
