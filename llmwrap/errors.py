@@ -168,6 +168,27 @@ class CancelledError(LLMWrapError):
     kind = "interrupted"
 
 
+def name_server(error: LLMWrapError, where: str) -> None:
+    """Let an error that came from below say which server it is about.
+
+    What is raised where bytes are read knows no server; `where` is its name and its
+    address. One that names it already, or is about nobody, stays as it is.
+    """
+    if isinstance(error, _OF_SERVERS) and where not in error.message:
+        error.message = f"{where}: {error.message}"
+
+
+_OF_SERVERS = (
+    UnreachableError,
+    RefusedError,
+    BackendFailedError,
+    ProtocolError,
+    IncompleteError,
+    LimitError,
+    DeadlineError,
+)
+
+
 class Interrupted(KeyboardInterrupt):
     """Report that a signal asked the program to end.
 

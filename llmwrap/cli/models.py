@@ -18,6 +18,7 @@ from ..engine.survey import (
     first_choice,
     limited,
     survey,
+    where,
 )
 from ..errors import UsageError
 from ..messages import Json
@@ -130,7 +131,7 @@ def _complain(session: Session, reports: Sequence[BackendReport]) -> None:
             say = session.log.warning if report.is_configured else session.log.info
             say(str(report.error))
         elif not report.models and report.is_configured:
-            session.log.note(f"{_where(report.name, report.address)} has no model")
+            session.log.note(f"{where(report.name, report.address)} has no model")
 
 
 def _cells(row: ModelRow) -> list[str]:
@@ -156,7 +157,7 @@ def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         row: dict[str, Json] = {"name": target.model, "backend": backend.name}
         session.output.json_rows("models", [{**row, "details": details}])
         return 0
-    rows = {"name": target.model, "backend": _where(backend.name, backend.address)}
+    rows = {"name": target.model, "backend": where(backend.name, backend.address)}
     rows.update((name, text) for name, text in outlined(details) if name not in rows)
     columns = (Column(""), Column(""))
     session.output.rows(columns, list(rows.items()))
@@ -246,10 +247,6 @@ def _engine(session: Session, choice: Choice) -> Engine:
 
 def _limit_s(session: Session) -> float:
     return limited(LOOKUP_S, session.context.stdin.until)
-
-
-def _where(name: str, address: str) -> str:
-    return f"{name} at {address}" if address else name
 
 
 def _done(

@@ -14,7 +14,13 @@ from typing import NamedTuple
 
 from ..backends.base import Backend, Model
 from ..config import BUILT_IN_BASE_URLS, BackendConfig, Config
-from ..errors import ConfigError, DeadlineError, LLMWrapError, UnreachableError
+from ..errors import (
+    ConfigError,
+    DeadlineError,
+    LLMWrapError,
+    UnreachableError,
+    name_server,
+)
 from ..streams import start_together
 from ..units import format_duration
 from .choice import Choice
@@ -73,7 +79,7 @@ class BackendReport(NamedTuple):
         if self.error is None:
             return ""
         # LM Studio's own API is elsewhere than its address says, hence no comparison.
-        subject = rf"cannot (reach|connect to) {re.escape(self.name)} at \S+:? "
+        subject = rf"(cannot (reach|connect to) )?{re.escape(self.name)} at \S+ "
         return re.sub(f"^{subject}", "", self.error.message)
 
 
@@ -201,11 +207,16 @@ def failure(reports: Sequence[BackendReport]) -> LLMWrapError | None:
             return error
     if not failed:
         return None
-    asked = ", ".join(f"{report.name} at {report.address}" for report, _ in failed)
+    asked = ", ".join(where(report.name, report.address) for report, _ in failed)
     return UnreachableError(
         f"no model server answers ({asked})",
         hint="start one, or run 'llmwrap models install' for the small embedded model",
     )
+
+
+def where(name: str, address: str) -> str:
+    """Return what to call a server in a message."""
+    return f"{name} at {address}" if address else name
 
 
 def _selected(selector: Selector) -> str | None:
@@ -251,6 +262,7 @@ def _asked(
                 report = report._replace(latency_s=time.monotonic() - began)
         return report._replace(models=tuple(backend.models(timeout_s=limit_s)))
     except LLMWrapError as error:
+        name_server(error, where(report.name, report.address))
         return report._replace(error=error)
 
 
