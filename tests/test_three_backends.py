@@ -88,6 +88,22 @@ def test_a_row_of_backends_has_name_and_address_in_their_columns(
     assert row.rstrip()[-1] != "-"
 
 
+def test_a_backend_with_a_second_address_is_named_once(
+    cli: Runner, server: FakeServer
+) -> None:
+    gone = server.refused_url()
+    cli.home.configure(
+        f'[backends.studio]\nbackend_type = "LMStudio"\nbase_url = "{gone}/v1"\n'
+    )
+
+    result = cli.run("models")
+
+    assert result.status == 4
+    assert error(result).count("studio at") == 1
+    assert "connection refused" in cli.run("backends").text
+    assert "cannot reach" not in cli.run("backends", "-b", "studio").text
+
+
 def test_backends_as_json_name_it_in_the_error(cli: Runner, three: Three) -> None:
     rows = json.loads(cli.run("backends", "--json").stdout)["backends"]
 
