@@ -36,7 +36,7 @@ LONG_S = 20.0
 
 _OURS = re.compile(
     r"\x1b\[(?:[0-9;]*m"  # colours
-    r"|[0-9]*[ABCD]|[0-9;]*H|[0-2]?[JK]"  # the cursor, erasing
+    r"|[0-9]*[ABCDM]|[0-9;]*H|[0-2]?[JK]"  # the cursor, erasing
     r"|\?(?:1|7|12|25|1049|2004|2026)[hl]|[0-9]* q)"  # modes, the cursor's shape
     r"|\x1b[78]"
 )
