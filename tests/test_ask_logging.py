@@ -112,6 +112,43 @@ def test_stdout_carries_the_log_of_a_command_without_data_only(
         assert "severity_text" not in result.text
 
 
+@pytest.mark.parametrize("kind", ["text", "json"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ask", "-O", "out", "--refresh", "Hello"],
+        ["models", "pull", "alpha"],
+        ["models", "warm", "alpha"],
+        ["backends", "stop"],
+        ["cache", "clear"],
+        ["cache", "verify"],
+        ["cache", "compact"],
+        ["config", "validate"],
+        ["history", "prune", "--keep", "9"],
+        ["history", "export", "-O", "out"],
+        ["template", "validate"],
+        ["stats", "--export", "out.json"],
+    ],
+    ids=" ".join,
+)
+def test_stdout_gets_the_log_where_it_carries_no_data(
+    cli: Runner, server: FakeServer, home: Home, argv: list[str], kind: str
+) -> None:
+    configure(home, "debug", kind, "stdout")
+    environ = {"OLLAMA_HOST": server.url}
+    expected = "severity_text" if kind == "json" else "Z "
+
+    result = cli.run(*argv, environ=environ)
+    data = cli.run(*argv, "--json", environ=environ)
+
+    assert result.status == 0
+    said = [line for line in result.text.splitlines() if expected in line]
+    assert len(said) == len(result.text.splitlines())
+    assert len(said) >= result.stderr.count("llmwrap: note: ")
+    assert bool(said) == (argv[0] not in ("history", "stats") or "prune" in argv)
+    assert (expected in data.text) == (bool(said) and "-O" in argv)
+
+
 @pytest.mark.parametrize(
     ("level", "levels"),
     [

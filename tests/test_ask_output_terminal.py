@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pyte
 import pytest
 
-from .asking import DIALECTS, OLLAMA, Dialect, ask, error
+from .asking import DIALECTS, OLLAMA, Dialect, address, ask, error
 from .fakeserver import (
     TERMINAL_SEQUENCES,
     FakeServer,
+    Reply,
     json_error,
     ollama_reply,
+    whole_reply,
 )
-from .runner import Runner
+from .runner import SPAWN_S, Home, Runner, one_place
 
 HOSTILE = "a\x1b[2Jb\x9b2Jc\x07\r\x7f\u202ed\tend\n"
 CLEANED = "a^[[2Jb<U+009B>2Jc^G^M^?<U+202E>d\tend\n"
@@ -175,3 +179,162 @@ def test_what_came_of_a_broken_answer_stays_on_the_screen(
         assert (result.status, screen_of(result.text)) == (8, ["one two"])
     else:
         assert (result.status, result.text) == (6, "")
+
+
+# Reasoning and notes around the answer
+
+
+def mixed(*pieces: tuple[str, str]) -> Reply:
+    """Return a reply whose pieces are text or reasoning, in any order."""
+    documents: list[dict[str, object]] = [
+        {"message": {"role": "assistant", "content": "", kind: text}}
+        for kind, text in pieces
+    ]
+    documents += [{"message": {"role": "assistant", "content": ""}, "done": True}]
+    documents[-1]["done_reason"] = "stop"
+    lines = [json.dumps({"model": "alpha", **one}).encode() for one in documents]
+    return whole_reply(b"\n".join(lines) + b"\n", "application/x-ndjson")
+
+
+MIXED = mixed(
+    ("thinking", "first "),
+    ("thinking", "thought"),
+    ("content", "One **bo"),
+    ("content", "ld"),
+    ("thinking", "second\nthought"),
+    ("content", "** line\n\nand "),
+    ("thinking", "third thought"),
+    ("content", "another"),
+)
+
+
+def test_on_a_terminal_nothing_tears_an_answer_and_no_row_is_there_twice(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script(OLLAMA.path, MIXED)
+    context = one_place(cli.context(tty=True, environ={"NO_COLOR": "1"}))
+
+    result = cli.run_in(context, *address(server), "-v", "--no-history", "Hello")
+
+    shown = screen_of(result.text)
+    assert shown[:6] == [
+        "first thought",
+        *("second", "thought"),
+        "One bold line",
+        "third thought",
+        "and another",
+    ]
+    assert shown[6].startswith("llmwrap: info: ")
+    assert len(shown) == 8  # as the line is longer than a row
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_in_one_file_nothing_tears_an_answer(
+    cli: Runner, server: FakeServer, tmp_path: Path, kind: str
+) -> None:
+    """As `2>&1` in a pipeline, and cron's `>> file 2>&1`."""
+    server.script(OLLAMA.path, MIXED)
+    argv = (*address(server), "--think", "-v", "-n", "Hello")
+
+    if kind == "pipe":
+        process = cli.start(*argv, stderr=subprocess.STDOUT)
+        written = process.communicate(timeout=SPAWN_S)[0].decode()
+    else:
+        with (tmp_path / "log").open("ab") as file:
+            process = cli.start(
+                *argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+            process.wait(SPAWN_S)
+        written = (tmp_path / "log").read_text()
+
+    *shown, last = written.splitlines()
+    assert shown == [
+        "first thought",
+        "One **bold** line",
+        *("second", "thought"),
+        *("", "and another"),
+        "third thought",
+    ]
+    assert last.startswith("llmwrap: info: ")
+
+
+# How it looks
+
+CODE = "Some **bold** text.\n\n```python\nx = 1  # one\n```\n"
+
+
+def looks(cli: Runner, server: FakeServer, *argv: str) -> str:
+    """Return what a coloured terminal gets of an answer with code."""
+    server.answer = [CODE]
+    return ask(cli, server, "--color", "always", *argv, "Hello", tty=True).text
+
+
+@pytest.mark.parametrize(
+    ("setting", "sign"),
+    [
+        ('theme = "light"', "48;5;231m"),
+        ('theme = "dark"', "48;5;16m"),
+        ("high_contrast = true", "38;5;231;48;5;16m"),
+    ],
+)
+def test_the_theme_holds_for_an_answer(
+    cli: Runner, server: FakeServer, home: Home, setting: str, sign: str
+) -> None:
+    before = looks(cli, server)
+    home.configure(f"[ui]\n{setting}\n")
+
+    assert sign not in before
+    assert sign in looks(cli, server)
+
+
+def test_the_theme_holds_for_what_is_said_too(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    home.configure('[ui]\ntheme = "light"\n')
+    server.thinking = ["hm"]
+
+    result = ask(cli, server, "Hello", tty=True)
+
+    assert "48;5;231mhm" in result.stderr
+
+
+def test_highlighting_of_code_can_be_refused(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    before = looks(cli, server)
+    home.configure("[ui]\nsyntax_highlighting = false\n")
+
+    after = looks(cli, server)
+
+    assert "x = 1  # one" not in before
+    assert "x = 1  # one" in after
+    assert f"{ESCAPE}1m" in after
+
+
+@pytest.mark.parametrize("is_configured", [False, True], ids=["option", "setting"])
+def test_for_a_screen_reader_nothing_is_drawn_or_coloured(
+    cli: Runner, server: FakeServer, home: Home, is_configured: bool
+) -> None:
+    server.thinking = ["hm"]
+    server.answer = ["Some **bo", "ld** text.\x1b[1m\n"]
+    if is_configured:
+        home.configure('[ui]\nplain = true\ntheme = "dark"\n')
+    argv = [] if is_configured else ["--plain"]
+    context = one_place(cli.context(tty=True))
+
+    result = cli.run_in(
+        context, *address(server), "--color", "always", *argv, "-v", "Hello"
+    )
+
+    assert "\x1b" not in result.text
+    assert result.text.startswith("hm\nSome **bold** text.^[[1m\nllmwrap: info: ")
+
+
+def test_an_unknown_theme_is_told_as_one_by_every_command(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    home.configure('[ui]\ntheme = "drak"\n')
+
+    for argv in (["Hello"], ["models"], ["config", "validate"], ["doctor"]):
+        result = cli.run(*argv, environ={"OLLAMA_HOST": server.url})
+        assert (result.status, "did you mean 'dark'" in error(result)) == (3, True)

@@ -221,6 +221,15 @@ def test_json_begins_a_line(merged: MemoryContext) -> None:
     assert written(merged) == 'hm\n{"type": "text"}\n'
 
 
+def test_reasoning_among_lines_of_json_is_whole_lines(merged: MemoryContext) -> None:
+    for word in ("h", "m\ns", "o"):
+        merged.output.json_line(word)
+        merged.output.thinking(word)
+    merged.output.end_thinking()
+
+    assert written(merged).splitlines() == ['"h"', '"m\\ns"', "hm", '"o"', "so"]
+
+
 def test_closing_ends_every_line_and_says_what_waits(merged: MemoryContext) -> None:
     merged.output.text("broken")
     merged.output.note("warning", "careful")

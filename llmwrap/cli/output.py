@@ -75,6 +75,7 @@ class Output:
         self._is_thinking = False
         self._waiting: list[str] = []  # lines for people, until they may be shown
         self._begun = ""  # the line behind those
+        self._is_by_lines = False  # reasoning is, among lines of JSON
         self._status = ""
 
     # Answers and data
@@ -189,6 +190,7 @@ class Output:
 
     def json_line(self, document: Json) -> None:
         """Write a JSON document as a line. Raises: as Descriptor.write."""
+        self._is_by_lines = self._is_one_place
         self._whole(json_text(cleaned(document) if self.is_cleaned else document))
 
     @contextmanager
@@ -341,9 +343,10 @@ class Output:
     def _say(self, text: str) -> None:
         """Write text for people now, or by lines when that of the answer is ended."""
         text, self._begun = self._begun + text, ""
-        if self._is_blocked:
+        if self._is_blocked or self._is_by_lines:
             *lines, self._begun = text.split("\n")
             self._waiting += [f"{self._said(line)}\n" for line in lines]
+            self._let_go()
         else:
             self._erase_status()
             self._is_said_open = not text.endswith("\n")
@@ -379,7 +382,8 @@ class Output:
     def _whole(self, text: str) -> None:
         """Write whole lines to stdout."""
         with self._lock:
-            self._end_said()
+            if self._is_said_open:
+                self._end_said()
             self._put(text)
             self._let_go()
 
