@@ -173,7 +173,7 @@ _UI = (
         "theme",
         kinds.NAME,
         "default",
-        "the colours of chats: default, dark, light or high-contrast",
+        "the colours on a terminal: default, dark, light or high-contrast",
     ),
     Key("syntax_highlighting", kinds.BOOLEAN, True, "colour code in answers"),
     Key("auto_scroll", kinds.BOOLEAN, True, "follow an answer as it grows (F5)"),
@@ -185,13 +185,23 @@ _UI = (
         EMPTY,
         'keys of one\'s own, by action: { help = "f9, c-g" }',
     ),
-    Key("plain", kinds.BOOLEAN, False, "no boxes and redrawing, for screen readers"),
+    Key(
+        "plain",
+        kinds.BOOLEAN,
+        False,
+        "nothing drawn over, coloured or animated, for screen readers",
+    ),
 )
 
 _LOGGING = (
     Key("level", kinds.LOG_LEVEL, "warning", "debug, info, warning or error"),
     Key("format", kinds.LOG_FORMAT, "text", "text or json"),
-    Key("output", kinds.LOG_OUTPUT, "stderr", "stderr, stdout or a file"),
+    Key(
+        "output",
+        kinds.LOG_OUTPUT,
+        "stderr",
+        "stderr, stdout (where it carries no data) or a file",
+    ),
 )
 
 _HISTORY = (
