@@ -205,7 +205,8 @@ class Invocation:
             return False  # The ordinary way says what is wrong.
         if pointer is None or text is None:
             return False
-        self._write(text if text[-1:] == b"\n" else text + b"\n")
+        is_ended = text[-1:] in (b"", b"\n")
+        self._write(text if is_ended else text + b"\n")
         self.timeout_s = pointer.timeout_s
         self._record_run(pointer)
         return True
