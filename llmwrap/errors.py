@@ -6,6 +6,7 @@ full stop, its subject in single quotes; a hint says what to do about it.
 
     LLMWrapError            1  internal        a bug of ours
     ├── UsageError          2  usage           bad option or argument
+    │   └── ClosedError     2  usage           what is closed was asked
     ├── ConfigError         3  config          configuration or input unusable
     ├── UnreachableError    4  unreachable     no connection before the headers
     ├── RefusedError        5  refused         HTTP 4xx, unknown model, a redirect
@@ -13,6 +14,7 @@ full stop, its subject in single quotes; a hint says what to do about it.
     ├── ProtocolError       7  protocol        the reply breaks the protocol
     ├── IncompleteError     8  incomplete      the answer broke off
     ├── LimitError          9  limit           a size limit was hit
+    │   └── ExhaustedError  9  limit           no memory, or no thread, was left
     ├── SomeFailedError    10  some_failed     at least one item failed
     ├── CacheError         11  cache           cache or state unusable
     ├── OutputError        12  output          the output cannot be written
@@ -72,6 +74,10 @@ class UsageError(LLMWrapError):
     kind = "usage"
 
 
+class ClosedError(UsageError):
+    """Report that something was asked of what is closed, or belongs to a parent."""
+
+
 class ConfigError(LLMWrapError):
     """Report a configuration, template, variable or input file that is unusable."""
 
@@ -124,6 +130,10 @@ class LimitError(LLMWrapError):
 
     exit_status = 9
     kind = "limit"
+
+
+class ExhaustedError(LimitError):
+    """Report that the machine had no memory, or no thread, left for us."""
 
 
 class SomeFailedError(LLMWrapError):

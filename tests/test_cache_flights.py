@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,14 @@ def root(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
+def _attended(flights: Flights) -> Held:
+    """Hold a flight as if another thread read its answer."""
+    held = flights.begin(_KEY)
+    assert isinstance(held, Held)
+    held.attend()
+    return held
+
+
 @contextmanager
 def _waiting(flights: Flights) -> Iterator[Waiting]:
     waiting = flights.begin(_KEY)
@@ -38,7 +47,7 @@ def _waiting(flights: Flights) -> Iterator[Waiting]:
 def test_the_second_waits_until_the_first_has_ended(root: str) -> None:
     first, second = Flights(root), Flights(root)
 
-    assert isinstance(first.begin(_KEY), Held)
+    _attended(first)
     with _waiting(second) as waiting:
         assert not waiting.is_over()
         first.end(_KEY)
@@ -61,7 +70,7 @@ def test_an_old_file_is_no_holder_that_stopped(root: str) -> None:
 
 def test_a_clock_that_was_set_stops_nobody(root: str) -> None:
     holder = Flights(root)
-    assert isinstance(holder.begin(_KEY), Held)
+    _attended(holder)
 
     for moment in (0, 1 << 32):
         os.utime(flight_path(root, _KEY), (moment, moment))
@@ -77,7 +86,7 @@ def test_a_file_that_was_replaced_is_not_removed(root: str) -> None:
     path = Path(flight_path(root, _KEY))
     assert isinstance(first.begin(_KEY), Held)
     path.unlink()
-    assert isinstance(second.begin(_KEY), Held)
+    _attended(second)
 
     first.end(_KEY)
 
@@ -95,7 +104,7 @@ def test_a_directory_that_is_gone_harms_nobody(root: str) -> None:
     path.unlink()
     path.parent.rmdir()
 
-    flights.touch()
+    flights.look(time.monotonic())
     flights.end(_KEY)
 
     path.parent.mkdir()
@@ -108,16 +117,54 @@ def test_a_thread_waits_for_another_and_never_for_itself(
     root: str, has_files: bool
 ) -> None:
     flights = Flights(root if has_files else None)
-    found: list[Held | Waiting | None] = []
+    is_over: list[bool] = []
     assert isinstance(flights.begin(_KEY), Held)
 
-    thread = threading.Thread(target=lambda: found.append(flights.begin(_KEY)))
-    thread.start()
-    thread.join()
-    [other] = found
+    def wait() -> None:
+        waiting = flights.begin(_KEY)
+        assert isinstance(waiting, Waiting)
+        is_over.append(waiting.is_over())
+        flights.end(_KEY)
+        is_over.append(waiting.is_over())
 
     assert flights.begin(_KEY) is None
-    assert isinstance(other, Waiting)
-    assert not other.is_over()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    thread.join()
+
+    assert is_over == [False, True]
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_thread_never_waits_for_an_answer_that_it_would_have_to_read(
+    root: str, is_same: bool
+) -> None:
+    """Whichever cache of this process has it: each has a file of its own open."""
+    first = Flights(root)
+    second = first if is_same else Flights(root)
+    held = first.begin(_KEY)
+    assert isinstance(held, Held)
+    held.attend()
+    held.pause()
+
+    assert second.begin(_KEY) is None
+
+
+def test_an_answer_that_nobody_reads_is_not_touched_for_long(root: str) -> None:
+    flights = Flights(root)
+    held = flights.begin(_KEY)
+    assert isinstance(held, Held)
+    path = Path(flight_path(root, _KEY))
+
+    os.utime(path, (0, 0))
+    held.touch()
+    assert path.stat().st_mtime > 0  # It was begun just now.
+    held.pause(now=time.monotonic() - 60)
+    os.utime(path, (0, 0))
+    held.touch()
+
+    assert path.stat().st_mtime == 0
+    held.attend()
+    held.touch()
+    assert path.stat().st_mtime > 0
     flights.end(_KEY)
-    assert other.is_over()

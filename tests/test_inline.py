@@ -83,7 +83,7 @@ def test_what_waits_too_long_is_cancelled_and_times_out(
 
     with pytest.raises(TimeoutError):
         stream.next_chunk(0.01)
-    assert token.is_cancelled
+    assert token.has_expired
 
 
 def test_an_error_of_the_source_is_raised_where_it_is_read(

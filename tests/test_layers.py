@@ -18,8 +18,8 @@ from .runner import ROOT
 PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
-    {"errors", "messages", "units"},
-    {"config", "files", "jsontext", "log", "paths"},
+    {"errors", "lives", "messages", "units"},
+    {"config", "files", "jsontext", "log", "paths", "threads"},
     {"transport", "journal"},
     {"backends", "cache", "history", "metrics", "templating", "terminal"},
     {"streams"},
@@ -76,7 +76,7 @@ PROCESS_PLACES = {
 }
 """Who may touch sys.argv, the standard streams and os.environ."""
 
-THREAD_PLACES = {"streams.py"}
+THREAD_PLACES = {"streams.py", "threads.py"}
 LOCK_PLACES = {"cli/output.py": "threading would be an import for a short run"}
 THREAD_MODULES = {"_queue", "_thread", "queue"}
 NOT_OUR_WAY = {"asyncio", "concurrent", "multiprocessing"}
@@ -94,6 +94,7 @@ CATCH_ALL_PLACES = {
     "cli/main.py": "an unknown error is a bug and ends with status 1",
     "journal/packing.py": "msgpack raises five unrelated kinds for bad bytes",
     "streams.py": "the worker hands on whatever the iterator raises",
+    "threads.py": "a call's error is handed on to whoever wants its result",
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from llmwrap.errors import CancelledError, IncompleteError, LLMWrapError
 from llmwrap.messages import Chunk
-from llmwrap.streams import Stream, StreamEnded, StreamPool, start_together
+from llmwrap.streams import Stream, StreamEnded, StreamPool
+from llmwrap.threads import start_together
 from llmwrap.transport.cancel import CancelToken
 
 _LONG_S = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -112,8 +113,10 @@ class HttpBackend(Backend):
     ) -> JsonObject:
         """Return the JSON object that a small request brings.
 
-        `base_url` is for APIs that stand beside the backend's own.
+        `timeout_s` is the whole call's, head and error body included. `base_url` is
+        for APIs that stand beside the backend's own.
         """
+        cancel = CancelToken(until=time.monotonic() + timeout_s)
         client = HttpClient(
             self._endpoint._replace(
                 base_url=base_url or self._endpoint.base_url,
@@ -125,11 +128,12 @@ class HttpBackend(Backend):
         sent = None if body is None else encode_json(body)
         try:
             with self._masked():
-                reply = client.open(method, path, sent)
+                reply = client.open(method, path, sent, cancel=cancel)
                 if reply.status != 200:
                     raise self._errors.status_error(reply, model)
-                document = parse_json(reply.read_all(timeout_s=timeout_s))
+                document = parse_json(reply.read_all())
         finally:
+            cancel.detach()
             client.close()
         if error := server_error(document):
             raise self._errors.reported_error(error, model, is_first=True)

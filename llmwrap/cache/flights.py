@@ -2,8 +2,9 @@
 
 Whoever asks a server for an answer holds a file locked meanwhile; who comes second
 waits until the lock is gone and looks the answer up. The kernel frees the lock of one
-who dies. One who is stopped, or hangs, no longer touches the file, and after a second
-nobody waits for him.
+who dies. One who is stopped, or hangs, or whose answer nobody reads, no longer touches
+the file, and after a second nobody waits for him. Whoever would have to read that
+answer himself does not wait at all.
 
 Not the lock of a shard: that one is held for microseconds.
 
@@ -14,15 +15,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import threading
 import time
+from contextlib import suppress
 
+from .. import lives
+from ..threads import WATCHER
 from .layout import flight_path
 
-TOUCH_S = 0.5
-"""How often the files that are held have to be touched."""
-
+_TOUCH_S = 0.5
 _STALLED_S = 1.0
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_FILE = -1
@@ -30,41 +33,96 @@ _TRIES = 1000
 
 
 class Held:
-    """A flight of ours: others wait until it is released. Any thread may call it."""
+    """A flight of ours: others wait until it is released, or nobody attends to it.
+
+    Any thread may call it; `release` waits for nothing, so a finalizer may too.
+    """
 
     def __init__(self, path: str, descriptor: int) -> None:
-        self.thread = threading.get_ident()
         self.is_released = False
         self._path = path
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._reader = threading.get_ident()
+        self._is_attended = False
+        self._attended_at = time.monotonic()
+        lives.enter(self)
+
+    def attend(self) -> None:
+        """Say that this thread waits for the next piece of the answer."""
+        self._reader = threading.get_ident()
+        self._is_attended = True
+
+    def pause(self, now: float | None = None) -> None:
+        """Say that it has got it, and does something with it."""
+        self._attended_at = time.monotonic() if now is None else now
+        self._is_attended = False
+
+    def is_alive(self) -> bool:
+        """Tell whether the caller's thread may expect it to end without its help."""
+        if self.is_released or self._is_attended:
+            return not self.is_released
+        return self._reader != threading.get_ident() and self._is_recent()
+
+    def is_file(self, descriptor: int) -> bool:
+        """Tell whether it is the one of an open file."""
+        mine = self._descriptor
+        if mine == _NO_FILE:
+            return False
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(mine), os.fstat(descriptor))
+        return False
 
     def touch(self) -> None:
-        """Show that we are alive."""
-        with self._lock:
-            if not self.is_released and self._descriptor != _NO_FILE:
-                os.utime(self._descriptor)
+        """Show other processes that somebody attends to it, if somebody does."""
+        is_read = self._is_attended or self._is_recent()
+        if is_read and self._lock.acquire(blocking=False):
+            try:
+                if self._descriptor != _NO_FILE:
+                    os.utime(self._descriptor)
+            except OSError:
+                pass  # The disk is gone, and so is what they wait for.
+            finally:
+                self._lock.release()
+        if self.is_released:
+            self._close()  # It was released while we had the lock.
 
     def release(self) -> None:
         """Let the others go; may be called again."""
-        with self._lock:
-            if self.is_released:
+        self.is_released = True
+        self._close()
+
+    def start_anew(self) -> None:
+        """Leave it to the parent, in a forked child: the lock is on its file too."""
+        descriptor, self._descriptor = self._descriptor, _NO_FILE
+        self.is_released = True
+        self._lock = threading.Lock()
+        if descriptor != _NO_FILE:
+            os.close(descriptor)
+
+    def _is_recent(self) -> bool:
+        return time.monotonic() - self._attended_at < _STALLED_S
+
+    def _close(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            return  # Whoever has it does it.
+        try:
+            descriptor, self._descriptor = self._descriptor, _NO_FILE
+            if descriptor == _NO_FILE:
                 return
-            self.is_released = True
-            if self._descriptor == _NO_FILE:
-                return
-            try:
-                if _is_current(self._descriptor, self._path):
+            # Where the cache was cleared, the lock goes all the same.
+            with suppress(OSError):
+                if _is_current(descriptor, self._path):
                     os.unlink(self._path)
-            except OSError:
-                pass  # The cache was cleared; the lock goes all the same.
-            os.close(self._descriptor)
+            os.close(descriptor)
+        finally:
+            self._lock.release()
 
 
 class Waiting:
     """A flight of somebody else; belongs to the thread that waits.
 
-    `held` is set when it is one of this process and there is no file.
+    `held` is set when it is one of this process; then there may be no file.
     """
 
     def __init__(self, descriptor: int, held: Held | None = None) -> None:
@@ -76,7 +134,7 @@ class Waiting:
     def is_over(self) -> bool:
         """Tell whether there is nobody to wait for any more."""
         if self._held:
-            return self._held.is_released
+            return not self._held.is_alive()
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,58 +160,73 @@ class Waiting:
 
 
 class Flights:
-    """The flights of one process; any thread may call everything.
+    """The flights of one cache in this process; any thread may call everything.
 
-    `root` None means that there are no other processes to agree with.
+    `root` None means that there are no other processes to agree with. They are touched
+    as long as there are any.
     """
 
     def __init__(self, root: str | None) -> None:
         self._root = root
         self._held: dict[bytes, Held] = {}
         self._lock = threading.Lock()
+        self._touched_at = 0.0
+        lives.enter(self)
 
     def begin(self, key: bytes) -> Held | Waiting | None:
         """Hold the flight of a key, or return that of somebody else.
 
-        None when the same thread holds it already: waiting for oneself would last for
-        ever. Raises: OSError.
+        None when it is one of this process that nobody reads: waiting for it could
+        last for ever. Raises: OSError.
         """
         with self._lock:
             held = self._held.get(key)
             if held:
-                is_mine = held.thread == threading.get_ident()
-                return None if is_mine else Waiting(_NO_FILE, held)
+                return Waiting(_NO_FILE, held) if held.is_alive() else None
             if self._root is None:
-                flight: Held | Waiting = Held("", _NO_FILE)
+                flight: Held | Waiting | None = Held("", _NO_FILE)
             else:
                 flight = _opened(flight_path(self._root, key))
             if isinstance(flight, Held):
                 self._held[key] = flight
-            return flight
+        if isinstance(flight, Held):
+            WATCHER.watch(self)
+        return flight
 
     def end(self, key: bytes) -> None:
         """Release a flight of ours; nothing happens when there is none."""
-        with self._lock:
-            held = self._held.pop(key, None)
+        # Without the lock, which the garbage collector may find held by this thread.
+        held = self._held.pop(key, None)
         if held:
             held.release()
 
-    def touch(self) -> None:
-        """Show that we are alive."""
-        with self._lock:
-            flights = [*self._held.values()]
-        for held in flights:
-            held.touch()
+    def look(self, now: float) -> float:
+        """Show that we are alive, as long as there is a flight."""
+        if not self._held:
+            WATCHER.let_go(self)
+            if self._held:
+                WATCHER.watch(self)  # It was begun this very moment.
+            return math.inf
+        if now - self._touched_at >= _TOUCH_S:
+            self._touched_at = now
+            for held in self._held.copy().values():
+                held.touch()
+        return self._touched_at + _TOUCH_S
+
+    def start_anew(self) -> None:
+        """Hold nothing, in a forked child."""
+        self._lock = threading.Lock()
+        self._held = {}
 
 
-def _opened(path: str) -> Held | Waiting:
+def _opened(path: str) -> Held | Waiting | None:
     for _ in range(_TRIES):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return Waiting(descriptor)
+                return _waiting(descriptor)
             if _is_current(descriptor, path):
                 os.utime(descriptor)
                 return Held(path, descriptor)
@@ -162,6 +235,17 @@ def _opened(path: str) -> Held | Waiting:
             raise
         os.close(descriptor)  # The one who held it removed it just now.
     raise OSError(errno.EAGAIN, "it is replaced all the time", path)
+
+
+def _waiting(descriptor: int) -> Waiting | None:
+    """Return what waits for a file that is locked, by another cache of ours perhaps."""
+    for held in lives.living(Held):
+        if held.is_file(descriptor):
+            if held.is_alive():
+                return Waiting(descriptor, held)
+            os.close(descriptor)
+            return None
+    return Waiting(descriptor)
 
 
 def _is_current(descriptor: int, path: str) -> bool:

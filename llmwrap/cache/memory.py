@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from lru import LRU
 
+from .. import lives
+
 MAX_BYTES = 64 << 20
 """The budget of bytes where none is given."""
 
@@ -71,6 +73,13 @@ class MemoryCache:
         # Not at once: a short process shall not import what `pressure` needs.
         self._look_at = clock() + LOOK_EVERY_S
         self._put_bytes = 0
+        lives.enter(self)
+
+    def start_anew(self) -> None:
+        """Wait for none of the parent's threads, in a forked child."""
+        was_changing, self._lock = self._lock.locked(), threading.Lock()
+        if was_changing:
+            self.clear()
 
     def __len__(self) -> int:
         with self._lock:

@@ -207,10 +207,6 @@ class ResponseCache:
         """Release the flight of a key, if it is ours."""
         self.tried("landing", lambda: self._flights.end(key), None)
 
-    def touch_flights(self) -> None:
-        """Show those who wait for us that we are alive."""
-        self.tried("touch", self._flights.touch, None)
-
     def entries(self) -> Iterator[Found]:
         """Yield all answers that are kept, expired ones too."""
         if not self.is_on_disk:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .. import lives
 from ..backends.base import BackendSettings
 from ..config import BackendConfig, Config
 from ..log import Log
@@ -46,6 +47,11 @@ class Access:
         self._is_reused = is_reused
         self._made: dict[_Way, BackendSettings] = {}
         self._warnings: list[str] = []
+        self._making = threading.Lock()
+        lives.enter(self)
+
+    def start_anew(self) -> None:
+        """Wait for none of the parent's threads, in a forked child."""
         self._making = threading.Lock()
 
     def selector(self, model: str | None = None) -> Selector:

@@ -16,27 +16,23 @@ Record: TypeAlias = Callable[[Completion, str], None]
 """Takes an answer as far as it came, and the kind of the error that ended it."""
 
 
-class Answer(ABC):
-    """An answer under way: iterate it for chunks, then read `completion`.
+class Course(ABC):
+    """How an answer comes about; `Answer` is what its reader holds.
 
-    The request goes out at once, so many answers can be under way together. A context
-    manager; leaving it early cancels the request on the wire. Belongs to the thread
-    that reads it; only `cancel` may be called from any thread, and raises
-    CancelledError in the reader. `str()` is the whole text.
-
-    A complete answer is kept in the cache when it was read, or, in a `with` block,
-    when the block was left without an error: what could not be written does not count.
+    It knows nothing of its `Answer`: whoever drops that one ends this one at once, and
+    not when the garbage collector finds the circle.
     """
 
     def __init__(self) -> None:
-        self._completion: Completion | None = None
-        self._is_in_block = False
-        self._chunks: Generator[Chunk, None, None] = self._run()
+        self.completion: Completion | None = None
+        """The whole answer, once it came to its end."""
+        self.is_in_block = False
+        """Whether it is read in a `with` block, whose end decides what it is worth."""
 
     @property
     @abstractmethod
     def is_cached(self) -> bool:
-        """Tell whether it comes from the cache; final once there is a chunk."""
+        """As `Answer` has it, and so with what follows."""
 
     @property
     @abstractmethod
@@ -46,11 +42,11 @@ class Answer(ABC):
     @property
     @abstractmethod
     def model(self) -> str:
-        """Return the model: as asked, and once the reply named it, as it did."""
+        """Return the model."""
 
     @property
     def arrived_at(self) -> float:
-        """Return when the chunk read last arrived, on the monotonic clock."""
+        """Return when the chunk read last arrived."""
         return time.monotonic()
 
     @property
@@ -60,8 +56,91 @@ class Answer(ABC):
 
     @property
     def question(self) -> Question | None:
-        """Return what was asked, and where its answer is; None when it is not kept."""
+        """Return what was asked, None when its answer is not kept."""
         return None
+
+    @abstractmethod
+    def has_more(self, wait_s: float) -> bool:
+        """Tell whether something can be read now."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """End the request on the wire."""
+
+    @abstractmethod
+    def run(self) -> Generator[Chunk, None, None]:
+        """Yield the chunks; sets `completion` at the end of a complete answer."""
+
+    def attend(self) -> None:
+        """Know that the reader waits for the next piece."""
+        return  # explicit: there may be nothing to do
+
+    def pause(self) -> None:
+        """Know that the reader does something else."""
+        return
+
+    def conclude(self) -> None:
+        """Set `completion` of an answer that was left at its end marker."""
+        return
+
+    def leave(self) -> None:
+        """Let go of what is held."""
+        return
+
+    def keep(self) -> None:
+        """Keep the answer in the cache, if it is complete."""
+        return
+
+    def end(self, error: BaseException | None) -> None:
+        """Record how it ended; does nothing the second time."""
+        return
+
+
+class Answer:
+    """An answer under way: iterate it for chunks, then read `completion`.
+
+    The request goes out at once, so many answers can be under way together. A context
+    manager; leaving it early, or dropping it, cancels the request on the wire. Belongs
+    to the thread that reads it; only `cancel` may be called from any thread, and raises
+    CancelledError in the reader at once. `str()` is the whole text.
+
+    A complete answer is kept in the cache when it was read, or, in a `with` block,
+    when the block was left without an error: what could not be written does not count.
+    """
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._chunks = course.run()
+
+    @property
+    def is_cached(self) -> bool:
+        """Tell whether it comes from the cache; final once there is a chunk."""
+        return self._course.is_cached
+
+    @property
+    def backend(self) -> str:
+        """Return the name of the backend that answers."""
+        return self._course.backend
+
+    @property
+    def model(self) -> str:
+        """Return the model: as asked, and once the reply named it, as it did."""
+        return self._course.model
+
+    @property
+    def arrived_at(self) -> float:
+        """Return when the chunk read last arrived, on the monotonic clock."""
+        return self._course.arrived_at
+
+    @property
+    def partial(self) -> Completion:
+        """Return the answer as far as it came."""
+        return self._course.partial
+
+    @property
+    def question(self) -> Question | None:
+        """Return what was asked, and where its answer is; None when it is not kept."""
+        return self._course.question
 
     @property
     def completion(self) -> Completion:
@@ -69,27 +148,32 @@ class Answer(ABC):
 
         Raises: as reading does; IncompleteError when the answer was left early.
         """
-        if self._completion is None:
+        course = self._course
+        if course.completion is None:
             for _ in self:
                 pass
-        if self._completion is None:
-            self._conclude()
-        if self._completion is None:
+        if course.completion is None:
+            course.conclude()
+        if course.completion is None:
             raise IncompleteError("the answer was left before its end")
-        return self._completion
+        return course.completion
 
-    @abstractmethod
     def has_more(self, wait_s: float) -> bool:
         """Tell whether something can be read now, waiting `wait_s` at most."""
+        self._course.attend()
+        try:
+            return self._course.has_more(wait_s)
+        finally:
+            self._course.pause()
 
-    @abstractmethod
     def cancel(self) -> None:
         """End the request on the wire, from any thread."""
+        self._course.cancel()
 
     def close(self) -> None:
         """Leave the answer; ends the request unless it is complete."""
         self._chunks.close()
-        self._leave()
+        self._course.leave()
 
     def read(self) -> Completion:
         """Read the whole answer; iterating afterwards gives its chunks again.
@@ -102,16 +186,20 @@ class Answer(ABC):
         return completion
 
     def __iter__(self) -> Iterator[Chunk]:
-        return self._chunks
+        return self  # and not the chunks, which do not keep the answer alive
 
     def __next__(self) -> Chunk:
-        return next(self._chunks)
+        self._course.attend()
+        try:
+            return next(self._chunks)
+        finally:
+            self._course.pause()
 
     def __str__(self) -> str:
         return self.completion.text
 
     def __enter__(self) -> Self:
-        self._is_in_block = True
+        self._course.is_in_block = True
         return self
 
     def __exit__(
@@ -122,28 +210,8 @@ class Answer(ABC):
     ) -> None:
         self.close()
         if error is None:
-            self._keep()
-        self._end(error)
-
-    @abstractmethod
-    def _run(self) -> Generator[Chunk, None, None]:
-        """Yield the chunks; sets `_completion` at the end of a complete answer."""
-
-    def _conclude(self) -> None:
-        """Set `_completion` of an answer that was left at its end marker."""
-        return  # explicit: there may be nothing to do
-
-    def _leave(self) -> None:
-        """Let go of what the answer holds on to."""
-        return
-
-    def _keep(self) -> None:
-        """Keep the answer in the cache, if it is complete."""
-        return
-
-    def _end(self, error: BaseException | None) -> None:
-        """Record how it ended; does nothing the second time."""
-        return
+            self._course.keep()
+        self._course.end(error)
 
 
 def kind_of(error: BaseException | None) -> str:

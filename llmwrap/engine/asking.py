@@ -62,7 +62,7 @@ class Asking(NamedTuple):
     """One question to one backend.
 
     `called_at` is when it was asked, on the monotonic clock; `record` takes what
-    became of it; `keeping` None leaves the cache alone.
+    became of it; `keeping` None leaves the cache alone; `cancel` ends it.
     """
 
     backend: Backend
@@ -74,6 +74,7 @@ class Asking(NamedTuple):
     called_at: float
     record: Record
     keeping: Keeping | None
+    cancel: CancelToken
 
     @property
     def where(self) -> str:

@@ -18,7 +18,6 @@ from .stored import Replay
 TYPE_CHECKING = False  # a hit needs neither backends nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend
-    from ..streams import Ticker
     from .keeping import Keeping
 
 _LEARN_S = 10.0
@@ -38,12 +37,6 @@ class Caching:
         self.mode: CacheMode = choice.cache or default
         self._log = log
         self.cache = ResponseCache(config.cache, log, has_memory=not is_one_shot)
-        self._ticker: Ticker | None = None
-
-    def close(self) -> None:
-        """Let others no longer wait for us."""
-        if self._ticker:
-            self._ticker.stop()
 
     def replay(
         self, question: Question, called_at: float, mode: CacheMode
@@ -71,7 +64,6 @@ class Caching:
             return None
         from .keeping import Keeping
 
-        self._keep_alive()
         is_alone = mode == "refresh"
         return Keeping(self.cache, question, backend, self._log, is_alone=is_alone)
 
@@ -93,14 +85,6 @@ class Caching:
             return
         if found and found[0]:
             self.cache.learn(self.cache.generation(place, model), found[0])
-
-    def _keep_alive(self) -> None:
-        """Show those who wait for us that we are alive, from now on."""
-        if self._ticker is None:
-            from ..cache.flights import TOUCH_S
-            from ..streams import Ticker
-
-            self._ticker = Ticker(TOUCH_S, self.cache.touch_flights)
 
     def _missing(self, question: Question) -> CacheError:
         if self.cache.problem:

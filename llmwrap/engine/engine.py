@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
+from .. import lives
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig, Config
-from ..errors import LimitError, LLMWrapError
+from ..errors import ClosedError, LimitError, LLMWrapError
 from ..log import SILENT, Log
 from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
@@ -27,6 +28,7 @@ from .stored import Replay, StoredAnswer
 TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
+    from ..transport.cancel import CancelToken
     from .asking import Streams
     from .targets import Target, Targets
 
@@ -59,11 +61,13 @@ class Engine:
         self._is_one_shot = is_one_shot
         self._access = Access(config, choice, environ, is_reused=not is_one_shot)
         self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
-        self._questions = Questions(self._access, self._caching.cache, self.backend)
+        self._questions = Questions(self._access, self._caching.cache)
         self._recorder = None if choice.is_measured else Recorder(environ, log)
         self._making = threading.Lock()
+        self._is_closed = False
         self._made_targets: Targets | None = None
         self._made_pool: Streams | None = None
+        lives.enter(self)
 
     def __enter__(self) -> Self:
         return self
@@ -72,12 +76,17 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Cancel what is under way and close every connection."""
+        """Cancel what is under way and close every connection, for good."""
+        with self._making:
+            self._is_closed = True
         if self._made_pool:
             self._made_pool.close()
         if self._made_targets:
             self._made_targets.close()
-        self._caching.close()
+
+    def start_anew(self) -> None:
+        """Wait for none of the parent's threads, in a forked child."""
+        self._making = threading.Lock()
 
     @property
     def cache(self) -> ResponseCache:
@@ -90,15 +99,18 @@ class Engine:
         rendered: Rendered | None = None,
         *,
         is_fresh: bool = False,
+        cancel: CancelToken | None = None,
     ) -> Answer:
         """Return the answer to a request, under way as soon as it is read.
 
         A request without a model gets the one the rules choose. `rendered` says which
         template made it, for the record of the run. `is_fresh` wants a new answer
-        where the cache would give the one it has. Raises: LimitError for a prompt
-        that is too long, CacheError when nothing may be asked, and what selecting a
-        backend raises; what goes wrong later is raised where the answer is read.
+        where the cache would give the one it has. `cancel` ends it at any moment,
+        before this returns too. Raises: LimitError for a prompt that is too long,
+        CacheError when nothing may be asked, ClosedError, and what selecting a backend
+        raises; what goes wrong later is raised where the answer is read.
         """
+        self._check_open()
         called_at = time.monotonic()
         mode = self._caching.mode
         if is_fresh and mode == "use":
@@ -110,7 +122,7 @@ class Engine:
             replay = self._caching.replay(question, called_at, mode)
             run.looked_up(time.monotonic() - called_at)
             if replay is None:
-                return self._asked(question, called_at, run, mode)
+                return self._asked(question, called_at, run, mode, cancel)
         except LLMWrapError as error:
             run.fail(error)
             raise
@@ -146,7 +158,7 @@ class Engine:
         if self._caching.mode == "off" or not backend.has_digests:
             return
         try:
-            place = self._questions.place(Addressee(config, model))
+            place = self._questions.place(Addressee(config, model), self.backend)
         except OSError as error:
             self._log.debug(f"the digest of '{model}' is not kept: {error}")
             return
@@ -157,23 +169,31 @@ class Engine:
         if mode == "off":
             return question
         try:
-            return self._questions.filed(question)
+            return self._questions.filed(question, self.backend)
         except LLMWrapError:
             if mode == "only":
                 raise
             return question  # It is said again where the key, or the file, is needed.
 
     def _asked(
-        self, question: Question, called_at: float, run: RunRecord, mode: CacheMode
+        self,
+        question: Question,
+        called_at: float,
+        run: RunRecord,
+        mode: CacheMode,
+        cancel: CancelToken | None,
     ) -> Answer:
+        from ..transport.cancel import CancelToken
         from .asking import Asking
         from .live import LiveAnswer
 
+        cancel = cancel or CancelToken()
         target = self._targets.target(question.selection)
+        cancel.check()
         found = Addressee(target.config, target.model)
         question = self._questions.completed(question, found)
         if mode != "off":
-            question = self._questions.filed(question)
+            question = self._questions.filed(question, self.backend)
         waiting = patience(target.config, self.config, self._choice, called_at)
         if self._until is not None:
             waiting = waiting._replace(until=self._until)
@@ -192,8 +212,13 @@ class Engine:
                 called_at=called_at,
                 record=run.end,
                 keeping=keeping,
+                cancel=cancel,
             )
         )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("it is closed, and nothing can be asked any more")
 
     def _check_size(self, request: Request) -> None:
         limit = self.config.limits.prompt_bytes
@@ -208,6 +233,7 @@ class Engine:
         from .targets import Targets
 
         with self._making:
+            self._check_open()
             if self._made_targets is None:
                 self._made_targets = Targets(
                     self._access,
@@ -220,6 +246,7 @@ class Engine:
     @property
     def _pool(self) -> Streams:
         with self._making:
+            self._check_open()
             if self._made_pool is None:
                 self._made_pool = self._new_pool()
             return self._made_pool

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from ..backends.base import Backend, Progress
 from ..config import Config
 from ..errors import DeadlineError, LLMWrapError, UsageError
-from ..streams import JOIN_S, Outcome, start_together
+from ..streams import JOIN_S
+from ..threads import Outcome, start_together
 from ..transport.cancel import CancelToken
 from .choice import Choice
 from .selection import Selector

@@ -2,8 +2,8 @@
 
 A StreamPool has a thread of its own for each stream and hands every chunk over. Where
 each reader is a thread already, as in a load test, that costs half of the requests per
-second and moves what is measured. Here the reader itself runs the iterator, and one
-thread for all of them watches the clocks: what waits too long is cancelled on the wire.
+second and moves what is measured. Here the reader itself runs the iterator, and its
+time-out is the deadline of the request's token: what waits too long ends on the wire.
 
 What cannot be cancelled is name resolution, which then holds its reader for as long as
 the system takes; connecting ends with the connect time-out.
@@ -14,12 +14,10 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 
-from ..errors import LLMWrapError
+from ..errors import ClosedError, LLMWrapError
 from ..messages import Chunk
-from ..streams import Source, StreamEnded, Ticker
+from ..streams import Source, StreamEnded
 from ..transport.cancel import CancelToken
-
-_LOOK_S = 0.02
 
 
 class InlineStreams:
@@ -27,30 +25,24 @@ class InlineStreams:
 
     def __init__(self) -> None:
         self._running: set[InlineStream] = set()
-        self._ticker = Ticker(_LOOK_S, self._look)
+        self._is_closed = False
 
     def start(self, source: Source, cancel: CancelToken) -> InlineStream:
         """Return a stream over what `source()` yields; it begins when it is read.
 
-        `cancel` is the token that the source's request listens to.
+        `cancel` is the token that the source's request listens to. Raises: ClosedError.
         """
+        if self._is_closed:
+            raise ClosedError("it is closed, and nothing can be asked any more")
         stream = InlineStream(source, cancel, self._running)
         self._running.add(stream)
         return stream
 
     def close(self) -> None:
         """Cancel every stream."""
-        self._ticker.stop()
-        for stream in self._all():
+        self._is_closed = True
+        for stream in list(self._running):  # one step: nothing can change meanwhile
             stream.cancel()
-
-    def _look(self) -> None:
-        now = time.monotonic()
-        for stream in self._all():
-            stream.expire(now)
-
-    def _all(self) -> list[InlineStream]:
-        return list(self._running)  # one step of the interpreter: nothing can change
 
 
 class InlineStream:
@@ -63,8 +55,6 @@ class InlineStream:
         self._cancel = cancel
         self._running = running
         self._chunks: Generator[Chunk, None, None] | None = None
-        self._until: float | None = None
-        self._has_expired = False
         self.has_ended = False
         """Whether the iterator was left."""
         self.is_cancelled = False
@@ -79,33 +69,29 @@ class InlineStream:
         iterator raises.
         """
         chunks = self._chunks = self._chunks or self._run()
-        if timeout_s is not None:
-            self._until = time.monotonic() + timeout_s
+        token = self._cancel
+        token.until = None if timeout_s is None else time.monotonic() + timeout_s
         try:
+            token.check()
             chunk = next(chunks)
         except StopIteration:
             self._leave()
             raise StreamEnded from None
         except LLMWrapError:
             self._leave()
-            if self._has_expired:
+            if token.has_expired:
                 raise TimeoutError from None
             raise
         finally:
-            self._until = None
-        self.arrived_at = self._cancel.received_at or time.monotonic()
+            token.until = (
+                None  # A reader that is slow itself has all the time it wants.
+            )
+        self.arrived_at = token.received_at or time.monotonic()
         return chunk
 
     def wait(self, timeout_s: float | None) -> bool:
         """Return True: only reading tells whether there is something."""
         return True
-
-    def expire(self, now: float) -> None:
-        """Cancel the request if its reader has waited long enough."""
-        until = self._until
-        if until is not None and now >= until:
-            self._has_expired = True
-            self._cancel.cancel()
 
     def cancel(self) -> None:
         """End the request on the wire."""

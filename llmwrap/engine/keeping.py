@@ -6,7 +6,7 @@ import time
 
 from ..backends.base import Backend
 from ..cache.entry import Entry
-from ..cache.flights import Waiting
+from ..cache.flights import Held, Waiting
 from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..log import Log
@@ -41,6 +41,7 @@ class Keeping:
         self._log = log
         self._is_alone = is_alone
         self._waiting: Waiting | None = None
+        self._held: Held | None = None
         self._flight_key = b""
         self._digest: Outcome[str | None] | None = None
 
@@ -58,8 +59,8 @@ class Keeping:
         if isinstance(flight, Waiting):
             self._waiting = flight
             return None
-        if flight is not None:
-            self._flight_key = flight_key
+        self._held = flight
+        self._flight_key = flight_key
         # Somebody may have stored it after we looked and before we held the flight.
         entry = self._stored()
         if entry:
@@ -76,6 +77,16 @@ class Keeping:
             self._waiting.leave()
             self._waiting = None
         return self._stored()
+
+    def attend(self) -> None:
+        """Say that the reader waits for the next piece."""
+        if self._held:
+            self._held.attend()
+
+    def pause(self) -> None:
+        """Say that the reader does something else."""
+        if self._held:
+            self._held.pause()
 
     def watch(self) -> None:
         """Have the digest of the model read while the answer streams."""
@@ -107,9 +118,9 @@ class Keeping:
         if self._waiting:
             self._waiting.leave()
             self._waiting = None
-        flight_key, self._flight_key = self._flight_key, b""
-        if flight_key:
-            self._cache.end_flight(flight_key)
+        if self._held:
+            self._held = None
+            self._cache.end_flight(self._flight_key)
 
     @property
     def _model(self) -> str:

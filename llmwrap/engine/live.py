@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 
+from .. import lives
 from ..cache.entry import Entry
-from ..errors import IncompleteError, LLMWrapError
+from ..errors import DeadlineError, IncompleteError, LLMWrapError
 from ..messages import Chunk, Completion
 from ..metrics.timing import Stopwatch
 from ..streams import StreamEnded
-from ..transport.cancel import CancelToken
-from .answer import Answer, kind_of
+from .answer import Answer, Course, kind_of
 from .asking import Asking, Running
 from .deadlines import deadline_error
 from .folding import Folder, cut_error, has_own_limit, suspected_cut
@@ -34,17 +34,33 @@ class LiveAnswer(Answer):
     """An answer of a backend, or of whoever asks it the same at the moment."""
 
     def __init__(self, asking: Asking) -> None:
+        course = LiveCourse(asking)
+        super().__init__(course)
+        lives.on_death(self, course.abandon)
+
+
+class LiveCourse(Course):
+    """How an answer comes from a backend."""
+
+    def __init__(self, asking: Asking) -> None:
         super().__init__()
         self._asking = asking
-        self._token = CancelToken()
+        self._token = asking.cancel
+        self._token.until = asking.patience.until
         self._stopwatch = Stopwatch(asking.called_at)
         self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
         self._attempts = 1
         self._is_ended = False
+        self._is_foreign = False
+        lives.enter(self)
         self._replay: Replay | None = None
         self._stream: Running | None = None
         if not (asking.keeping and asking.keeping.is_waiting):
-            self._stream = self._begin()
+            try:
+                self._stream = self._begin()
+            except BaseException:
+                self.abandon()
+                raise
 
     @property
     def is_cached(self) -> bool:
@@ -86,13 +102,29 @@ class LiveAnswer(Answer):
         """End the request on the wire, from any thread."""
         self._token.cancel()
 
-    def __del__(self) -> None:
-        # An answer that was never read must not keep its worker and its server busy.
-        stream: Running | None = getattr(self, "_stream", None)
+    def attend(self) -> None:
+        """Let others wait for us meanwhile."""
+        if self._asking.keeping:
+            self._asking.keeping.attend()
+
+    def pause(self) -> None:
+        """Let others wait for us a little longer."""
+        if self._asking.keeping:
+            self._asking.keeping.pause()
+
+    def abandon(self) -> None:
+        """End it for a reader who has gone without a word; waits for nothing."""
+        self._is_ended = True
+        stream = self._stream
         if stream and not stream.has_ended:
             stream.cancel()
         if self._asking.keeping:
             self._asking.keeping.release()
+
+    def start_anew(self) -> None:
+        """Leave the answer to the parent, in a forked child."""
+        self._is_ended = True
+        self._is_foreign = True
 
     def _begin(self) -> Running:
         log_request(self._asking.log, self._asking.backend, self._asking.request)
@@ -104,26 +136,28 @@ class LiveAnswer(Answer):
             lambda: asking.backend.chat(asking.request, token), token
         )
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """End the request unless it is complete, and wait a little for its end."""
         # Once: a connect cannot be cancelled, and each waiting for it takes its time.
         stream = self._stream
         if stream and not (stream.has_ended or stream.is_cancelled):
             stream.cancel()
             stream.join()
 
-    def _run(self) -> Generator[Chunk, None, None]:
+    def run(self) -> Generator[Chunk, None, None]:
+        """Yield the chunks, of somebody else's answer or over all attempts."""
         try:
             if entry := self._awaited():
                 yield from self._replayed(entry)
             else:
                 yield from self._attempts_to_the_end()
         except BaseException as error:
-            if not self._is_in_block:
-                self._end(error)
+            if not self.is_in_block:
+                self.end(error)
             raise
-        if not self._is_in_block:
-            self._keep()
-            self._end(None)
+        if not self.is_in_block:
+            self.keep()
+            self.end(None)
 
     def _awaited(self) -> Entry | None:
         """Wait for somebody else's answer to the same, and return it if it came."""
@@ -133,9 +167,7 @@ class LiveAnswer(Answer):
         until = time.monotonic() + patience.first_token_s
         polls = 0
         while not keeping.is_over() and time.monotonic() < until:
-            if patience.until is not None and time.monotonic() > patience.until:
-                raise self._out_of_time(is_total=True)
-            self._token.wait(_FLIGHT_POLLS_S[min(polls, len(_FLIGHT_POLLS_S) - 1)])
+            self._wait(_FLIGHT_POLLS_S[min(polls, len(_FLIGHT_POLLS_S) - 1)])
             polls += 1
         return keeping.stop_waiting()
 
@@ -144,7 +176,7 @@ class LiveAnswer(Answer):
         self._replay = replay
         yield from replay.chunks()
         replay.log(self._asking.log)
-        self._completion = replay.completion
+        self.completion = replay.completion
 
     def _attempts_to_the_end(self) -> Iterator[Chunk]:
         if self._stream is None:
@@ -157,7 +189,7 @@ class LiveAnswer(Answer):
                 return
             except LLMWrapError as error:
                 is_empty = self._folder.is_empty
-                self._token.wait(retries.delay_s(error, first_until, is_empty=is_empty))
+                self._wait(retries.delay_s(error, first_until, is_empty=is_empty))
                 self._attempts = retries.attempts
                 self._stream = self._start()
 
@@ -172,30 +204,33 @@ class LiveAnswer(Answer):
                 self._complete()
                 yield from chunks
         finally:
-            self._leave()
+            self.leave()
 
-    def _conclude(self) -> None:
-        if self._completion is None and self._folder.finish_reason is not None:
+    def conclude(self) -> None:
+        """Set `completion` where the end marker came. Raises: IncompleteError."""
+        if self.completion is None and self._folder.finish_reason is not None:
             self._complete()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Keep the answer in the cache, if it is complete and a server's."""
         keeping = self._asking.keeping
-        if keeping is None or self.is_cached:
+        if keeping is None or self.is_cached or self._is_foreign:
             return
         try:
-            self._conclude()  # It may have been left at its end marker.
+            self.conclude()  # It may have been left at its end marker.
         except IncompleteError:
             return
-        if self._completion:
-            keeping.keep(self._completion)
+        if self.completion:
+            keeping.keep(self.completion)
 
-    def _end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """Let others no longer wait for it, and record how it ended."""
         if self._is_ended:
             return
         self._is_ended = True
         if self._asking.keeping:
             self._asking.keeping.release()
-        self._asking.record(self._completion or self.partial, kind_of(error))
+        self._asking.record(self.completion or self.partial, kind_of(error))
 
     def _read(self, first_until: float, *, is_whole: bool = False) -> Iterator[Chunk]:
         folder, stream = self._folder, self._stream or self._begin()
@@ -232,7 +267,15 @@ class LiveAnswer(Answer):
         except LLMWrapError:
             if self._folder.finish_reason is not None and not self._token.is_cancelled:
                 return None
+            if self._token.has_expired:
+                raise self._out_of_time(is_total=True) from None
             raise
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            self._token.wait(seconds)
+        except DeadlineError:
+            raise self._out_of_time(is_total=True) from None
 
     def _out_of_time(self, *, is_total: bool) -> LLMWrapError:
         is_empty = self._folder.is_empty
@@ -264,4 +307,4 @@ class LiveAnswer(Answer):
                 raise cut_error(completion)
             asking.log.note("the answer ends at the length limit you set")
         log_completion(asking.log, asking.backend, asking.request, completion)
-        self._completion = completion
+        self.completion = completion

@@ -8,7 +8,7 @@ to be found.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..backends import BUILT_IN_KINDS
 from ..backends.base import Backend
@@ -22,6 +22,10 @@ from ..paths import state_dir
 from .access import Access
 from .selection import Selection, Selector
 from .state import Discovered, read_discovered
+
+
+Making: TypeAlias = Callable[[BackendConfig], Backend]
+"""Makes the backend of a configuration."""
 
 
 class Addressee(NamedTuple):
@@ -73,19 +77,13 @@ class Question(NamedTuple):
 class Questions:
     """Resolve requests, asking nobody. Any thread may call everything.
 
-    `backend_of` makes a backend that is not built in, which may have a place of its
-    own.
+    Where it takes `backend_of`, that makes a backend that is not built in, which may
+    have a place of its own.
     """
 
-    def __init__(
-        self,
-        access: Access,
-        cache: ResponseCache,
-        backend_of: Callable[[BackendConfig], Backend],
-    ) -> None:
+    def __init__(self, access: Access, cache: ResponseCache) -> None:
         self._access = access
         self._cache = cache
-        self._backend_of = backend_of
         self._selections: dict[str, Selection] = {}
         self._places: dict[tuple[str, str | None], Place] = {}
 
@@ -105,7 +103,7 @@ class Questions:
         unfiled = Question(question.request, question.selection, is_known=False)
         return _addressed(unfiled, found)
 
-    def filed(self, question: Question) -> Question:
+    def filed(self, question: Question, backend_of: Making) -> Question:
         """Return a question with the place and the key of its answer.
 
         As it is where nobody is known yet, or it cannot be told whose the answer is.
@@ -114,7 +112,7 @@ class Questions:
         if question.key or not question.candidates:
             return question
         first = question.candidates[0]
-        place = self._cache.tried("owner", lambda: self.place(first), None)
+        place = self._cache.tried("owner", lambda: self.place(first, backend_of), None)
         if place is None:
             return question
         generation = self._cache.generation(place, first.model)
@@ -126,7 +124,7 @@ class Questions:
             key=key_of(written, place, generation.digest),
         )
 
-    def place(self, addressee: Addressee) -> Place:
+    def place(self, addressee: Addressee, backend_of: Making) -> Place:
         """Return where the answers of a model belong.
 
         Raises: ConfigError for an unusable key, RefusedError for a model file that is
@@ -141,7 +139,7 @@ class Questions:
         settings = self._access.settings(backend)
         owner = owner_of(settings.own, self._access.environ)
         if backend.kind not in BUILT_IN_KINDS:
-            foreign = self._backend_of(backend).place
+            foreign = backend_of(backend).place
             return server_place(backend.kind, str(foreign or backend.name), owner)
         place = server_place(backend.kind, settings.base_url, owner)
         self._places[key] = place

@@ -12,7 +12,7 @@ from ..cache.entry import Entry
 from ..log import Log
 from ..messages import Chunk, Completion, Timing
 from ..units import format_duration
-from .answer import Answer, Record, kind_of
+from .answer import Answer, Course, Record, kind_of
 from .question import Question
 
 
@@ -68,6 +68,15 @@ class Replay:
 class StoredAnswer(Answer):
     """An answer of the cache; no server has to be there."""
 
+    def __init__(
+        self, replay: Replay, question: Question, log: Log, record: Record
+    ) -> None:
+        super().__init__(StoredCourse(replay, question, log, record))
+
+
+class StoredCourse(Course):
+    """How an answer of the cache is given."""
+
     is_cached = True
 
     def __init__(
@@ -106,18 +115,21 @@ class StoredAnswer(Answer):
     def cancel(self) -> None:
         """Do nothing: there is nothing on the wire."""
 
-    def _run(self) -> Generator[Chunk, None, None]:
+    def run(self) -> Generator[Chunk, None, None]:
+        """Yield all that is stored."""
         yield from self._replay.chunks()
-        self._conclude()
-        if not self._is_in_block:
-            self._end(None)
+        self.conclude()
+        if not self.is_in_block:
+            self.end(None)
 
-    def _conclude(self) -> None:
-        if self._completion is None:
+    def conclude(self) -> None:
+        """Set `completion`, and say where it came from."""
+        if self.completion is None:
             self._replay.log(self._log)
-            self._completion = self._replay.completion
+            self.completion = self._replay.completion
 
-    def _end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """Record that it was given."""
         record, self._record = self._record, None
         if record:
             record(self._replay.completion, kind_of(error))

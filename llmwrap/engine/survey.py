@@ -21,7 +21,7 @@ from ..errors import (
     UnreachableError,
     name_server,
 )
-from ..streams import start_together
+from ..threads import start_together
 from ..units import format_duration
 from .choice import Choice
 from .discovery import is_loopback

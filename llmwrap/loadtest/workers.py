@@ -11,8 +11,7 @@ import threading
 import time
 
 from ..errors import LLMWrapError
-from ..streams import Outcome, start_together
-from ..transport.cancel import wait_for
+from ..threads import Outcome, start_together, wait_for
 from .asker import Asker
 from .plan import Load, Turns
 from .samples import Samples

@@ -12,8 +12,8 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.history import History
 from prompt_toolkit.layout import HSplit, Layout, Window
 
-from ..streams import start_together
 from ..terminal.themes import Theme
+from ..threads import start_together
 from .chat_app import ChatApplication
 from .chat_painter import Painter
 from .front import Front

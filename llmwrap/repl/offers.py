@@ -9,8 +9,8 @@ from ..engine import Engine
 from ..engine.choice import Choice
 from ..errors import LLMWrapError
 from ..messages import Json
-from ..streams import start_together
 from ..terminal.sanitize import visible
+from ..threads import start_together
 from .mailbox import WAKE, Mailbox
 
 if TYPE_CHECKING:  # it imports backends, which the first picture does not need

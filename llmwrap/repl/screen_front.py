@@ -14,8 +14,8 @@ from prompt_toolkit.layout import Layout
 from prompt_toolkit.search import stop_search
 
 from ..history import Turn
-from ..streams import start_together
 from ..terminal.themes import Theme
+from ..threads import start_together
 from .chat_app import DrawnApplication
 from .front import Front
 from .keeper import is_said

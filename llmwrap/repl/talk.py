@@ -15,7 +15,7 @@ from ..engine import Answer, Engine
 from ..errors import LLMWrapError
 from ..history import Conversation, Turn
 from ..messages import Chunk, Message, Request
-from ..streams import start_together
+from ..threads import start_together
 from .asked import Asked, Settings, facts_of
 from .conversations import AnyConversations
 from .keeper import RECENT_TURNS, Keeper, messages_of, turn_of

@@ -21,9 +21,9 @@ from collections.abc import Iterator, Mapping
 import requests
 import urllib3.exceptions
 
-from .. import __version__
+from .. import __version__, lives
 from ..errors import (
-    DeadlineError,
+    ClosedError,
     IncompleteError,
     LimitError,
     LLMWrapError,
@@ -38,6 +38,7 @@ from .faults import connect_error, read_error
 
 _READ_BYTES = 64 * 1024
 _DRAIN_S = 0.01
+_MESSAGE_S = 5.0
 _KEPT_REQUESTS = 1000
 _Looks = tuple[str, str, str, int | None]  # method, path, what is accepted, length
 
@@ -45,7 +46,8 @@ _Looks = tuple[str, str, str, int | None]  # method, path, what is accepted, len
 class HttpClient:
     """Send requests to one server.
 
-    Any thread may send; each reply belongs to the thread that asked for it.
+    Any thread may send; each reply belongs to the thread that asked for it. Closed,
+    it sends no more.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -53,6 +55,8 @@ class HttpClient:
         size = max(1, endpoint.pool_size)
         self._requests: dict[_Looks, requests.PreparedRequest] = {}
         self._adapter = CancellableAdapter(pool_connections=1, pool_maxsize=size)
+        self._is_closed = False
+        lives.enter(self)
 
     def headers(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Return the headers of a request, the key among them."""
@@ -80,6 +84,8 @@ class HttpClient:
         Any HTTP status is a reply. Raises: UnreachableError, DeadlineError,
         ProtocolError, CancelledError, ConfigError.
         """
+        if self._is_closed:
+            raise ClosedError("it is closed, and nothing can be asked any more")
         prepared = self._prepared(method, path, accept, body)
         token = cancel or CancelToken()
         token.check()
@@ -96,8 +102,13 @@ class HttpClient:
         return ByteStream(response, self.endpoint, token)
 
     def close(self) -> None:
-        """Close every kept connection."""
+        """Close every kept connection, for good."""
+        self._is_closed = True
         self._adapter.close()
+
+    def start_anew(self) -> None:
+        """Keep no connection, in a forked child."""
+        self._adapter.start_anew()
 
     def _prepared(
         self, method: str, path: str, accept: str, body: bytes | None
@@ -142,7 +153,7 @@ class HttpClient:
             )
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
             # requests' own exceptions are OSErrors.
-            exchange.cancel.check()
+            exchange.cancel.check(endpoint)
             raise connect_error(
                 endpoint, error, is_connected=exchange.is_connected
             ) from error
@@ -183,14 +194,12 @@ class ByteStream:
         while piece := self._read():
             yield piece
 
-    def read_all(self, *, timeout_s: float | None = None) -> bytes:
+    def read_all(self) -> bytes:
         """Return the whole body of a reply that is no stream.
 
-        `timeout_s` bounds the reading as a whole. Raises: as `pieces`, and LimitError
-        for a body over the limit.
+        Raises: as `pieces`, and LimitError for a body over the limit.
         """
         limit = self._endpoint.body_limit_bytes
-        until = None if timeout_s is None else time.monotonic() + timeout_s
         parts: list[bytes] = []
         size = 0
         for piece in self.pieces():
@@ -202,19 +211,23 @@ class ByteStream:
                     f" {format_size(limit)}",
                     hint="limits.body sets the bound",
                 )
-            if until is not None and time.monotonic() > until:
-                raise DeadlineError(f"{self._endpoint} took too long to answer")
         return b"".join(parts)
 
     def read_some(self, most_bytes: int) -> bytes:
-        """Return the beginning of the body, for a message; never raises."""
+        """Return the beginning of the body, for a message; never raises.
+
+        As far as it came within five seconds: the status alone says a lot, too.
+        """
         parts: list[bytes] = []
+        until = time.monotonic() + _MESSAGE_S
         try:
-            for piece in self.pieces():
+            while most_bytes > 0 and (left_s := until - time.monotonic()) > 0:
+                self._bear_silence(left_s)
+                piece = self._read()
+                if not piece:
+                    break
                 parts.append(piece)
                 most_bytes -= len(piece)
-                if most_bytes <= 0:
-                    break
         except LLMWrapError:
             pass  # The status alone must do then.
         return b"".join(parts)
@@ -241,17 +254,25 @@ class ByteStream:
     def _drain(self) -> None:
         # The end marker of the answer came; the end of the body is a moment behind.
         try:
-            connection = getattr(self._raw, "connection", None)
-            connection.sock.settimeout(_DRAIN_S)  # type: ignore[union-attr]
-            self._read()
-        except (LLMWrapError, AttributeError, OSError):
+            if self._bear_silence(_DRAIN_S):
+                self._read()
+        except LLMWrapError:
             pass
+
+    def _bear_silence(self, seconds: float) -> bool:
+        """Have each read wait so long at most; tell whether that can be done."""
+        try:
+            connection = getattr(self._raw, "connection", None)
+            connection.sock.settimeout(seconds)  # type: ignore[union-attr]
+        except (AttributeError, OSError):
+            return False
+        return True
 
     def _read(self) -> bytes:
         try:
             piece = self._read_body()
         except LLMWrapError:
-            self._cancel.check()
+            self._cancel.check(self._endpoint)
             raise
         except (
             urllib3.exceptions.HTTPError,
@@ -259,9 +280,9 @@ class ByteStream:
             OSError,
             ValueError,
         ) as error:
-            self._cancel.check()
+            self._cancel.check(self._endpoint)
             raise read_error(self._endpoint, error) from error
-        self._cancel.check()
+        self._cancel.check(self._endpoint)
         return piece
 
     def _read_body(self) -> bytes:

@@ -9,6 +9,7 @@ a request is sent by the thread that asks for it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -159,6 +160,24 @@ class CancellableAdapter(HTTPAdapter):
         self._pool: Any = None
         self._paths: dict[str, str] = {}
         super().__init__(**options)
+
+    def close(self) -> None:
+        """Close every kept connection."""
+        if self._pool is not None:
+            self._pool.close()  # urllib3 leaves that to the garbage collector.
+        super().close()
+
+    def start_anew(self) -> None:
+        """Keep no connection, in a forked child: they are the parent's too.
+
+        What is let go closes descriptors and says nothing on the wire. The queue of
+        connections is made again in its place, with its lock: urllib3 empties it at
+        the end of the interpreter, and would wait for one that nobody frees.
+        """
+        self.poolmanager.pools.lock = threading.RLock()
+        if self._pool is not None and self._pool.pool is not None:
+            queue = self._pool.pool
+            queue.__init__(queue.maxsize)
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
