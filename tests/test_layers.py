@@ -91,6 +91,7 @@ WRITING_PLACES = {
 }
 
 CATCH_ALL_PLACES = {
+    "backends/foreign.py": "words of an error that cannot be asked for them",
     "cli/main.py": "an unknown error is a bug and ends with status 1",
     "journal/packing.py": "msgpack raises five unrelated kinds for bad bytes",
     "streams.py": "the worker hands on whatever the iterator raises",

@@ -6,7 +6,7 @@ up among the entry points of the group `llmwrap.backends`.
 
 from __future__ import annotations
 
-from ..errors import ConfigError, LLMWrapError
+from ..errors import ConfigError, ProtocolError
 from .base import ENTRY_POINT_GROUP, Backend, BackendFactory, BackendSettings
 
 BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
@@ -49,15 +49,18 @@ def _backend_of_entry_point(settings: BackendSettings) -> Backend:
         known = ", ".join([*BUILT_IN_KINDS, *sorted(found)])
         raise ConfigError(f"no backend of type '{kind}'", hint=f"there are {known}")
     entry_point = found[kind.lower()]
-    try:
+    from .foreign import ForeignBackend, error_said
+
+    brings = entry_point.dist.name if entry_point.dist else entry_point.value
+
+    def make() -> Backend:
         factory: BackendFactory = entry_point.load()
         return factory(settings)
-    except LLMWrapError:
-        raise
-    except Exception as error:  # a package of others may raise anything
-        brings = entry_point.dist.name if entry_point.dist else entry_point.value
+
+    try:
+        return ForeignBackend(make, settings, brings)
+    except ProtocolError as error:
         raise ConfigError(
-            f"the backend type '{kind}' cannot be loaded:"
-            f" {type(error).__name__}: {error}",
+            f"the backend type '{kind}' cannot be loaded: {error_said(error)}",
             hint=f"the package '{brings}' brings it",
-        ) from error
+        ) from error.__cause__

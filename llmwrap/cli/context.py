@@ -6,6 +6,7 @@ sys.stderr, os.environ or signals.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -80,7 +81,11 @@ class Context:
         if invocation:
             stdin.ahead = invocation.stdin_ahead
             stdin.has_ended = invocation.has_stdin_ended
-        return cls(stdin, stdout, stderr, os.environ, invocation)
+        context = cls(stdin, stdout, stderr, os.environ, invocation)
+        # Ours writes to descriptors: what comes here is printed by code of others, in
+        # the middle of an answer.
+        sys.stdout = Printed(context)
+        return context
 
     def set_deadline(self, until: float | None) -> None:
         """Let reading stdin and writing stdout and stderr give up at `until`."""
@@ -171,6 +176,25 @@ class Context:
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
         return 128 + signum  # Only where the signal is blocked.
+
+
+class Printed(io.TextIOBase):
+    """What packages of others print: a line of the log, never a part of the answer."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._open = ""
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Hand on whole lines; any thread may call it."""
+        *lines, self._open = (self._open + text).split("\n")
+        for line in filter(None, lines):
+            self._context.log.debug(f"printed: {line}")
+        return len(text)
 
 
 _Handlers = Mapping[

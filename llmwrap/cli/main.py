@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from .. import __version__
-from ..errors import Interrupted, LLMWrapError, UsageError
+from ..errors import ExhaustedError, Interrupted, LLMWrapError, UsageError
 from .context import Context, arguments
 from .parser import Command, Parser, new_parser
 from .words import BUILT, PLANNED, Words, take_apart
@@ -73,6 +73,8 @@ def _reported(context: Context, run: Callable[[], int]) -> int:
         if context.signum is not None:
             # Interrupted became something else on its way, as it may in an import.
             return context.die(context.signum)
+        if isinstance(error, MemoryError):
+            error = ExhaustedError("there is no memory left", hint=_MEMORY_HINT)
         if isinstance(error, LLMWrapError):
             report(error, context)
             return error.exit_status
@@ -84,6 +86,7 @@ def _reported(context: Context, run: Callable[[], int]) -> int:
         return LLMWrapError.exit_status
 
 
+_MEMORY_HINT = "a limit (ulimit -v, a cgroup) or other programs take it"
 _BUG_HINT = "run it with LLMWRAP_DEBUG=1 and report what it prints"
 
 
