@@ -1,4 +1,4 @@
-"""Files of the user's that are written whole or not at all. Floor F1.
+"""Files of the user's: read within a time, written whole or not at all. Floor F1.
 
 Not for the answer of `ask`, which follows the file it replaces: see
 cli/output_file.py.
@@ -7,9 +7,75 @@ cli/output_file.py.
 from __future__ import annotations
 
 import os
+import select
+import stat
+import time
+from typing import NamedTuple
 
-from .errors import OutputError, UsageError
+from .errors import DeadlineError, OutputError, UsageError
 from .paths import ensure_private_dir
+
+_READ_BYTES = 1 << 20
+_LONGEST_WAIT_S = 0.5
+
+
+class Content(NamedTuple):
+    """What a file held, and its mode."""
+
+    data: bytes
+    mode: int
+
+
+def read_named(path: str, limit_bytes: int, until: float | None) -> Content:
+    """Return what a file that the user named holds, one byte above the limit at most.
+
+    A pipe (`<(...)`, a FIFO) or a terminal is read to its end, which is waited for
+    until the deadline on the monotonic clock. Raises: OSError, ValueError for a path
+    that cannot be one, DeadlineError.
+    """
+    # Not blocking: opening a FIFO would wait for its writer, whom nothing hurries.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    number = os.open(path, flags)
+    try:
+        mode = os.fstat(number).st_mode
+        parts: list[bytes] = []
+        left = limit_bytes + 1
+        while left > 0:
+            if not stat.S_ISREG(mode):
+                _await(number, path, until)
+            try:
+                part = os.read(number, min(left, _READ_BYTES))
+            except BlockingIOError:
+                continue
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return Content(b"".join(parts), mode)
+    finally:
+        os.close(number)
+
+
+def is_read_once(path: str) -> bool:
+    """Tell whether what a file holds is gone once it was read."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _await(number: int, path: str, until: float | None) -> None:
+    """Wait until there is something to read, or the end. Raises: DeadlineError."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    while True:
+        left_s = _LONGEST_WAIT_S
+        if until is not None:
+            left_s = min(left_s, max(0.0, until - time.monotonic()))
+        if poll.poll(left_s * 1000):
+            return
+        if until is not None and time.monotonic() >= until:
+            raise DeadlineError(f"'{path}' did not end before the deadline")
 
 
 def write_whole(path: str, content: bytes, *, is_replaced: bool) -> None:

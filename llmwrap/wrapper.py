@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
@@ -207,4 +208,5 @@ class LLMWrapper:
         if isinstance(image, bytes):
             return checked_image(image, "image")
         limit = self.config.limits.body_bytes
-        return checked_image(read_input(image, limit), image)
+        until = time.monotonic() + self.config.streaming.total_timeout_s
+        return checked_image(read_input(image, limit, until), image)

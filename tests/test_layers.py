@@ -32,6 +32,8 @@ FLOORS = (
 NEIGHBOURS = {
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
+    # A file that is named is read in one way, whoever names it.
+    ("config", "files"),
     # A private file wants a private directory, which paths makes.
     ("files", "paths"),
     # The launcher is outside of everything else and is imported by nothing.

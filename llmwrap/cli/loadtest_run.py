@@ -57,7 +57,8 @@ class _Test:
         context.set_deadline(None)
         self._open_files()
         if name := args.baseline:
-            self._kept = read_kept(read_input(name, _LARGEST_BASELINE_BYTES), name)
+            content = read_input(name, _LARGEST_BASELINE_BYTES, session.until)
+            self._kept = read_kept(content, name)
         machine = this_machine()
         plan = plan_of(args, session)
         target, engine = self._engine(session, plan)

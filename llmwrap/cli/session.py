@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
 from ..engine.prompting import decoded, read_input
-from ..errors import DeadlineError, UsageError
+from ..errors import UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
 from ..terminal.sanitize import visible
@@ -50,11 +49,12 @@ class Session:
         """Whether a file that the options name was read."""
         self.rendered: Rendered | None = None
         """Which template made the prompt, once one did."""
-        total_s = getattr(args, "timeout", None)
-        if total_s is None and hasattr(args, "timeout"):
-            total_s = config.streaming.total_timeout_s
-        if total_s is not None and has_deadline:
-            context.set_deadline(context.started_at + total_s)
+        given_s = getattr(args, "timeout", None)
+        total_s = config.streaming.total_timeout_s if given_s is None else given_s
+        self.until = context.started_at + total_s
+        """When reading what is named is given up, on the monotonic clock."""
+        if has_deadline and hasattr(args, "timeout"):
+            context.set_deadline(self.until)
 
     @classmethod
     def of(
@@ -70,7 +70,9 @@ class Session:
         `has_deadline` False: `--timeout` is for something else than the whole command.
         Raises: ConfigError.
         """
-        config = Config.load(args.config, context.environ)
+        given_s = getattr(args, "timeout", None)
+        until = None if given_s is None else context.started_at + given_s
+        config = Config.load(args.config, context.environ, until=until)
         adopt_looks(context, config)
         log = make_log(args, context, config, stdout_is_data=stdout_is_data)
         context.log = log
@@ -135,7 +137,8 @@ class Session:
         limits = self.config.limits
         limit = limits.prompt_bytes if is_text else limits.body_bytes
         if name not in _STDIN_NAMES:
-            return self._file_bytes(name, limit)
+            self.has_read_files = True
+            return read_input(name, limit, self.until)
         if vars(self._args).get("no_stdin"):
             raise UsageError("stdin is wanted, and --no-stdin never reads it")
         if self.stdin_content is not None:
@@ -143,22 +146,6 @@ class Session:
         self.stdin_content = b""  # and now it is, whatever becomes of it
         self.stdin_content = self.context.stdin.read_all(limit, "stdin")
         return self.stdin_content
-
-    def _file_bytes(self, name: str, limit: int) -> bytes:
-        self.has_read_files = True
-        until = self.context.stdin.until
-        if until is None:
-            return read_input(name, limit)
-        from ..streams import start_together  # late: threads are not for all
-
-        # On a thread: opening a fifo waits for its writer, whom nothing hurries.
-        [outcome] = start_together([lambda: read_input(name, limit)])
-        try:
-            return outcome.result(until - time.monotonic())
-        except TimeoutError:
-            raise DeadlineError(
-                f"'{name}' did not end before the deadline", hint="--timeout sets it"
-            ) from None
 
     def text_of(self, name: str) -> str:
         """Return the text of a file or stdin (`-`), with a note on replaced bytes.

@@ -95,7 +95,7 @@ def _kept(
                 hint="name a file behind it",
             )
     else:
-        text = text_of(read_input(file, LARGEST_BYTES), file)
+        text = text_of(read_input(file, LARGEST_BYTES, session.until), file)
     path = library.create(
         name,
         text,

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..files import read_named
+from .source import read_until
 from .values import BackendConfig, Secret
 
 _LARGEST_BYTES = 16384
@@ -25,18 +27,21 @@ class ApiKey(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def read_api_key(backend: BackendConfig, environ: Mapping[str, str]) -> ApiKey:
+def read_api_key(
+    backend: BackendConfig, environ: Mapping[str, str], until: float | None = None
+) -> ApiKey:
     """Return the key that `api_key_env`, else `api_key_file`, leads to.
 
     A variable that is not set falls through to the file, and is a warning without
-    one. A file that others may read is a warning. Raises: ConfigError, never with the
-    key in it, for a file that is missing and for a key that no header can hold.
+    one. A file that others may read is a warning; a pipe is waited for as the whole
+    configuration is. Raises: ConfigError, never with the key in it, for a file that is
+    missing and for a key that no header can hold; DeadlineError.
     """
     if backend.api_key_env and environ.get(backend.api_key_env):
         text = environ[backend.api_key_env]
         return ApiKey(_checked(text, f"the variable '{backend.api_key_env}'"))
     if backend.api_key_file:
-        return _from_file(backend.api_key_file)
+        return _from_file(backend.api_key_file, until)
     if backend.api_key_env:
         warning = (
             f"the variable '{backend.api_key_env}' is not set; "
@@ -46,11 +51,9 @@ def read_api_key(backend: BackendConfig, environ: Mapping[str, str]) -> ApiKey:
     return ApiKey(None)
 
 
-def _from_file(path: str) -> ApiKey:
+def _from_file(path: str, until: float | None) -> ApiKey:
     try:
-        with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_LARGEST_BYTES + 1)
+        content, mode = read_named(path, _LARGEST_BYTES, read_until(until))
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise ConfigError(f"cannot read the API key file '{path}': {why}") from error

@@ -77,17 +77,22 @@ class Config(NamedTuple):
         cls,
         path: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] | None = None,
+        *,
+        until: float | None = None,
     ) -> Config:
         """Return the configuration: variables over the file over defaults.
 
         The file is `path`, else `$LLMWRAP_CONFIG`, else `llmwrap/config.toml` in the
         XDG place, and only the last may be missing; none in the working directory is
         read by itself. `environ` None is the environment of the process. For the
-        defaults alone load os.devnull with an `environ` of HOME. Raises: ConfigError.
+        defaults alone load os.devnull with an `environ` of HOME. A pipe is read for
+        half a minute, or to the deadline `until` (monotonic). Raises: ConfigError,
+        DeadlineError.
         """
         environ = os.environ if environ is None else environ
         file = config_path(path, environ)
-        document = read_document(file, must_exist=is_named(path, environ))
+        must_exist = is_named(path, environ)
+        document = read_document(file, must_exist=must_exist, until=until)
         settings = Settings()
         if document is not None:
             place = Place(os.path.dirname(file), environ)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
 from .. import paths
 from ..errors import ConfigError
+from ..files import read_named
 from .complaints import file_origin, nearest, printable, quoted
 from .kinds import Place, expand_home
 from .schema import BACKENDS, SECTIONS, Key
@@ -15,6 +17,7 @@ from .toml_text import parse_toml
 
 FILE_VARIABLE = "LLMWRAP_CONFIG"
 _LARGEST_BYTES = 1 << 20
+_LONGEST_S = 30.0
 
 
 def is_named(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> bool:
@@ -40,14 +43,25 @@ def config_path(path: str | os.PathLike[str] | None, environ: Mapping[str, str])
         raise _cannot_read(chosen, "the working directory is gone") from error
 
 
-def read_document(path: str, *, must_exist: bool) -> dict[str, object] | None:
+def read_until(until: float | None) -> float:
+    """Return when reading a file of the configuration is given up.
+
+    That is after half a minute, or with the deadline, both on the monotonic clock.
+    """
+    bound = time.monotonic() + _LONGEST_S
+    return bound if until is None else min(bound, until)
+
+
+def read_document(
+    path: str, *, must_exist: bool, until: float | None = None
+) -> dict[str, object] | None:
     """Return the tables of a TOML file, None when it does not exist and need not.
 
-    Raises: ConfigError in one line for whatever makes the file unusable.
+    Raises: ConfigError in one line for whatever makes the file unusable, DeadlineError
+    for a pipe that does not end.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(_LARGEST_BYTES + 1)
+        content = read_named(path, _LARGEST_BYTES, read_until(until)).data
     except (FileNotFoundError, NotADirectoryError) as error:
         if not must_exist:
             return None

@@ -29,8 +29,8 @@ class _Way(NamedTuple):
 class Access:
     """The settings of backends, by one configuration, environment and set of options.
 
-    `is_reused` False says that only one question will be asked. Any thread may call
-    everything.
+    `is_reused` False says that only one question will be asked; `until` is when reading
+    a key is given up. Any thread may call everything.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Access:
         environ: Mapping[str, str],
         *,
         is_reused: bool,
+        until: float | None = None,
     ) -> None:
         self.config = config
         self.choice = choice
         self.environ = environ
         self._is_reused = is_reused
+        self._until = until
         self._made: dict[_Way, BackendSettings] = {}
         self._warnings: list[str] = []
         self._making = threading.Lock()
@@ -75,6 +77,7 @@ class Access:
                     self.environ,
                     is_first_choice=is_first_choice,
                     is_reused=self._is_reused,
+                    until=self._until,
                 )
                 self._warnings += warnings
             return self._made[way]

@@ -15,6 +15,7 @@ from ..backends.base import Model
 from ..config import BackendConfig, Config, mask_secrets
 from ..config.api_key import read_api_key
 from ..errors import ConfigError, LLMWrapError, UnreachableError
+from ..files import is_read_once
 from ..messages import Json
 from .discovery import is_loopback
 
@@ -133,6 +134,8 @@ def key_findings(
 ) -> Iterator[Finding]:
     """Yield a warning for each key that cannot be read, or that others may read."""
     for backend in backends:
+        if is_read_once(backend.api_key_file or ""):
+            continue  # It is for whoever asks.
         try:
             found = read_api_key(backend, environ)
         except ConfigError as error:

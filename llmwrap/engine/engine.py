@@ -59,7 +59,9 @@ class Engine:
         self._log = log
         self._until = until
         self._is_one_shot = is_one_shot
-        self._access = Access(config, choice, environ, is_reused=not is_one_shot)
+        self._access = Access(
+            config, choice, environ, is_reused=not is_one_shot, until=until
+        )
         self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
         self._questions = Questions(self._access, self._caching.cache)
         self._recorder = None if choice.is_measured else Recorder(environ, log)

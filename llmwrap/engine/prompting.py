@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError, LimitError
+from ..files import read_named
 from ..messages import Image
 from ..units import format_size
 
@@ -52,14 +53,14 @@ def decoded(data: bytes) -> tuple[str, bool]:
         return data.decode("utf-8", "replace"), True
 
 
-def read_input(path: str, limit_bytes: int) -> bytes:
-    """Return the bytes of a file the user named.
+def read_input(path: str, limit_bytes: int, until: float | None = None) -> bytes:
+    """Return the bytes of a file the user named, `until` being the deadline.
 
-    Raises: ConfigError when it cannot be read, LimitError when it is too large.
+    Raises: ConfigError when it cannot be read, LimitError when it is too large,
+    DeadlineError for a pipe that does not end.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(limit_bytes + 1)
+        data = read_named(path, limit_bytes, until).data
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"cannot read '{path}': {reason}") from error

@@ -178,6 +178,7 @@ def backend_settings(
     *,
     is_first_choice: bool,
     is_reused: bool,
+    until: float | None = None,
 ) -> tuple[BackendSettings, tuple[str, ...]]:
     """Return the settings of a backend, and warnings about its key file.
 
@@ -185,7 +186,7 @@ def backend_settings(
     """
     found = ApiKey(None)
     if backend.api_key_env or backend.api_key_file:
-        found = read_api_key(backend, environ)
+        found = read_api_key(backend, environ, until)
     key = found.key.reveal() if found.key else None
     if key is None and backend.base_url and _is_openai_address(backend, environ):
         key = environ.get("OPENAI_API_KEY") or None

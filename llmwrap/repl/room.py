@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from ..messages import Image, Message
 from .conversations import AnyConversations
 from .offers import Offers
 from .talk import Talk
+
+_LONGEST_READ_S = 10.0
 
 
 class Effect(NamedTuple):
@@ -67,7 +70,7 @@ class Room:
 
     def attach_image(self, name: str) -> None:
         """Put an image to the next question. Raises: ConfigError, LimitError."""
-        data = read_input(name, self.config.limits.body_bytes)
+        data = read_input(name, self.config.limits.body_bytes, _read_until())
         self.attach_image_data(name, data)
 
     def attach_image_data(self, name: str, data: bytes) -> None:
@@ -85,7 +88,8 @@ class Room:
 
     def read_text(self, name: str) -> str:
         """Return the text of a file. Raises: ConfigError, LimitError."""
-        data = read_input(self.path(name), self.config.limits.prompt_bytes)
+        limit = self.config.limits.prompt_bytes
+        data = read_input(self.path(name), limit, _read_until())
         return decoded(data)[0]
 
     def question(self, text: str) -> Message:
@@ -117,3 +121,8 @@ class Slash(NamedTuple):
     help: str
     run: Run
     completes: str = ""
+
+
+def _read_until() -> float:
+    # The front waits meanwhile, and takes no keys.
+    return time.monotonic() + _LONGEST_READ_S
