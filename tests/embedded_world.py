@@ -100,7 +100,7 @@ class World:
     @property
     def place(self) -> Place:
         """Return where the server of the model has its files."""
-        return place_of(self.state_dir, os.path.realpath(self.model))
+        return place_of(self.state_dir, model_file(self.model))
 
     def starts(self) -> list[int]:
         """Return the pids of all servers that began to load the model."""
@@ -121,6 +121,14 @@ class World:
             f" idle_s={LONG_S}, deadline_s={LONG_S})\n" + body
         )
         return [sys.executable, str(program)]
+
+
+def model_file(path: Path) -> ModelFile:
+    """Return what tells a model file from another one at its path."""
+    status = os.stat(path)
+    return ModelFile(
+        os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ino
+    )
 
 
 def cmdline(pid: int) -> bytes:
@@ -148,10 +156,7 @@ def stranger() -> Iterator[tuple[int, socket.socket]]:
 
 def stale_state(world: World, pid: int, port: int) -> ServerState:
     """Return what a server that is dead has left, its pid and port now another's."""
-    status = os.stat(world.model)
-    model = ModelFile(
-        os.path.realpath(world.model), status.st_size, status.st_mtime_ns, status.st_ino
-    )
+    model = model_file(world.model)
     base_url = f"http://127.0.0.1:{port}/v1"
     return ServerState("0" * 16, "ready", pid, 0.0, model, base_url, "stale key")
 

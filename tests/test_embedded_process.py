@@ -22,10 +22,12 @@ from llmwrap.backends.embedded.state import (
     write_state,
 )
 from llmwrap.errors import (
+    CancelledError,
     ConfigError,
     DeadlineError,
     RefusedError,
 )
+from llmwrap.transport.cancel import CancelToken
 
 from .embedded_world import (
     LONG_S,
@@ -138,6 +140,40 @@ def test_another_model_at_the_same_path_gets_another_server(world: World) -> Non
 
     assert second.pid != first.pid
     wait_until(lambda: not is_running(first.pid))
+
+
+def test_an_answer_of_the_file_that_was_there_before_is_never_ended(
+    world: World,
+) -> None:
+    """`touch model.gguf` while somebody reads: his server ends once it is idle."""
+    busy = world.directory / "busy"
+    busy.touch()
+    world.behave(busy=str(busy), looks=str(world.directory / "looks"))
+    first = world.ensure()
+    os.utime(world.model)
+
+    second = world.ensure()
+
+    assert second.pid != first.pid
+    before = (world.directory / "looks").stat().st_size
+    wait_until(lambda: (world.directory / "looks").stat().st_size > before + 3)
+    assert is_running(first.pid)
+    busy.unlink()
+    wait_until(lambda: not is_running(first.pid))
+    assert is_running(second.pid)
+
+
+def test_waiting_for_a_server_ends_when_the_caller_says_so(world: World) -> None:
+    """A deadline or a cancelled request, while the model loads."""
+    world.behave(gate=str(world.directory / "never"))
+    token = CancelToken()
+
+    def wait(seconds: float) -> None:
+        token.cancel()
+        token.wait(seconds)
+
+    with pytest.raises(CancelledError):
+        world.ensure(wait=wait)
 
 
 def test_each_model_has_a_server_of_its_own(world: World) -> None:

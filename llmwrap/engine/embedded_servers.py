@@ -48,7 +48,6 @@ def embedded_report(environ: Mapping[str, str], now: float) -> EmbeddedReport:
     models says why.
     """
     from ..backends.embedded.process import running_servers
-    from ..backends.embedded.state import place_of
 
     directory = state_dir(environ)
     servers = []
@@ -60,7 +59,7 @@ def embedded_report(environ: Mapping[str, str], now: float) -> EmbeddedReport:
         touched_s = None
         with suppress(OSError):
             # Whoever asks touches it, which is how the server knows it is wanted.
-            touched_s = os.stat(place_of(directory, server.model_path).state).st_mtime
+            touched_s = os.stat(server.state_path).st_mtime
         idle_s = None if touched_s is None else max(0.0, now - touched_s)
         servers.append(_running(server, idle_s))
     return EmbeddedReport(has_embedded_extra(), tuple(servers))

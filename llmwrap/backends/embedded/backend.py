@@ -6,9 +6,11 @@ over OpenAI's API, on the loopback port and with the key that its state file nam
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-from ...errors import UnreachableError
+from ...errors import DeadlineError, UnreachableError
 from ...messages import Chunk, Json, Request
 from ...paths import state_dir
 from ...transport.cancel import CancelToken
@@ -70,13 +72,13 @@ class EmbeddedBackend(Backend):
         return model_path("", self._settings.environ)
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
-        """Return what is known of a model's file."""
+        """Return what is known of a model file; no digest where that takes too long."""
         path = model_path(name, self._settings.environ)
-        return {
-            "name": name,
-            "path": path,
-            "sha256": gguf_sha256(path, self._state_dir),
-        }
+        clock = CancelToken(until=time.monotonic() + timeout_s)
+        sha256 = None
+        with suppress(DeadlineError):
+            sha256 = gguf_sha256(path, self._state_dir, clock.check)
+        return {"name": name, "path": path, "sha256": sha256}
 
     def version(self, *, timeout_s: float) -> str | None:
         """Return None: there is no server to ask before a model is loaded."""
@@ -102,6 +104,7 @@ class EmbeddedBackend(Backend):
             state_dir=self._state_dir,
             environ=self._settings.environ,
             deadline_s=self._settings.silence_s,
+            wait=cancel.wait,
         )
 
     def _client(self, server: EmbeddedServer) -> OpenAIBackend:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from ...paths import data_dir, ensure_private_dir
 
 SUFFIX = ".gguf"
 _LARGEST_RECORD_BYTES = 64 * 1024
+_BLOCK_BYTES = 4 << 20
 
 
 class PackagedModel(NamedTuple):
@@ -118,11 +119,14 @@ def installed_models(environ: Mapping[str, str]) -> list[InstalledModel]:
     return sorted(found, key=lambda model: (model.name != DEFAULT_MODEL.name, model))
 
 
-def gguf_sha256(path: str, state_dir: str) -> str:
+def gguf_sha256(
+    path: str, state_dir: str, on_block: Callable[[], object] = lambda: None
+) -> str:
     """Return the SHA-256 of a model file, as lower-case hex.
 
     It is remembered with the file's size, times and inode, because hashing a file of
     some GiB takes seconds. The time of change counts too: no program can set it back.
+    `on_block` is called all the time while it is hashed, and may raise.
 
     Raises: RefusedError when the file cannot be read.
     """
@@ -135,7 +139,11 @@ def gguf_sha256(path: str, state_dir: str) -> str:
                 return remembered[1]
             import hashlib  # 2 ms that the remembered way need not pay.
 
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            hashed = hashlib.sha256()
+            while block := file.read(_BLOCK_BYTES):
+                hashed.update(block)
+                on_block()
+            digest = hashed.hexdigest()
             is_unchanged = _identity(os.fstat(file.fileno())) == identity
     except OSError as error:
         raise RefusedError(

@@ -51,7 +51,8 @@ Clock = Callable[[], float]
 class EmbeddedServer(NamedTuple):
     """A server process; `is_ready` False while it loads, without address and key.
 
-    `base_url` ends in `/v1`. `started_s` counts from the epoch.
+    `base_url` ends in `/v1`. `started_s` counts from the epoch. `state_path` is the
+    file that whoever asks it touches.
     """
 
     base_url: str
@@ -60,6 +61,7 @@ class EmbeddedServer(NamedTuple):
     model_path: str
     started_s: float
     log_path: str
+    state_path: str
     is_ready: bool
 
     def __repr__(self) -> str:
@@ -75,6 +77,7 @@ class _Order(NamedTuple):
     state_dir: str
     until: float
     clock: Clock
+    wait: Callable[[float], object]
 
 
 def ensure_server(
@@ -85,24 +88,26 @@ def ensure_server(
     idle_s: float = DEFAULT_IDLE_S,
     deadline_s: float = 300.0,
     clock: Clock = time.monotonic,
+    wait: Callable[[float], object] = time.sleep,
 ) -> EmbeddedServer:
     """Return a server for a GGUF file that is ready, starting one if none runs.
 
     Of several callers at once, in any processes, one starts it and all wait for it.
     `idle_s` and `environ` are what a started one gets; one that runs keeps its own.
-    When `deadline_s` passes, the server goes on loading for the next question. Any
-    thread may call it.
+    When `deadline_s` passes, the server goes on loading for the next question. `wait`
+    sleeps so many seconds, or raises what ends the waiting. Any thread may call it.
 
     Raises: RefusedError when there is no such file, ConfigError when it is no GGUF,
     xllamacpp is not installed or the state directory is unusable, BackendFailedError
     when the server does not start, DeadlineError.
     """
     model = _model_file(model_path)
-    place = place_of(state_dir, model.path)
+    place = place_of(state_dir, model)
     with _usable(state_dir):
         state = _ready_state(model, place)
         if state is None:
-            order = _Order(model, place, state_dir, clock() + deadline_s, clock)
+            until = clock() + deadline_s
+            order = _Order(model, place, state_dir, until, clock, wait)
             state = _await_server(order, environ, idle_s, deadline_s)
     return _server(state, place)
 
@@ -140,6 +145,7 @@ def _server(state: ServerState, place: Place) -> EmbeddedServer:
         model_path=state.model.path,
         started_s=state.started_s,
         log_path=place.log,
+        state_path=place.state,
         is_ready=state.status == "ready",
     )
 
@@ -185,7 +191,7 @@ def _living(state_dir: str) -> list[tuple[Place, ServerState]]:
     for place in places(state_dir):
         state = living_state(place)
         # The pid and the port of another machine or container mean nothing here.
-        if state and place == place_of(state_dir, state.model.path):
+        if state and place == place_of(state_dir, state.model):
             found.append((place, state))
     return found
 
@@ -204,7 +210,6 @@ def _await_server(
             state = read_state(order.place)
             if state and state.status != "failed":
                 watched.add(state.start_id)
-                _end_if_outdated(order)
         elif lock_fd := _claim(order, watched, has_started=has_started):
             start_id = start.start(order.model, order.place, lock_fd, idle_s, environ)
             watched.add(start_id)
@@ -215,7 +220,7 @@ def _await_server(
                 f" {format_duration(deadline_s)}",
                 hint="it goes on loading; ask again, or wait longer",
             )
-        time.sleep(_POLL_S)
+        order.wait(_POLL_S)
 
 
 def _claim(order: _Order, watched: set[str], *, has_started: bool) -> int | None:
@@ -228,7 +233,7 @@ def _claim(order: _Order, watched: set[str], *, has_started: bool) -> int | None
 
     check_gguf(order.model.path)
     ensure_private_dir(servers_dir(order.state_dir))
-    with _start_lock(order.state_dir, order.until, order.clock):
+    with _start_lock(order.state_dir, order.until, order.clock, order.wait):
         if is_alive(order.place):
             return None
         state = read_state(order.place)
@@ -242,29 +247,22 @@ def _claim(order: _Order, watched: set[str], *, has_started: bool) -> int | None
 
 
 @contextmanager
-def _start_lock(state_dir: str, until: float, clock: Clock) -> Iterator[None]:
+def _start_lock(
+    state_dir: str,
+    until: float,
+    clock: Clock,
+    wait: Callable[[float], object] = time.sleep,
+) -> Iterator[None]:
     while (fd := hold(start_lock_path(state_dir))) is None:
         if clock() >= until:
             raise DeadlineError(
                 f"'{start_lock_path(state_dir)}' is locked by another process"
             )
-        time.sleep(_POLL_S)
+        wait(_POLL_S)
     try:
         yield
     finally:
         os.close(fd)
-
-
-def _end_if_outdated(order: _Order) -> None:
-    """End a server that has loaded what the model file held before."""
-    state = living_state(order.place)
-    if state is None or state.model == order.model:
-        return
-    with _start_lock(order.state_dir, order.until, order.clock):
-        # Looked up again: under this lock nobody can have put another in its place.
-        state = living_state(order.place)
-        if state and state.model != order.model:
-            _end(order.place, state, order.clock)
 
 
 def _end(place: Place, state: ServerState, clock: Clock) -> None:

@@ -14,10 +14,11 @@ one could break off an answer when both grow), one for files over 2 GiB; no cach
 earlier prompts beside the slots' own. SmolLM2-135M then takes 0.5 GiB, of which 0.1
 are the mapped file.
 
-It ends by itself: when nothing was asked for its idle time, on SIGTERM, and when its
-state file is gone or names another process. Whether something is in flight is asked
-of llama.cpp in the process (never over HTTP: its threads may all be taken by waiting
-requests), whether it is wanted is seen from the times of the state file, which
+It ends by itself: when nothing was asked for its idle time (which is short once the
+model's file is another one: then a server of its own is asked about that), on SIGTERM,
+and when its state file is gone or names another process. Whether something is in flight
+is asked of llama.cpp in the process (never over HTTP: its threads may all be taken by
+waiting requests), whether it is wanted is seen from the times of the state file, which
 clients touch.
 """
 
@@ -52,6 +53,7 @@ HTTP_THREADS = 32
 LOG_BOUND_BYTES = 1 << 20
 
 _LONGEST_TICK_S = 2.0
+_OUTDATED_IDLE_S = 2.0
 _SHORTEST_TICK_S = 0.02
 _WARNINGS = 2
 _BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) [1-9]", re.MULTILINE)
@@ -241,12 +243,24 @@ def _watch(server: Any, settings: Settings) -> None:
         metrics, touched = server.handle_metrics(), _touched(settings.place.state)
         if _is_busy(metrics) or (metrics, touched) != before:
             active_at = time.monotonic()
-        is_idle = time.monotonic() - active_at >= settings.idle_s
+        idle_s = settings.idle_s
+        if not _is_same_file(settings.model):
+            idle_s = min(idle_s, _OUTDATED_IDLE_S)
+        is_idle = time.monotonic() - active_at >= idle_s
         if is_idle and _retire(server, settings.place, touched):
             return
         if os.fstat(2).st_size > LOG_BOUND_BYTES:
             os.ftruncate(2, 0)
         time.sleep(tick_s)
+
+
+def _is_same_file(model: ModelFile) -> bool:
+    try:
+        status = os.stat(model.path)
+    except OSError:
+        return False
+    now = (status.st_size, status.st_mtime_ns, status.st_ino)
+    return now == (model.size_bytes, model.mtime_ns, model.inode)
 
 
 def _is_busy(metrics: str) -> bool:

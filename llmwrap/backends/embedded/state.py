@@ -17,9 +17,10 @@ so its port cannot have become anybody else's: only then is the key used.
 What makes that sound: a starter removes the stale state *before* it locks `.lock`
 (both under `start.lock`); so whoever reads a state, then finds `.lock` held, then
 finds the state still in its place, has read what the holder wrote. Files that are not
-ours, not private or not regular are never believed. The digits in the names hold the
-machine and its network and process namespaces, so containers and hosts that share a
-home directory each have servers of their own. What is left is the moment between the
+ours, not private or not regular are never believed. The digits in the names hold what
+tells the model file from an earlier one at its path, the machine, and its network and
+process namespaces, so containers and hosts that share a home directory each have
+servers of their own. What is left is the moment between the
 check and the connection, in which a server may die: ports are picked at random, and
 no check of any kind closes that gap.
 
@@ -107,11 +108,16 @@ def start_lock_path(state_dir: str) -> str:
     return os.path.join(servers_dir(state_dir), "start.lock")
 
 
-def place_of(state_dir: str, model_path: str) -> Place:
-    """Return where the server of a model file keeps its files."""
-    name = os.path.basename(model_path).removesuffix(".gguf")[:40]
+def place_of(state_dir: str, model: ModelFile) -> Place:
+    """Return where the server of a model file keeps its files.
+
+    Another one for each content at the same path: a server that still answers about
+    the older one is left in peace.
+    """
+    name = os.path.basename(model.path).removesuffix(".gguf")[:40]
     readable = "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
-    digits = zlib.crc32(f"{_scope()}\0{model_path}".encode(errors="surrogateescape"))
+    identity = "\0".join(map(str, (_scope(), *model)))
+    digits = zlib.crc32(identity.encode(errors="surrogateescape"))
     return _place(os.path.join(servers_dir(state_dir), f"{readable}-{digits:08x}"))
 
 
