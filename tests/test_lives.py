@@ -348,6 +348,26 @@ print("gone")
     assert chats(server)[0].disconnected.is_set()
 
 
+def test_closing_closes_the_kept_connections(home: Home, server: FakeServer) -> None:
+    done = run_program(
+        home,
+        server,
+        """
+def sockets():
+    files = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
+    return sum(os.path.islink(f) and "socket:" in os.readlink(f) for f in files)
+wrapper = made()
+wrapper.chat("Hello!")
+wait_until(lambda: threading.active_count() == 1)
+kept = sockets()
+wrapper.close()
+print(kept, sockets())
+""",
+    )
+
+    assert (done.stdout, done.stderr) == ("1 0\n", "")
+
+
 def test_a_loop_over_an_answer_keeps_it(home: Home, server: FakeServer) -> None:
     server.answer = ["one", " two"]
 

@@ -43,7 +43,8 @@ class Caching:
     ) -> Replay | None:
         """Return the stored answer to a question, None to ask it.
 
-        Raises: CacheError when nothing may be asked and nothing is there.
+        Raises: CacheError when nothing may be asked and nothing is there, and as
+        `hashing` does.
         """
         if mode in ("off", "refresh"):
             return None

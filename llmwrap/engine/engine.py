@@ -10,7 +10,13 @@ from typing import Self
 from .. import lives
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig, Config
-from ..errors import ClosedError, LimitError, LLMWrapError
+from ..errors import (
+    CancelledError,
+    ClosedError,
+    DeadlineError,
+    LimitError,
+    LLMWrapError,
+)
 from ..log import SILENT, Log
 from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
@@ -20,6 +26,7 @@ from .answer import Answer
 from .caching import Caching
 from .choice import CacheMode, Choice
 from .folding import prompt_bytes
+from .hashing import Hashing
 from .question import Addressee, Question, Questions
 from .runs import RunRecord
 from .selection import Selector, patience
@@ -120,11 +127,12 @@ class Engine:
         run = RunRecord(self._recorder, mode, self.cache, rendered)
         try:
             self._check_size(request)
-            question = self._question(request, mode)
+            hashing = Hashing(self._log, self._deadline(called_at), cancel)
+            question = self._question(request, mode, hashing)
             replay = self._caching.replay(question, called_at, mode)
             run.looked_up(time.monotonic() - called_at)
             if replay is None:
-                return self._asked(question, called_at, run, mode, cancel)
+                return self._asked(question, called_at, run, mode, cancel, hashing)
         except LLMWrapError as error:
             run.fail(error)
             raise
@@ -166,12 +174,16 @@ class Engine:
             return
         self._caching.learn(backend, place, model)
 
-    def _question(self, request: Request, mode: CacheMode) -> Question:
+    def _question(
+        self, request: Request, mode: CacheMode, hashing: Hashing
+    ) -> Question:
         question = self._questions.question(request)
         if mode == "off":
             return question
         try:
-            return self._questions.filed(question, self.backend)
+            return self._questions.filed(question, self.backend, hashing)
+        except (CancelledError, DeadlineError):
+            raise
         except LLMWrapError:
             if mode == "only":
                 raise
@@ -184,6 +196,7 @@ class Engine:
         run: RunRecord,
         mode: CacheMode,
         cancel: CancelToken | None,
+        hashing: Hashing,
     ) -> Answer:
         from ..transport.cancel import CancelToken
         from .asking import Asking
@@ -195,10 +208,9 @@ class Engine:
         found = Addressee(target.config, target.model)
         question = self._questions.completed(question, found)
         if mode != "off":
-            question = self._questions.filed(question, self.backend)
+            question = self._questions.filed(question, self.backend, hashing)
         waiting = patience(target.config, self.config, self._choice, called_at)
-        if self._until is not None:
-            waiting = waiting._replace(until=self._until)
+        waiting = waiting._replace(until=self._deadline(called_at))
         keeping = self._caching.keeping(question, target.backend, mode)
         if keeping and (entry := keeping.begin()):
             replay = Replay(entry, target.backend.name, called_at)
@@ -221,6 +233,12 @@ class Engine:
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError("it is closed, and nothing can be asked any more")
+
+    def _deadline(self, called_at: float) -> float:
+        if self._until is not None:
+            return self._until
+        total_s = self._choice.total_timeout_s
+        return called_at + (total_s or self.config.streaming.total_timeout_s)
 
     def _check_size(self, request: Request) -> None:
         limit = self.config.limits.prompt_bytes

@@ -103,7 +103,12 @@ class Questions:
         unfiled = Question(question.request, question.selection, is_known=False)
         return _addressed(unfiled, found)
 
-    def filed(self, question: Question, backend_of: Making) -> Question:
+    def filed(
+        self,
+        question: Question,
+        backend_of: Making,
+        on_block: Callable[[], object] = lambda: None,
+    ) -> Question:
         """Return a question with the place and the key of its answer.
 
         As it is where nobody is known yet, or it cannot be told whose the answer is.
@@ -112,7 +117,7 @@ class Questions:
         if question.key or not question.candidates:
             return question
         first = question.candidates[0]
-        place = self._cache.tried("owner", lambda: self.place(first, backend_of), None)
+        place = self._cache.tried("owner", lambda: self.place(first, backend_of, on_block), None)
         if place is None:
             return question
         generation = self._cache.generation(place, first.model)
@@ -124,15 +129,21 @@ class Questions:
             key=key_of(written, place, generation.digest),
         )
 
-    def place(self, addressee: Addressee, backend_of: Making) -> Place:
+    def place(
+        self,
+        addressee: Addressee,
+        backend_of: Making,
+        on_block: Callable[[], object] = lambda: None,
+    ) -> Place:
         """Return where the answers of a model belong.
 
+        `on_block` is called while a model file is hashed for it, and may raise.
         Raises: ConfigError for an unusable key, RefusedError for a model file that is
         not there; OSError where it cannot be told whose they are.
         """
         backend, model = addressee
         if backend.kind == "embedded":
-            return self._file_place(model)
+            return self._file_place(model, on_block)
         key = (backend.name, backend.base_url)
         if place := self._places.get(key):
             return place
@@ -145,12 +156,12 @@ class Questions:
         self._places[key] = place
         return place
 
-    def _file_place(self, model: str) -> Place:
+    def _file_place(self, model: str, on_block: Callable[[], object]) -> Place:
         from ..backends.embedded.models import gguf_sha256, model_path
 
         environ = self._access.environ
         path = model_path(model, environ)
-        return Place(GGUF, gguf_sha256(path, state_dir(environ)))
+        return Place(GGUF, gguf_sha256(path, state_dir(environ), on_block))
 
     def _selection(self, model: str) -> Selection:
         """Return whom the rules mean; where that is all, they are asked only once."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from ..engine import Answer
 from ..history import Turn
 from ..messages import Completion, Sampling, Usage
+from ..transport.cancel import CancelToken
 from .keeper import Keeper
 from .mailbox import Facts
 
@@ -31,7 +31,8 @@ class Asked:
         self.question = question
         self.system = system
         self.is_summary = is_summary
-        self.answer: Answer | None = None
+        self.cancel = CancelToken()
+        """Ends it at any moment: while a server is looked for, too."""
         self.is_over = False
         self.pieces: list[str] = []
         self.facts = Facts()

@@ -165,8 +165,7 @@ class Talk:
         asked = self._over(None)
         if asked is None:
             return False
-        if asked.answer:
-            asked.answer.cancel()
+        asked.cancel.cancel()
         self._conclude(asked, asked.facts._replace(is_interrupted=True))
         return True
 
@@ -207,9 +206,7 @@ class Talk:
             raise
 
     def _read(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
-        answer = self.engine.ask(request, is_fresh=is_fresh)
-        with self._lock:
-            asked.answer = answer
+        answer = self.engine.ask(request, is_fresh=is_fresh, cancel=asked.cancel)
         with answer:
             for chunk in answer:
                 if not self._take(asked, answer, chunk):
