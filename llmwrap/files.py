@@ -7,7 +7,6 @@ cli/output_file.py.
 from __future__ import annotations
 
 import os
-import select
 import stat
 import time
 from typing import NamedTuple
@@ -66,6 +65,8 @@ def is_read_once(path: str) -> bool:
 
 def _await(number: int, path: str, until: float | None) -> None:
     """Wait until there is something to read, or the end. Raises: DeadlineError."""
+    import select  # late: only a pipe needs it
+
     poll = select.poll()
     poll.register(number, select.POLLIN)
     while True:

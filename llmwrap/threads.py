@@ -20,6 +20,7 @@ LONGEST_WAIT_S = 0.5
 waits in the main thread looks up that often."""
 
 _LOOK_S = 0.1
+_CHECK_S = 0.05
 
 T = TypeVar("T")
 
@@ -70,13 +71,20 @@ class Outcome(Generic[T]):
         self._error = error
         self._ended.set()
 
-    def result(self, timeout_s: float) -> T:
+    def result(self, timeout_s: float, check: Callable[[], object] | None = None) -> T:
         """Return what the call returned, or raise what it raised.
 
+        `check` is called all the time meanwhile, and ends the waiting by raising.
         Raises: TimeoutError when it has not ended after `timeout_s`.
         """
-        if not wait_for(self._ended, timeout_s):
-            raise TimeoutError
+        until = time.monotonic() + timeout_s
+        left_s = timeout_s
+        while not wait_for(self._ended, min(left_s, _CHECK_S) if check else left_s):
+            left_s = max(0.0, until - time.monotonic())
+            if not left_s:
+                raise TimeoutError
+            if check:
+                check()
         if self._error:
             raise self._error
         return self._result  # type: ignore[return-value]  # set, or there was an error

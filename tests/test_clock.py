@@ -215,6 +215,31 @@ def test_hashing_a_model_can_be_cancelled(home: Home, huge: Path) -> None:
     assert [type(one) for one in found] == [CancelledError]
 
 
+def test_looking_for_a_model_can_be_cancelled(home: Home, server: FakeServer) -> None:
+    """And nothing is asked afterwards."""
+    server.script("/api/ps", Silence())
+    config = Config.load(None, home.environ)
+    choice = Choice(base_url=server.url)
+    token = CancelToken()
+    found: list[LLMWrapError] = []
+
+    def ask() -> None:
+        try:
+            engine.ask(Request("", (Message("user", "Hi"),)), cancel=token)
+        except LLMWrapError as error:
+            found.append(error)
+
+    with Engine(config, environ=home.environ, choice=choice) as engine:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        server.wait_for_silence()
+        token.cancel()
+        thread.join(_LONG_S)
+
+    assert [type(one) for one in found] == [CancelledError]
+    assert chats(server) == []
+
+
 def test_hashing_says_so_once_when_it_lasts() -> None:
     said: list[Record] = []
     log = Log(Sink(LEVELS["note"], said.append))

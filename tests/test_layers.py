@@ -318,3 +318,22 @@ def test_nothing_is_global_and_nothing_is_imported_with_a_star() -> None:
             wrong.append(where(file, node))
 
     assert wrong == []
+
+
+WAITS = {"communicate", "flock", "poll", "read1", "result", "select", "sleep", "wait"}
+
+
+def test_every_wait_is_in_the_list_of_what_ends_it() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    section = text.partition("## What waits, and what ends it")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", section))
+
+    waiting = {
+        file.rpartition("/")[2]
+        for file, node in places(ast.Call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in WAITS
+    }
+
+    assert waiting - named == set()

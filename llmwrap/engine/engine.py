@@ -203,7 +203,7 @@ class Engine:
         from .live import LiveAnswer
 
         cancel = cancel or CancelToken()
-        target = self._targets.target(question.selection)
+        target = self._targets.target(question.selection, cancel)
         cancel.check()
         found = Addressee(target.config, target.model)
         question = self._questions.completed(question, found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import ConfigError, LimitError
+from ..errors import ConfigError, DeadlineError, LimitError
 from ..files import read_named
 from ..messages import Image
 from ..units import format_size
@@ -61,6 +61,9 @@ def read_input(path: str, limit_bytes: int, until: float | None = None) -> bytes
     """
     try:
         data = read_named(path, limit_bytes, until).data
+    except DeadlineError as error:
+        error.hint = "--timeout sets it"
+        raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"cannot read '{path}': {reason}") from error

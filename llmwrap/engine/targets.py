@@ -14,6 +14,7 @@ from ..config import BackendConfig
 from ..errors import BackendFailedError, DeadlineError, RefusedError
 from ..log import Log
 from ..streams import start_together
+from ..transport.cancel import CancelToken
 from ..transport.lean import import_requests
 from ..units import format_duration
 from .access import Access
@@ -55,15 +56,19 @@ class Targets:
         for backend in self._backends.values():
             backend.close()
 
-    def target(self, selection: Selection) -> Target:
+    def target(
+        self, selection: Selection, cancel: CancelToken | None = None
+    ) -> Target:
         """Return whom to ask, with what the rules leave open found out.
 
-        Raises: ConfigError, UnreachableError when nothing answers, RefusedError when
-        there is no model.
+        `cancel` ends the looking. Raises: CancelledError, ConfigError, UnreachableError
+        when nothing answers, RefusedError when there is no model.
         """
         config = selection.backend or self._discover()
         backend = self.backend(config)
-        model = selection.model or self._default_model(backend, config)
+        model = selection.model or self._default_model(
+            backend, config, cancel or CancelToken()
+        )
         return Target(backend, config, model)
 
     def backend(
@@ -104,7 +109,7 @@ class Targets:
             return selector.backend("embedded")
         raise nothing_found(settings, discovered, has_model)
 
-    def _looked_up(self, backend: Backend) -> str | None:
+    def _looked_up(self, backend: Backend, cancel: CancelToken) -> str | None:
         """Return the backend's default model, within the deadline of the command."""
         left_s = _LOOKUP_S
         if self._until is not None:
@@ -114,7 +119,7 @@ class Targets:
         net_s = left_s + _NET_S
         [outcome] = start_together([lambda: backend.default_model(timeout_s=net_s)])
         try:
-            return outcome.result(left_s)
+            return outcome.result(left_s, cancel.check)
         except TimeoutError:
             raise DeadlineError(
                 f"{backend.name} at {backend.address} did not name its models within"
@@ -122,7 +127,9 @@ class Targets:
                 hint="name one with -m",
             ) from None
 
-    def _loaded(self, backend: Backend, config: BackendConfig) -> str | None:
+    def _loaded(
+        self, backend: Backend, config: BackendConfig, cancel: CancelToken
+    ) -> str | None:
         """Return the default model, waiting for a server that loads its model."""
         called_at = time.monotonic()
         waiting = patience(config, self._access.config, self._access.choice, called_at)
@@ -130,7 +137,7 @@ class Targets:
         until = min(until, self._until or until) - _LOADING_POLL_S
         while True:
             try:
-                return self._looked_up(backend)
+                return self._looked_up(backend, cancel)
             except BackendFailedError as error:
                 if not error.is_loading:
                     raise
@@ -139,10 +146,12 @@ class Targets:
                         f"{backend.name} at {backend.address} still loads its model",
                         hint="--first-token-timeout waits longer",
                     ) from error
-            time.sleep(_LOADING_POLL_S)
+            cancel.wait(_LOADING_POLL_S)
 
-    def _default_model(self, backend: Backend, config: BackendConfig) -> str:
-        name = self._loaded(backend, config)
+    def _default_model(
+        self, backend: Backend, config: BackendConfig, cancel: CancelToken
+    ) -> str:
+        name = self._loaded(backend, config, cancel)
         if name is None:
             raise RefusedError(
                 f"{backend.name} at {backend.address} has no model",
