@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from . import lives
 from .errors import ClosedError, ExhaustedError
 from .messages import Chunk
-from .threads import LONGEST_WAIT_S, Outcome, start_thread, start_together
+from .threads import LONGEST_WAIT_S, start_thread
 from .transport.cancel import CancelToken
 
 JOIN_S = 0.5
@@ -320,14 +320,3 @@ def _cancel_all() -> None:
     until = time.monotonic() + JOIN_S
     for stream in streams:
         stream.join(max(0.0, until - time.monotonic()))
-
-
-__all__ = [
-    "JOIN_S",
-    "Outcome",
-    "Source",
-    "Stream",
-    "StreamEnded",
-    "StreamPool",
-    "start_together",
-]

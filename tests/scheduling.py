@@ -18,7 +18,7 @@ _WHOLE = ("test_direct_twins", "test_dist", "test_loadtest_page", "test_plugin")
 """What one of their tests builds is there for all."""
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Hand tests out one by one, but those of some modules together."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -13,7 +13,7 @@ from types import CodeType, FrameType
 import pytest
 
 from llmwrap.backends import BUILT_IN_KINDS, create_backend
-from llmwrap.backends.base import OWN, BackendSettings
+from llmwrap.backends.base import OWN, Backend, BackendSettings
 from llmwrap.cache import fingerprint, owner
 from llmwrap.cache.response_cache import ResponseCache
 from llmwrap.cli.direct_records import SETTINGS
@@ -125,6 +125,10 @@ def test_without_the_cache_nothing_is_written_for_it(
     assert found == {"selections": 1}
 
 
+def unasked(config: BackendConfig) -> Backend:
+    raise AssertionError("a built-in backend is known without being made")
+
+
 def test_weights_that_somebody_learned_meanwhile_count(
     home: Home, server: FakeServer
 ) -> None:
@@ -132,7 +136,7 @@ def test_weights_that_somebody_learned_meanwhile_count(
     home.environ["OLLAMA_HOST"] = server.url
     questions, cache = _questions(home)
     request = Request("ollama/alpha", (Message("user", "Why?"),))
-    question = questions.filed(questions.question(request))
+    question = questions.filed(questions.question(request), unasked)
     with wrapped(home, server) as wrapper:
         wrapper.chat("Something else?", "alpha")
 
@@ -150,7 +154,7 @@ def test_more_candidates_are_more_of_the_same(home: Home, server: FakeServer) ->
     both = question._replace(candidates=(first, Addressee(first.backend, "beta")))
 
     assert questions.completed(question, first) is question
-    assert questions.filed(both).request.model == "alpha"
+    assert questions.filed(both, unasked).request.model == "alpha"
 
 
 # Whose it is
@@ -160,7 +164,7 @@ def _questions(home: Home) -> tuple[Questions, ResponseCache]:
     config = Config.load(os.devnull, home.environ)
     access = Access(config, Choice(), home.environ, is_reused=False)
     engine = Engine(config, environ=home.environ)
-    return Questions(access, engine.cache, engine.backend), engine.cache
+    return Questions(access, engine.cache), engine.cache
 
 
 def test_each_setting_of_a_backend_is_the_users_own_or_is_not() -> None:
@@ -189,7 +193,7 @@ def test_where_nothing_of_the_users_own_goes_the_place_is_as_it_was(
     questions, _ = _questions(home)
     for kind in BUILT_IN_KINDS[:2]:
         [(config, model)] = questions.question(Request(f"{kind}/m", ())).candidates
-        place = questions.place(Addressee(config, model))
+        place = questions.place(Addressee(config, model), unasked)
         settings = BackendSettings(kind, kind, config.base_url or "", home.environ)
 
         assert place == (kind, create_backend(settings).place, b"")

@@ -63,6 +63,11 @@ class ForeignBackend(Backend):
         self.may_cut_prompt = self._attribute("may_cut_prompt", bool, False)
         self.has_digests = self._attribute("has_digests", bool, False)
 
+    @property
+    def place(self) -> str:
+        """Return what tells its answers from those of others of its kind."""
+        return self._attribute("place", str, self.address or self.name)
+
     def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
         """Yield the answer; every piece is looked at, and so is its end."""
         chunks = self._called("asked", lambda: iter(self._below.chat(request, cancel)))

@@ -20,7 +20,7 @@ from ..errors import (
     RefusedError,
     UnreachableError,
 )
-from ..streams import start_together
+from ..threads import start_together
 from .state import Discovered
 
 _LOOPBACK_S = 0.08

@@ -11,7 +11,7 @@ from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..log import Log
 from ..messages import Completion
-from ..streams import Outcome, start_together
+from ..threads import Outcome, start_together
 from .question import Question
 
 _DIGEST_S = 2.0

@@ -23,7 +23,6 @@ from .access import Access
 from .selection import Selection, Selector
 from .state import Discovered, read_discovered
 
-
 Making: TypeAlias = Callable[[BackendConfig], Backend]
 """Makes the backend of a configuration."""
 
@@ -117,7 +116,9 @@ class Questions:
         if question.key or not question.candidates:
             return question
         first = question.candidates[0]
-        place = self._cache.tried("owner", lambda: self.place(first, backend_of, on_block), None)
+        place = self._cache.tried(
+            "owner", lambda: self.place(first, backend_of, on_block), None
+        )
         if place is None:
             return question
         generation = self._cache.generation(place, first.model)

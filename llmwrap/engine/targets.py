@@ -13,7 +13,7 @@ from ..backends.base import Backend
 from ..config import BackendConfig
 from ..errors import BackendFailedError, DeadlineError, RefusedError
 from ..log import Log
-from ..streams import start_together
+from ..threads import start_together
 from ..transport.cancel import CancelToken
 from ..transport.lean import import_requests
 from ..units import format_duration
@@ -56,9 +56,7 @@ class Targets:
         for backend in self._backends.values():
             backend.close()
 
-    def target(
-        self, selection: Selection, cancel: CancelToken | None = None
-    ) -> Target:
+    def target(self, selection: Selection, cancel: CancelToken | None = None) -> Target:
         """Return whom to ask, with what the rules leave open found out.
 
         `cancel` ends the looking. Raises: CancelledError, ConfigError, UnreachableError
