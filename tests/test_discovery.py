@@ -75,7 +75,7 @@ def test_one_on_this_machine_has_80_ms(server: FakeServer, other: FakeServer) ->
     found = first_that_answers(candidates)
 
     assert found is candidates[1]
-    assert 0.08 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.08
 
 
 def test_all_are_asked_at_once(server: FakeServer, other: FakeServer) -> None:

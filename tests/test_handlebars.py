@@ -339,14 +339,15 @@ def test_blocks_that_nest_too_deeply_are_a_limit(text: str) -> None:
     ],
 )
 def test_bringing_in_takes_no_time_whatever_the_text(text: str) -> None:
-    started = time.monotonic()
+    started_s = time.thread_time()
 
     try:
         parse("mine", to_mustache("mine", text), is_handlebars=True)
     except ConfigError:
         pass
 
-    assert time.monotonic() - started < 10
+    # Of the processor, not of the clock: what grows with the square takes minutes.
+    assert time.thread_time() - started_s < 20
 
 
 def test_what_is_brought_in_can_be_read() -> None:

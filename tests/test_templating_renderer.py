@@ -45,10 +45,10 @@ def error_of(text: str, data: dict[str, Any] | None = None, **options: Any) -> s
 
 
 def limit_of(text: str, data: dict[str, Any] | None = None, **options: Any) -> str:
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(LimitError) as caught:
         text_of(text, data, **options)
-    assert time.monotonic() - started < SOON_S
+    assert time.thread_time() - started < SOON_S
     return str(caught.value)
 
 
@@ -275,11 +275,11 @@ def test_an_indent_cannot_grow_a_partial_without_end() -> None:
     ],
 )
 def test_parsing_takes_no_time_whatever_the_text(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
 
     try:
         parse("mine", text)
     except ConfigError:
         pass
 
-    assert time.monotonic() - started < SOON_S
+    assert time.thread_time() - started < SOON_S

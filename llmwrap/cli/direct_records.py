@@ -48,6 +48,7 @@ ALLOWED = frozenset(
         "no_history",
         "no_stdin",
         "option",
+        "plain",  # there are no records of what a terminal shows
         "quiet",
         "raw",
         "retries",
