@@ -22,8 +22,13 @@ NO_OPTIONS: Mapping[str, Json] = MappingProxyType({})
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
 FinishReason: TypeAlias = str
-"""Why an answer ended: `stop`, `length`, `content_filter`, `tool_calls`, or what the
-server said; only `length` has a meaning for llmwrap."""
+"""Why an answer ended, in the server's own word; ends.py knows what they mean."""
+
+End: TypeAlias = Literal[
+    "good", "cut", "withheld", "broken", "called", "unknown", "assumed"
+]
+"""How an answer ended: at its own end, at a limit, because the rest is withheld, broken
+off, to call a tool, by a word that nobody knows, or by silence behind its marker."""
 
 
 class Image(NamedTuple):
@@ -90,8 +95,9 @@ class Chunk(NamedTuple):
     """A piece of an answer: what one read of the socket brought.
 
     Several deltas of the server may share one chunk; `deltas` counts those that held
-    text or reasoning. Exactly one chunk of a complete answer has a `finish_reason`;
-    `usage` and `server` may come with it or in a later one.
+    text or reasoning. The last `finish_reason` counts, unless text or reasoning came
+    after it; `usage` and `server` may come with it or in a later chunk. `tool` names a
+    tool that the model calls.
     """
 
     text: str = ""
@@ -101,6 +107,7 @@ class Chunk(NamedTuple):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     server: ServerTimings | None = None
+    tool: str = ""
 
     @property
     def content(self) -> str:
@@ -133,7 +140,9 @@ class Completion(NamedTuple):
     """A whole answer, folded from its chunks.
 
     `attempts` counts the requests sent for it (0 for a cache hit). `gaps_s` are the
-    seconds between its pieces (ITL), of a very long answer a sample.
+    seconds between its pieces (ITL), of a very long answer a sample. `end` is what the
+    finish reason means, None while it has not ended; `is_doubtful` says that a warning
+    came with it, so that it is shown and not kept in the cache.
     """
 
     text: str
@@ -147,3 +156,5 @@ class Completion(NamedTuple):
     attempts: int = 1
     is_cached: bool = False
     gaps_s: tuple[float, ...] = ()
+    end: End | None = None
+    is_doubtful: bool = False

@@ -228,7 +228,7 @@ def _commands() -> list[str]:
 
 
 def _statuses() -> list[str]:
-    lines = _entry("0", "A complete answer: its end marker was seen.")
+    lines = _entry("0", "A complete answer: a good end marker was seen.")
     lines += _entry("1", "A bug of llmwrap; -vv or LLMWRAP_DEBUG=1 shows where.")
     for error in sorted(LLMWrapError.__subclasses__(), key=lambda e: e.exit_status):
         if error.exit_status > _SIGNALLED:

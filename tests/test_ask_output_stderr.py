@@ -190,7 +190,7 @@ LENGTHS = pytest.mark.parametrize(
     [
         ([], "", 8),
         (["-o", "num_predict=-1"], "", 8),
-        (["-o", "num_ctx=4096"], "", 8),
+        (["-o", "top_k=4"], "", 8),
         (["--max-tokens", "2"], "", 0),
         (["-o", "num_predict=2"], "", 0),
         ([], "[defaults.options]\nnum_predict = 2\n", 0),
@@ -227,7 +227,7 @@ def test_an_answer_that_ends_at_a_limit_is_cut_unless_it_is_the_users_own(
     assert result.status == status
     assert result.text == ("" if status and more else "one two\n")
     levels = [line.split(": ")[1] for line in result.stderr.splitlines()]
-    assert levels == (["warning", "error"] if status else ["note"])
+    assert levels == (["error"] if status else ["note"])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def name_digest(server: FakeServer, digest: str) -> None:
     ("reason", "argv", "is_kept"),
     [
         ("length", [], False),
-        ("length", ["--max-tokens", "9"], True),
+        ("length", ["--max-tokens", "1"], True),
+        ("length", ["--max-tokens", "9"], False),
         ("stop", [], True),
     ],
 )
@@ -218,10 +219,10 @@ def test_a_place_where_nothing_can_be_recorded_costs_no_answer(
     assert (result.status, result.text, result.stderr) == (0, ANSWER, "")
 
 
-def test_an_empty_answer_is_an_answer(cli: Runner, server: FakeServer) -> None:
+def test_an_empty_answer_is_asked_for_again(cli: Runner, server: FakeServer) -> None:
     server.script(OLLAMA.path, *ollama_reply([]), times=None)
 
     texts = [ask(cli, server, "Hello").text for _ in range(2)]
 
     assert texts == ["", ""]
-    assert len(chats(server)) == 1
+    assert len(chats(server)) == 2

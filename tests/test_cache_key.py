@@ -21,8 +21,8 @@ from llmwrap.messages import Image, Json, Message, Request, Sampling
 
 from .runner import ROOT
 
-KEY_OF_PLAIN = "d6b4496bcccaf45c"
-KEY_OF_FULL = "dbffe26d8b27b6ed"
+KEY_OF_PLAIN = "463b9a11cca874b8"
+KEY_OF_FULL = "7980b9ccee669b84"
 HERE = Place("ollama", "http://127.0.0.1:11434")
 SYSTEM = Message("system", "Be brief.")
 USER = Message("user", "Hello")

@@ -14,20 +14,8 @@ from .pairs import STATUSES, asking
 from .runner import Result, Runner
 
 _ENDLESS_TEXT = "more "
-_KNOWN_WRONG = {
-    "openai-content_type_html": "the label decides, not the bytes: 7 for 0",
-    "openai-other_dialect": "lines of JSON are half an event: 8 for 7",
-}
-"""What the program does not do as it should, yet; who mends it takes it out."""
-
 _CHATS = [
-    pytest.param(
-        fault,
-        id=name,
-        marks=pytest.mark.xfail(strict=True, reason=_KNOWN_WRONG[name])
-        if name in _KNOWN_WRONG
-        else (),
-    )
+    pytest.param(fault, id=name)
     for name, fault in FAULTS.items()
     if not fault.kind.is_listing
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmwrap.engine.folding import Folder, cut_error, has_own_limit, suspected_cut
+from llmwrap.engine.folding import Folder, suspected_cut
 from llmwrap.errors import LimitError
-from llmwrap.messages import Chunk, Image, Json, Message, Request, Sampling, Usage
+from llmwrap.messages import Chunk, Image, Message, Request, Sampling, Usage
 from llmwrap.metrics.timing import Stopwatch
 
 
@@ -31,12 +31,50 @@ def test_text_reasoning_usage_and_end_come_together() -> None:
     assert completion.attempts == 2
 
 
-def test_the_first_finish_reason_counts() -> None:
+def test_the_last_finish_reason_counts() -> None:
     folder = Folder("m", 100)
-    folder.add(Chunk(deltas=0, finish_reason="length"))
+    folder.add(Chunk("a", finish_reason="length"))
     folder.add(Chunk(deltas=0, finish_reason="stop"))
 
-    assert folder.finish_reason == "length"
+    assert folder.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("chunk", [Chunk("b"), Chunk(thinking="b")])
+def test_what_comes_after_a_finish_reason_voids_it(chunk: Chunk) -> None:
+    folder = Folder("m", 100)
+    folder.add(Chunk("a", finish_reason="stop"))
+    folder.add(chunk)
+
+    assert folder.finish_reason is None
+    assert folder.has_erred
+
+
+def test_a_finish_reason_before_any_text_is_no_end() -> None:
+    folder = Folder("m", 100)
+    folder.add(Chunk(deltas=0, finish_reason="stop"))
+    assert not folder.is_ended
+
+    folder.add(Chunk("a", finish_reason="stop"))
+    assert folder.is_ended
+
+
+@pytest.mark.parametrize(
+    ("chunk", "is_proved"),
+    [
+        (Chunk(deltas=0, finish_reason="stop", usage=Usage(1, 1)), True),
+        (Chunk("b", finish_reason="stop", usage=Usage(1, 1)), False),
+        (Chunk(deltas=0, finish_reason="stop"), False),
+    ],
+)
+def test_counts_prove_an_end_unless_they_come_with_text(
+    chunk: Chunk, *, is_proved: bool
+) -> None:
+    """Some gateways send marker and counts with every piece of text."""
+    folder = Folder("m", 100)
+    folder.add(Chunk("a"))
+    folder.add(chunk)
+
+    assert folder.is_proved is is_proved
 
 
 def test_the_answer_limit_counts_bytes_of_text_and_reasoning() -> None:
@@ -57,23 +95,6 @@ def test_reasoning_alone_is_a_piece_of_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sampling", "is_limited"),
-    [
-        (Sampling(), False),
-        (Sampling(max_tokens=5), True),
-        (Sampling(options={"num_predict": 5}), True),
-        (Sampling(options={"num_predict": -1}), False),
-        (Sampling(options={"max_completion_tokens": 5}), True),
-        (Sampling(options={"num_ctx": 5}), False),
-    ],
-)
-def test_a_limit_counts_as_the_users_own_when_it_bounds(
-    sampling: Sampling, is_limited: bool
-) -> None:
-    assert has_own_limit(_request(sampling)) is is_limited
-
-
-@pytest.mark.parametrize(
     ("prompt_tokens", "is_suspected"),
     [(None, False), (0, False), (10, True), (624, True), (625, False), (2500, False)],
 )
@@ -89,15 +110,3 @@ def test_images_make_the_comparison_meaningless() -> None:
     message = Message("user", "x" * 10_000, (Image(b"", "image/png"),))
 
     assert suspected_cut(Request("m", (message,)), Usage(10, 1)) is None
-
-
-def test_the_error_of_a_cut_answer_names_the_way_out() -> None:
-    completion = Folder("m", 9).completion("ollama", Stopwatch(0.0), 1)
-
-    assert "--max-tokens" in str(cut_error(completion))
-
-
-def test_options_are_typed_as_json() -> None:
-    options: dict[str, Json] = {"num_predict": "many"}
-
-    assert not has_own_limit(_request(Sampling(options=options)))

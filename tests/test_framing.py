@@ -16,6 +16,7 @@ from llmwrap.transport.framing import (
     Event,
     EventDecoder,
     LineDecoder,
+    ReplyDecoder,
     parse_documents,
     parse_json,
 )
@@ -31,6 +32,12 @@ def _lines(pieces: list[bytes]) -> list[bytes]:
 def _events(pieces: list[bytes]) -> list[Event]:
     decoder = EventDecoder(_LIMIT)
     return [e for piece in pieces for e in decoder.feed(piece)] + decoder.flush()
+
+
+def _reply(pieces: list[bytes]) -> list[object]:
+    decoder = ReplyDecoder(_LIMIT)
+    found = [d for piece in pieces for d in decoder.feed(piece)] + decoder.flush()
+    return [*found, decoder.form, decoder.is_done]
 
 
 def _body(pieces: list[bytes]) -> list[bytes]:
@@ -51,6 +58,15 @@ def _splits(data: bytes) -> list[list[bytes]]:
 
 _WIRE: dict[str, tuple[Callable[[list[bytes]], Sequence[object]], bytes]] = {
     "lines": (_lines, 'a\n\n{"x":"\u2028é"}\r\nlast'.encode()),
+    "a reply of events": (
+        _reply,
+        b'\xef\xbb\xbf\n: hm\n\ndata: {"a":1}\n\n{"b":\n2}\n\ndata:[DONE]\n\ndata: x',
+    ),
+    "a reply of lines": (_reply, b'\xef\xbb\xbf\r\n {"a":1}\r\n\r\n{"b":2}\r\n{"c"'),
+    "a reply of one document": (_reply, b'{\n "a": [\n 1\n ]\n}\n'),
+    "a reply that is a page": (_reply, b"\n <!DOCTYPE html>\n<title>x</title>"),
+    "a reply of words": (_reply, b"it is broken\n"),
+    "a reply with an error event": (_reply, b'event: error\ndata: {"a":1}\n\n'),
     "lines ended by CR": (_lines, b"a\rb\r\r\nc\r"),
     "events": (_events, b'data: {"a":1}\n\n: ping\n\ndata: x\ndata: y\n\n'),
     "events ended by CR LF": (
@@ -165,7 +181,7 @@ def test_chunked_coding_comes_off_whatever_the_bytes_and_cuts(
     [b"{", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"9" * 5_000, b"", b"{} {}"],
 )
 def test_what_is_no_json_is_a_protocol_error(document: bytes) -> None:
-    with pytest.raises(ProtocolError, match="broken JSON"):
+    with pytest.raises(ProtocolError, match=r"broken JSON|where JSON"):
         parse_json(document)
 
 
@@ -192,3 +208,51 @@ def test_parsing_in_one_go_equals_parsing_one_by_one(values: list[object]) -> No
 def test_two_documents_on_a_line_are_not_taken_for_two_lines() -> None:
     with pytest.raises(ProtocolError):
         list(parse_documents([b'{"a":1},{"b":2}', b'{"c":3}']))
+
+
+@pytest.mark.parametrize(
+    ("body", "form", "documents"),
+    [
+        (b"", "", []),
+        (b"\xef\xbb", "text", []),
+        (b" \n ", "", []),
+        (b'{"a":1}', "lines", [b'{"a":1}']),
+        (b'[{"a":1}]', "lines", [b'[{"a":1}]']),
+        (b'[{"a":1},\n{"b":2}]\n', "document", [b'[{"a":1},\n{"b":2}]']),
+        (b'{\n"a":1}\n', "document", [b'{\n"a":1}']),
+        (b"data: 1\n\n", "events", [b"1"]),
+        (b"event: error\ndata: words\n\n", "events", [b'{"error":"words"}']),
+        (b"id: 1\nretry: 5\ndata: 1\n\n", "events", [b"1"]),
+        (b"dat", "events", []),
+        (b"<p>", "page", []),
+        (b"words", "text", []),
+        (
+            b'data: {"a":1}\n\n{"b":2}\ndata: [DONE]\n\n',
+            "events",
+            [b'{"a":1}', b'{"b":2}'],
+        ),
+    ],
+)
+def test_the_first_bytes_tell_what_a_reply_is(
+    body: bytes, form: str, documents: list[bytes]
+) -> None:
+    decoder = ReplyDecoder(_LIMIT)
+
+    found = decoder.feed(body) + decoder.flush()
+
+    assert (decoder.form, found) == (form, documents)
+
+
+def test_a_document_over_many_lines_is_bounded() -> None:
+    decoder = ReplyDecoder(100)
+
+    with pytest.raises(LimitError):
+        decoder.feed(b"{\n" + b'"a": 1,\n' * 20)
+
+
+def test_of_a_page_only_the_beginning_is_kept() -> None:
+    decoder = ReplyDecoder(_LIMIT)
+    for _ in range(10):
+        decoder.feed(b"<p>" * 100_000)
+
+    assert len(decoder.text) < 200_000

@@ -18,7 +18,7 @@ from .runner import ROOT
 PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
-    {"errors", "lives", "messages", "units"},
+    {"ends", "errors", "lives", "messages", "units"},
     {"config", "files", "jsontext", "log", "paths", "threads"},
     {"transport", "journal"},
     {"backends", "cache", "history", "metrics", "templating", "terminal"},
@@ -30,6 +30,8 @@ FLOORS = (
 """What may be imported from below, the ground floor first."""
 
 NEIGHBOURS = {
+    # What an end marker means is a type of the values that carry it.
+    ("ends", "messages"),
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
     # A file that is named is read in one way, whoever names it.

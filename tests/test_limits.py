@@ -127,8 +127,9 @@ def test_an_answer_over_its_limit(
     result = ask(cli, server, how, "hi", dialect=dialect)
 
     assert result.status == 9
-    assert (
-        error(result) == "the answer is longer than 10 B; limits.answer sets the bound"
+    assert error(result) == (
+        f"{dialect} at {server.url}{dialect.suffix}: the answer is longer than 10 B;"
+        " limits.answer sets the bound"
     )
     assert "1234567890ab".startswith(result.text.strip())
     assert streamed or not result.stdout

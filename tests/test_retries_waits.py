@@ -23,7 +23,7 @@ both = pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 
 
 def _gaps_s(server: FakeServer) -> list[float]:
-    times = [request.received_s for request in server.requests]
+    times = [request.received_s for request in chats(server)]
     return [later - earlier for earlier, later in pairwise(times)]
 
 
@@ -158,3 +158,28 @@ def test_a_model_that_loads_is_waited_for_when_none_is_named(
     result = cli.run(*argv, "--first-token-timeout", first_token, "hi")
 
     assert (result.status, len(chats(server))) == (status, int(status == 0))
+
+
+@both
+def test_a_model_that_loads_is_asked_no_earlier_than_it_wants(
+    cli: Runner, server: FakeServer, dialect: Dialect
+) -> None:
+    failing(server, dialect, *json_error(503, _LOADING, ("Retry-After", "1")), times=2)
+
+    result = asked(cli, server, dialect, "--retries", "0")
+
+    assert result.status == 0
+    assert min(_gaps_s(server)) >= 1
+
+
+@both
+def test_a_model_that_loads_for_longer_than_anybody_waits_is_not_waited_for(
+    cli: Runner, server: FakeServer, dialect: Dialect
+) -> None:
+    loading = json_error(503, _LOADING, ("Retry-After", str(_DAY_S)))
+    failing(server, dialect, *loading)
+
+    result = asked(cli, server, dialect, "--retries", "0")
+
+    assert (result.status, len(chats(server))) == (6, 1)
+    assert "Loading model" in error(result)

@@ -221,7 +221,7 @@ def test_a_dummy_key_hides_no_name(cli: Runner, server: FakeServer) -> None:
     result = cli.run("-b", "openai", "-m", "alpha", "hi", environ=environ)
 
     assert result.status == 7
-    assert f"openai at {server.url}/v1 sent no event stream" in result.stderr
+    assert f"openai at {server.url}/v1: answered with words" in result.stderr
 
 
 def _is_harmless(said: str) -> bool:

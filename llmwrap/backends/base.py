@@ -170,6 +170,13 @@ class Backend(Protocol):
         """Return the request that `chat` would send."""
         raise UsageError(f"--dry-run is not offered by the {self.kind} backend")
 
+    def unknown_options(self, request: Request) -> list[str]:
+        """Return the options of a request that it is not known to have.
+
+        They are sent, and the user is told.
+        """
+        return []
+
     def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
         raise UsageError(

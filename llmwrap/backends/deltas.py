@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..errors import ProtocolError
 from ..messages import Chunk, Json
@@ -61,13 +62,115 @@ class DeltaMerger:
             self._text, self._thinking = [], []
 
 
+class Said(NamedTuple):
+    """What a message, or a delta of one, holds: text, reasoning, a tool's name."""
+
+    text: str = ""
+    thinking: str = ""
+    tool: str = ""
+
+
+_THINKING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+_PART_KEYS = ("text", "output_text", "content", "value", "refusal")
+
+
+def said_by(message: dict[str, Json]) -> Said:
+    """Return what a message or a delta says, in whatever form is unmistakable.
+
+    Text is text, a list of parts (Mistral, Anthropic, OpenAI's Responses), or the words
+    of a refusal. Raises: ProtocolError for content that is neither.
+    """
+    thinking = ""
+    for key in _THINKING_KEYS:  # the same twice where there are two of them
+        if thinking := thinking or _free_text(message.get(key)):
+            break
+    content = message.get("content")
+    if type(content) is str:
+        text = content
+    else:
+        text, thought = _parts(content)
+        thinking = thinking or thought
+    if not text:
+        text = next(filter(None, map(_free_text, _elsewhere(message))), "")
+    return Said(text, thinking, _tool(message))
+
+
+def _elsewhere(message: dict[str, Json]) -> Iterator[Json]:
+    yield message.get("refusal")
+    yield message.get("text")
+    yield message.get("output_text")
+
+
+def _parts(content: Json) -> tuple[str, str]:
+    """Return text and reasoning of content that is no string."""
+    if content is None or content == "":
+        return "", ""
+    parts = content if isinstance(content, list) else [content]
+    objects = [part for part in parts if isinstance(part, dict)]
+    if len(objects) != len(parts) or not all(objects):
+        what = _KINDS.get(type(content), "something else")
+        raise ProtocolError(f"the reply has {what} where its text belongs")
+    text: list[str] = []
+    thinking: list[str] = []
+    for part in objects:
+        kind = part.get("type")
+        if isinstance(kind, str) and ("think" in kind or "reason" in kind):
+            thinking.append(_free_text([part]))
+        else:
+            text.append(_free_text({key: part.get(key) for key in _PART_KEYS}))
+    return "".join(text), "".join(thinking)
+
+
+_KINDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    str: "text",
+}
+
+
+def _free_text(value: Json) -> str:
+    """Return the text in a value of any shape, empty where there is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_free_text, value))
+    if isinstance(value, dict):
+        for key in ("thinking", "reasoning", "summary", *_PART_KEYS):
+            if text := _free_text(value.get(key)):
+                return text
+    return ""
+
+
+def _tool(message: dict[str, Json]) -> str:
+    """Return the name of the first tool that a message calls."""
+    calls = message.get("tool_calls") or message.get("function_call")
+    for call in calls if isinstance(calls, list) else [calls]:
+        if isinstance(call, dict):
+            function = call.get("function")
+            holder = function if isinstance(function, dict) else call
+            name = holder.get("name")
+            if isinstance(name, str) and name:
+                return name
+    return ""
+
+
+def word_at(document: dict[str, Json], key: str) -> str:
+    """Return a string that nobody needs; empty for anything else."""
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def string_at(document: dict[str, Json], key: str) -> str:
     """Return a string that may be missing or null; Raises: ProtocolError."""
     value = document.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
+        kind = _KINDS.get(type(value), "something else")
+        raise ProtocolError(f"the reply has {kind} where '{key}' belongs")
     return value
 
 

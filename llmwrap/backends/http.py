@@ -7,14 +7,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import LLMWrapError, ProtocolError
+from ..errors import (
+    IncompleteError,
+    LimitError,
+    LLMWrapError,
+    ProtocolError,
+    name_server,
+)
 from ..messages import Json, Request
 from ..transport.cancel import CancelToken
 from ..transport.client import ByteStream, HttpClient
 from ..transport.endpoint import Endpoint
-from ..transport.framing import parse_json
+from ..transport.framing import ReplyDecoder, parse_documents, parse_json
+from ..units import format_size
 from .base import Backend, BackendSettings, WireRequest
-from .replies import ErrorReader, server_error, without_key
+from .replies import ErrorReader, shown, without_key
+from .server_errors import server_error, words_of_page
 
 JsonObject = dict[str, Json]
 
@@ -23,13 +31,15 @@ class HttpBackend(Backend):
     """Speak HTTP to one server; the base of the backends that do.
 
     `api_path` goes between the address and the paths, `chat_path` is where chats are
-    posted. `context_option` is as `ErrorReader` has it.
+    posted. `context_option` is as `ErrorReader` has it; `has_events` tells whether
+    answers may come as server-sent events.
     """
 
     api_path = ""
     chat_path = ""
     context_option = ""
     stream_type = "application/json"
+    has_events = True
 
     def __init__(self, settings: BackendSettings) -> None:
         self.name = settings.name
@@ -79,27 +89,61 @@ class HttpBackend(Backend):
         cancel: CancelToken | None = None,
         model: str = "",
     ) -> Iterator[ByteStream]:
-        """Open a reply with status 200, and close it afterwards."""
+        """Open a reply with a status of success, and close it afterwards."""
         sent = None if body is None else encode_json(body)
-        with self._masked():
+        with self._door():
             reply = self._client.open(
                 method, path, sent, cancel=cancel, accept=self.stream_type
             )
             try:
-                if reply.status != 200:
+                if not _is_success(reply):
                     raise self._errors.status_error(reply, model)
                 yield reply
             finally:
                 reply.close()
 
     @contextmanager
-    def _masked(self) -> Iterator[None]:
-        """Take the key out of the errors that pass."""
+    def _door(self) -> Iterator[None]:
+        """Let the errors that pass say whom they are about, without the key."""
         try:
             yield
         except LLMWrapError as error:
+            name_server(error, str(self._endpoint))
             error.message = without_key(error.message, self._endpoint)
+            error.hint = without_key(error.hint, self._endpoint)
             raise
+
+    def _documents(
+        self, reply: ByteStream, *, is_streamed: bool = True
+    ) -> Iterator[list[Json]]:
+        """Yield the JSON documents that each read brought, up to `[DONE]`.
+
+        Those before a broken one are yielded first. One that is not streamed is a
+        single line, bounded as a body is. Raises: ProtocolError for what is no JSON,
+        IncompleteError for what broke off, LimitError.
+        """
+        settings = self._settings
+        limit = settings.line_limit_bytes if is_streamed else settings.body_limit_bytes
+        decoder = ReplyDecoder(limit)
+        pieces = reply.pieces() if is_streamed else _bounded(reply, limit)
+        for piece in pieces:
+            if found := decoder.feed(piece):
+                for values in _parsed(found):
+                    if decoder.form == "events" and not self.has_events:
+                        _check_only_errors(values)
+                    yield values
+            if decoder.error:
+                raise decoder.error
+            if decoder.is_done:
+                return
+        if tail := decoder.flush():
+            yield from _parsed_tail(tail)
+        if decoder.form == "page":
+            title = words_of_page(decoder.text.decode("utf-8", "replace"))
+            raise ProtocolError(f"answered with an HTML page: '{title}'")
+        if decoder.form == "text":
+            words = shown(decoder.text.decode("utf-8", "replace"), self._endpoint)
+            raise ProtocolError(f"answered with words where JSON belongs: '{words}'")
 
     def _call(
         self,
@@ -127,19 +171,62 @@ class HttpBackend(Backend):
         )
         sent = None if body is None else encode_json(body)
         try:
-            with self._masked():
+            with self._door():
                 reply = client.open(method, path, sent, cancel=cancel)
-                if reply.status != 200:
+                if not _is_success(reply):
                     raise self._errors.status_error(reply, model)
-                document = parse_json(reply.read_all())
+                body_bytes = reply.read_all()
+                document = parse_json(body_bytes.removeprefix(b"\xef\xbb\xbf"))
+                if error := server_error(document):
+                    raise self._errors.reported_error(error, model, is_first=True)
+                if not isinstance(document, dict):
+                    raise ProtocolError(f"answered no JSON object to {path}")
+                return document
         finally:
             cancel.detach()
             client.close()
-        if error := server_error(document):
-            raise self._errors.reported_error(error, model, is_first=True)
-        if not isinstance(document, dict):
-            raise ProtocolError(f"{self._endpoint} answered no JSON object to {path}")
-        return document
+
+
+def _is_success(reply: ByteStream) -> bool:
+    return 200 <= reply.status < 300
+
+
+def _bounded(reply: ByteStream, limit_bytes: int) -> Iterator[bytes]:
+    size = 0
+    for piece in reply.pieces():
+        size += len(piece)
+        if size > limit_bytes:
+            raise LimitError(
+                f"the reply is longer than {format_size(limit_bytes)}",
+                hint="limits.body sets the bound",
+            )
+        yield piece
+
+
+def _parsed(found: list[bytes]) -> Iterator[list[Json]]:
+    """Yield the values of documents, those before a broken one first."""
+    values: list[Json] = []
+    try:
+        values.extend(parse_documents(found))
+    except ProtocolError:
+        yield values
+        raise
+    yield values
+
+
+def _check_only_errors(values: list[Json]) -> None:
+    if not all(map(server_error, values)):
+        raise ProtocolError("sent an event stream where lines of JSON belong")
+
+
+def _parsed_tail(tail: list[bytes]) -> Iterator[list[Json]]:
+    """Yield what came without its line end, if it is whole."""
+    try:
+        yield from _parsed(tail)
+    except ProtocolError as error:
+        if tail[-1].lstrip()[:1] in (b"{", b"["):
+            raise IncompleteError("broke off in the middle of its reply") from error
+        raise
 
 
 def encode_json(document: JsonObject) -> bytes:
@@ -154,7 +241,7 @@ def object_at(document: JsonObject, key: str) -> JsonObject:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
+        raise ProtocolError(f"the reply has no object where '{key}' belongs")
     return value
 
 
@@ -164,8 +251,8 @@ def objects_at(document: JsonObject, key: str) -> list[JsonObject]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
+        raise ProtocolError(f"the reply has no list where '{key}' belongs")
     objects = [item for item in value if isinstance(item, dict)]
     if len(objects) != len(value):
-        raise ProtocolError(f"the reply has {value!r:.40} where '{key}' belongs")
+        raise ProtocolError(f"the reply has no objects where '{key}' belongs")
     return objects

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
 from ..messages import Chunk, Json, Request
 from ..transport.cancel import CancelToken
-from ..transport.client import ByteStream
-from ..transport.framing import LineDecoder, parse_documents, parse_json
+from ..transport.framing import parse_json
 from .base import Model, Progress
-from .deltas import DeltaMerger, count_at, string_at
+from .deltas import DeltaMerger, count_at, said_by, string_at, word_at
 from .http import HttpBackend, JsonObject, object_at, objects_at
 from .ollama_words import (
     final_chunk,
@@ -27,8 +26,10 @@ from .ollama_words import (
     model_of,
     moment,
     options_of,
+    plain_text,
 )
-from .replies import server_error
+from .options import OLLAMA
+from .server_errors import server_error
 
 # Settings of the request itself; all other options belong into `options`.
 _TOP_LEVEL = frozenset({"format", "keep_alive", "logprobs", "think", "top_logprobs"})
@@ -40,6 +41,7 @@ class OllamaBackend(HttpBackend):
     chat_path = "/api/chat"
     context_option = "num_ctx"
     stream_type = "application/x-ndjson"
+    has_events = False
     has_digests = True
 
     def chat_body(self, request: Request) -> JsonObject:
@@ -69,13 +71,17 @@ class OllamaBackend(HttpBackend):
             "POST", self.chat_path, body, cancel=cancel, model=request.model
         ) as reply:
             is_first = True
-            for documents in self._batches(reply):
+            for documents in self._documents(reply, is_streamed=request.is_streamed):
                 for chunk in self._chunks(documents, request.model, is_first):
                     yield chunk
                     is_first = False
                     if chunk.is_complete:
                         return
-        raise IncompleteError(f"{self._endpoint} ended its answer without 'done'")
+            raise IncompleteError("ended its answer without 'done'")
+
+    def unknown_options(self, request: Request) -> list[str]:
+        """Return the options of a request that Ollama is not known to have."""
+        return OLLAMA.unknown(request.sampling.options)
 
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /api/tags, those of /api/ps marked as loaded."""
@@ -142,7 +148,7 @@ class OllamaBackend(HttpBackend):
         layers: dict[str, tuple[int, int]] = {}
         body: JsonObject = {"model": name, "stream": True}
         with self._opened("POST", "/api/pull", body, cancel=cancel) as reply:
-            for documents in self._batches(reply):
+            for documents in self._documents(reply):
                 for document in documents:
                     status = self._pull_status(document, name, layers)
                     total = sum(size for _, size in layers.values())
@@ -152,7 +158,7 @@ class OllamaBackend(HttpBackend):
                     yield Progress(status, done, total or None)
                     if status == "success":
                         return
-        raise IncompleteError(f"{self._endpoint} ended the pull without 'success'")
+            raise IncompleteError("ended the pull without 'success'")
 
     def warm(self, name: str, cancel: CancelToken) -> None:
         """Load a model by a chat without messages."""
@@ -160,27 +166,7 @@ class OllamaBackend(HttpBackend):
         with self._opened(
             "POST", self.chat_path, body, cancel=cancel, model=name
         ) as reply:
-            document = parse_json(reply.read_all())
-        if error := server_error(document):
-            raise self._errors.reported_error(error, name, is_first=True)
-
-    def _batches(self, reply: ByteStream) -> Iterator[Iterable[Json]]:
-        """Yield the documents that each read brought."""
-        lines = LineDecoder(self._settings.line_limit_bytes)
-        for piece in reply.pieces():
-            if found := [line for line in lines.feed(piece) if line.strip()]:
-                yield parse_documents(found)
-            if lines.error:
-                raise lines.error
-        if tail := [line for line in lines.flush() if line.strip()]:
-            try:
-                yield [parse_json(tail[0])]
-            except ProtocolError as error:
-                if tail[0].lstrip()[:1] != b"{":
-                    raise  # No part of a line either: a page, or a word of a proxy.
-                raise IncompleteError(
-                    f"{self._endpoint} broke off in the middle of a line"
-                ) from error
+            self._raise_reported(parse_json(reply.read_all()), name, is_first=True)
 
     def _chunks(
         self, documents: Iterable[Json], model: str, is_first: bool
@@ -189,20 +175,16 @@ class OllamaBackend(HttpBackend):
         merger = DeltaMerger()
         try:
             for document in documents:
-                if not isinstance(document, dict):
-                    raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
-                if document.get("error") or document.get("object") == "error":
-                    is_first = is_first and merger.is_empty
-                    self._raise_reported(document, model, is_first)
-                if is_first and merger.is_empty:
-                    merger.model = string_at(document, "model") or None
-                message = object_at(document, "message")
-                if thinking := string_at(message, "thinking"):
-                    yield from merger.add_thinking(thinking)
-                if text := string_at(message, "content"):
+                if not is_first and (text := plain_text(document)):
                     merger.add_text(text)
+                    continue
+                self._raise_reported(document, model, is_first and merger.is_empty)
+                if not isinstance(document, dict):
+                    raise ProtocolError("the reply has no object where a chunk belongs")
+                if is_first and merger.is_empty:
+                    merger.model = word_at(document, "model") or None
+                yield from _line_chunks(document, merger)
                 if document.get("done") is True:
-                    yield from merger.take()
                     yield final_chunk(document)
                     return
         except LLMWrapError:
@@ -218,10 +200,22 @@ class OllamaBackend(HttpBackend):
         self, document: Json, name: str, layers: dict[str, tuple[int, int]]
     ) -> str:
         if not isinstance(document, dict):
-            raise ProtocolError(f"the reply has {document!r:.40} for a status")
-        if document.get("error"):
-            self._raise_reported(document, name, is_first=True)
+            raise ProtocolError("the reply has no object where a status belongs")
+        self._raise_reported(document, name, is_first=True)
         if digest := string_at(document, "digest"):
             total = count_at(document, "total") or 0
             layers[digest] = (count_at(document, "completed") or 0, total)
         return string_at(document, "status")
+
+
+def _line_chunks(document: JsonObject, merger: DeltaMerger) -> Iterator[Chunk]:
+    """Read a line; yield what is complete with it."""
+    said = said_by(object_at(document, "message"))
+    if said.thinking:
+        yield from merger.add_thinking(said.thinking)
+    if said.text:
+        merger.add_text(said.text)
+    if said.tool or document.get("done") is True:
+        yield from merger.take()
+    if said.tool:
+        yield Chunk(deltas=0, tool=said.tool)

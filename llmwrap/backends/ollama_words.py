@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import math
 from datetime import datetime
+from typing import Any
 
+from ..ends import is_no_answer, marker
 from ..errors import ProtocolError
 from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
 from .base import Model
-from .deltas import count_at, number_at, string_at
+from .deltas import count_at, number_at, string_at, word_at
 from .http import JsonObject, object_at
+from .options import OLLAMA
 
 _NS = 1e-9
 
@@ -39,7 +42,7 @@ def options_of(request: Request) -> JsonObject:
         "stop": list(sampling.stop) or None,
     }
     options: JsonObject = {k: value for k, value in named.items() if value is not None}
-    options.update(sampling.options)
+    options.update(OLLAMA.translated(sampling.options))
     return options
 
 
@@ -68,14 +71,37 @@ def moment(text: str) -> float:
         return -math.inf
 
 
+def plain_text(document: Json) -> str:
+    """Return the text of a line that holds nothing else, `""` for any other.
+
+    In a flood these are all but the last, and looking closely at each would take as
+    long as parsing it.
+    """
+    line: Any = document
+    try:
+        message = line["message"]
+        text = message["content"]
+        is_plain = (
+            type(text) is str
+            and line["done"] is False
+            and len(message) == 2
+            and "role" in message
+            and "error" not in line
+        )
+    except (KeyError, TypeError):
+        return ""
+    return text if is_plain else ""
+
+
 def final_chunk(document: JsonObject) -> Chunk:
     """Return the chunk of the line with `done: true`. Raises: ProtocolError."""
-    reason = string_at(document, "done_reason") or "stop"
-    if reason in ("load", "unload"):
-        raise ProtocolError(f"the server answered '{reason}' where an answer belongs")
+    # Older versions say `done` alone, at its own end.
+    reason = marker(document.get("done_reason")) or "stop"
+    if is_no_answer(reason):
+        raise ProtocolError(f"answered '{reason}' where an answer belongs")
     return Chunk(
         deltas=0,
-        model=string_at(document, "model") or None,
+        model=word_at(document, "model") or None,
         finish_reason=reason,
         usage=Usage(
             prompt_tokens=count_at(document, "prompt_eval_count"),

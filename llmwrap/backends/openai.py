@@ -10,24 +10,29 @@ See: platform.openai.com/docs/api-reference/chat; WHATWG server-sent events.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
+from ..ends import marker
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
 from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
 from ..transport.cancel import CancelToken
-from ..transport.client import ByteStream
-from ..transport.framing import Event, EventDecoder, parse_documents, parse_json
 from .base import Model
-from .deltas import DeltaMerger, count_at, number_at, string_at
+from .deltas import (
+    DeltaMerger,
+    Said,
+    count_at,
+    number_at,
+    said_by,
+    string_at,
+    word_at,
+)
 from .http import HttpBackend, JsonObject, object_at, objects_at
-from .replies import server_error
+from .options import OPENAI, thinking_of
+from .replies import ErrorReader
+from .server_errors import server_error
 
 _MS = 1e-3
-_SHOWN_BYTES = 80
-_FIELDS = (b"data", b"event", b"id", b"retry")
-# vLLM's internal ends: the answer is not whole, whatever the status was.
-_BROKEN_ENDS = frozenset({"abort", "error"})
 
 
 class OpenAIBackend(HttpBackend):
@@ -54,141 +59,170 @@ class OpenAIBackend(HttpBackend):
             "top_p": sampling.top_p,
             "stop": list(sampling.stop) or None,
         }
-        if isinstance(request.think, str):
-            named["reasoning_effort"] = request.think
-        elif request.think is not None:
-            named["chat_template_kwargs"] = {"enable_thinking": request.think}
+        named.update(thinking_of(request.think))
         body.update({name: value for name, value in named.items() if value is not None})
-        body.update(sampling.options)
+        body.update(OPENAI.translated(sampling.options))
         return body
+
+    def unknown_options(self, request: Request) -> list[str]:
+        """Return the options of a request that no such server is known to have."""
+        return OPENAI.unknown(request.sampling.options)
 
     def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
         """Yield the answer; usage may follow the chunk with the finish reason."""
         body = self.chat_body(request)
-        is_complete = False
         with self._opened(
             "POST", self.chat_path, body, cancel=cancel, model=request.model
         ) as reply:
-            is_first = True
-            for events in self._batches(reply):
-                is_done = bool(events) and events[-1].data.strip() == b"[DONE]"
-                for chunk in self._chunks(events, request.model, is_first):
-                    yield chunk
-                    is_first = is_first and not chunk.deltas
-                    is_complete = is_complete or chunk.is_complete
-                if is_done:
-                    break
-        if not is_complete:
-            raise IncompleteError(
-                f"{self._endpoint} ended its answer without a finish reason"
-            )
+            reader = _Reader(self._errors, request.model)
+            for documents in self._documents(reply, is_streamed=request.is_streamed):
+                yield from reader.chunks(documents)
+            reader.check_end(is_streamed=request.is_streamed)
 
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /v1/models."""
         document = self._call("GET", "/models", timeout_s=timeout_s)
         return [_model(entry) for entry in objects_at(document, "data")]
 
-    def _batches(self, reply: ByteStream) -> Iterator[list[Event]]:
-        """Yield the events that each read brought, up to `[DONE]`.
 
-        A reply that is one JSON document after all (an error, a proxy that ignores
-        `stream`) is one event.
-        """
-        if reply.media_type == "application/json":
-            yield [Event("", reply.read_all())]
-            return
-        if reply.media_type in ("text/html", "application/xhtml+xml"):
-            raise ProtocolError(f"{self._endpoint} answered with an HTML page")
-        decoder = EventDecoder(self._settings.line_limit_bytes)
-        start = b""
-        has_events = False
-        for piece in reply.pieces():
-            if len(start) < _SHOWN_BYTES:
-                start += piece[:_SHOWN_BYTES]
-            if events := _until_done(decoder.feed(piece)):
-                has_events = True
-                yield events
-            if decoder.error:
-                raise decoder.error
-        if events := _until_done(decoder.flush()):
-            has_events = True
-            yield self._whole_events(events)
-        if not has_events and _is_no_event(start):
-            shown = start[:_SHOWN_BYTES].decode("utf-8", "replace")
-            raise ProtocolError(f"{self._endpoint} sent no event stream: {shown!r}")
+class _Reader:
+    """Read the chunks of one answer out of the documents of its reply."""
 
-    def _whole_events(self, events: list[Event]) -> list[Event]:
-        """Return events that came without their blank line, if they are whole."""
-        try:
-            for event in events:
-                if event.data.strip() not in (b"[DONE]", b""):
-                    parse_json(event.data)
-        except ProtocolError as error:
-            raise IncompleteError(
-                f"{self._endpoint} broke off in the middle of an event"
-            ) from error
-        return events
+    def __init__(self, errors: ErrorReader, model: str) -> None:
+        self._errors = errors
+        self._model = model
+        self._is_first = True
+        self._has_documents = False
+        self._has_end = False
 
-    def _chunks(
-        self, events: list[Event], model: str, is_first: bool
-    ) -> Iterator[Chunk]:
+    def chunks(self, documents: Sequence[Json]) -> Iterator[Chunk]:
         """Yield the chunks of one read, with what came before an error first."""
         merger = DeltaMerger()
-        named_error = any(event.name == "error" for event in events)
-        documents: Iterable[Json] = parse_documents(
-            [e.data for e in events if e.data.strip() and e.data[:6] != b"[DONE]"]
-        )
+        self._has_documents = self._has_documents or bool(documents)
         try:
             for document in documents:
-                if not isinstance(document, dict):
-                    raise ProtocolError(f"the reply has {document!r:.40} for a chunk")
-                if is_first and merger.is_empty:
-                    merger.model = string_at(document, "model") or None
                 if text := _plain_text(document):
+                    if self._is_first:
+                        self._note_model(document, merger)
                     merger.add_text(text)
-                    continue
-                if not document.get("choices"):
-                    is_first = is_first and merger.is_empty
-                    self._raise_reported(document, model, is_first, named_error)
-                yield from self._read_chunk(document, merger)
+                    self._has_end = False
+                else:
+                    yield from self._looked_at(document, merger)
         except LLMWrapError:
             yield from merger.take()
             raise
-        yield from merger.take()
-
-    def _raise_reported(
-        self, document: JsonObject, model: str, is_first: bool, is_error_event: bool
-    ) -> None:
-        is_error_event = is_error_event and "message" in document
-        if error := server_error(document, is_error_event=is_error_event):
-            raise self._errors.reported_error(error, model, is_first=is_first)
-
-    def _read_chunk(self, document: JsonObject, merger: DeltaMerger) -> Iterator[Chunk]:
-        reason = ""
-        if choices := objects_at(document, "choices"):
-            choice = choices[0]
-            delta = object_at(choice, "delta") or object_at(choice, "message")
-            thinking = string_at(delta, "reasoning_content")
-            if thinking := thinking or string_at(delta, "reasoning"):
-                yield from merger.add_thinking(thinking)
-            if text := string_at(delta, "content"):
-                merger.add_text(text)
-            reason = string_at(choice, "finish_reason")
-        if reason in _BROKEN_ENDS:
-            raise IncompleteError(f"{self._endpoint} gave up the answer: '{reason}'")
-        usage, server = _usage(document), _server_timings(document)
-        if reason or usage or server:
+        if not merger.is_empty:
+            self._is_first = False
             yield from merger.take()
-            yield Chunk(
-                deltas=0,
-                model=string_at(document, "model") or None,
-                finish_reason=reason or None,
-                usage=usage,
-                server=server,
+
+    def check_end(self, *, is_streamed: bool) -> None:
+        """Raise an error for a reply that ended without its marker."""
+        if self._has_end:
+            return
+        hint = ""
+        if is_streamed and not self._has_documents:
+            hint = "--no-stream may show why"
+        raise IncompleteError("ended its answer without a finish reason", hint=hint)
+
+    def _note_model(self, document: Json, merger: DeltaMerger) -> None:
+        if merger.is_empty and isinstance(document, dict):
+            merger.model = word_at(document, "model") or None
+
+    def _looked_at(self, document: Json, merger: DeltaMerger) -> Iterator[Chunk]:
+        if error := server_error(document):
+            is_first = self._is_first and merger.is_empty
+            raise self._errors.reported_error(error, self._model, is_first=is_first)
+        if not isinstance(document, dict):
+            raise ProtocolError("the reply has no object where a chunk belongs")
+        if self._is_first:
+            self._note_model(document, merger)
+        choice = _first_choice(document)
+        said = said_by(_message_of(choice))
+        if said.thinking:
+            yield from merger.add_thinking(said.thinking)
+        if said.text:
+            merger.add_text(said.text)
+        reason = _marker_of(choice)
+        has_said = bool(said.text or said.thinking)
+        self._has_end = bool(reason) or (self._has_end and not has_said)
+        usage, server = _usage(document), _server_timings(document)
+        if not (reason or usage or server or said.tool):
+            return
+        yield from self._ended(document, merger, reason, said, has_said=has_said)
+
+    def _ended(
+        self,
+        document: JsonObject,
+        merger: DeltaMerger,
+        reason: str,
+        said: Said,
+        *,
+        has_said: bool,
+    ) -> Iterator[Chunk]:
+        last = Chunk(
+            deltas=0,
+            model=word_at(document, "model") or None,
+            finish_reason=reason or None,
+            usage=_usage(document),
+            server=_server_timings(document),
+            tool=said.tool,
+        )
+        pieces = list(merger.take())
+        self._is_first = self._is_first and not pieces
+        if has_said and pieces:
+            # Together: a marker beside text is one of those that come on every chunk.
+            piece = pieces.pop()
+            last = last._replace(
+                text=piece.text, thinking=piece.thinking, deltas=piece.deltas
             )
+        yield from pieces
+        yield last
 
 
-def _plain_text(document: JsonObject) -> str:
+def _first_choice(document: JsonObject) -> JsonObject:
+    """Return the choice of index 0, empty where there is none."""
+    choices = document.get("choices")
+    if choices is None:
+        return {} if "message" not in document else _foreign()
+    if not isinstance(choices, list):
+        raise ProtocolError("the reply has no list where 'choices' belongs")
+    found = [choice for choice in choices if isinstance(choice, dict)]
+    if choices and not found:
+        raise ProtocolError("the reply has no objects where 'choices' belongs")
+    if not found:
+        return {}
+    first = found[0]
+    for choice in found:
+        if choice.get("index") == 0:
+            return choice
+    return first if not first.get("index") else {}
+
+
+def _foreign() -> NoReturn:
+    raise ProtocolError(
+        "answered in the words of Ollama's own API",
+        hint="is the address, '/v1' included, right?",
+    )
+
+
+def _message_of(choice: JsonObject) -> JsonObject:
+    """Return what holds the text: a delta, a message, or the choice itself."""
+    for key in ("delta", "message"):
+        if found := object_at(choice, key):
+            return found
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else {}
+
+
+def _marker_of(choice: JsonObject) -> str:
+    for key in ("finish_reason", "finishReason", "stop_reason"):
+        if key in choice and (found := marker(choice[key])):
+            return found
+    delta = choice.get("delta")
+    return marker(delta.get("finish_reason")) if isinstance(delta, dict) else ""
+
+
+def _plain_text(document: Json) -> str:
     """Return the text of a chunk that holds nothing else, `""` for any other.
 
     In a flood these are all but the last few, and looking closely at each would take
@@ -203,28 +237,13 @@ def _plain_text(document: JsonObject) -> str:
             choice["finish_reason"] is None
             and len(delta) == 1
             and type(text) is str
-            and not fields.get("usage")
+            and not (choice.get("index") or fields.get("usage") or fields.get("error"))
             and "timings" not in fields
             and "stats" not in fields
         )
     except (KeyError, TypeError, ValueError):
         return ""
     return text if is_plain else ""
-
-
-def _is_no_event(start: bytes) -> bool:
-    """Tell whether what a reply began with belongs to no event stream."""
-    lines = start.replace(b"\r", b"\n").split(b"\n")
-    fields = [line.partition(b":")[0] for line in lines if line[:1] not in (b"", b":")]
-    # A reply may have ended within the very first word.
-    return bool(fields) and not any(known.startswith(fields[0]) for known in _FIELDS)
-
-
-def _until_done(events: list[Event]) -> list[Event]:
-    for index, event in enumerate(events):
-        if event.data[:6] == b"[DONE]":
-            return events[: index + 1]
-    return events
 
 
 def _message(message: Message) -> JsonObject:

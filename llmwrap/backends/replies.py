@@ -1,14 +1,13 @@
 """What servers say when something is wrong, as our errors. Floor F3.
 
-Each server has its own shape of an error object; here they become one, and the error
-of errors.py that the contract asks for. Shared by the backends that speak HTTP.
+What an error object says is read in server_errors.py; here it becomes the error of
+errors.py that the contract asks for, and every error learns whom it is about. Shared
+by the backends that speak HTTP.
 """
 
 from __future__ import annotations
 
-import json
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
 
 from ..errors import (
     UNLIMITED,
@@ -17,96 +16,20 @@ from ..errors import (
     ProtocolError,
     RefusedError,
 )
-from ..messages import Json
 from ..transport.client import ByteStream
 from ..transport.endpoint import Endpoint
+from .server_errors import ServerError, error_of_body
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
-_STATUS_HINTS = {
-    401: "api_key_env or api_key_file of the backend names its key",
-    403: "api_key_env or api_key_file of the backend names its key",
-    404: "is the address, '/v1' included, right?",
-    405: "is the address, '/v1' included, right?",
-}
+_REDIRECTS = frozenset({300, 301, 302, 303, 305, 306, 307, 308})
+_KEY_HINT = "api_key_env or api_key_file of the backend names its key"
+_PATH_HINT = "is the address, '/v1' included, right?"
+_MEMORY_HINT = "a smaller model or a shorter context needs less memory"
+_STATUS_HINTS = {401: _KEY_HINT, 403: _KEY_HINT, 404: _PATH_HINT, 405: _PATH_HINT}
 _SHOWN_CHARACTERS = 300
 _SHORTEST_PART = 8
 _LONGEST_WAIT_S = 365 * 86400.0
 _ERROR_BODY_BYTES = 64 * 1024
-_CONTEXT_PHRASES = (
-    "exceed_context_size_error",
-    "exceeds the available context size",
-    "context size has been exceeded",
-    "maximum context length",
-    "does not fit in context length",
-    "tokens to keep",
-    "context length",
-)
-_UNKNOWN_MODEL_PHRASES = (
-    "not found, try pulling",
-    "does not exist",
-    "no models loaded",
-    "model not found",
-    "unknown model",
-)
-_UNKNOWN_PATH_PHRASES = ("unexpected endpoint", "file not found", "404 page not found")
-
-
-class ServerError(NamedTuple):
-    """An error object of a server, whatever its shape was."""
-
-    message: str
-    type: str = ""
-    details: dict[str, Json] = {}  # noqa: RUF012  never written to
-
-    @property
-    def is_context_overflow(self) -> bool:
-        """Tell whether the prompt was too long for the model's context."""
-        text = f"{self.type} {self.message}".lower()
-        return any(phrase in text for phrase in _CONTEXT_PHRASES)
-
-    @property
-    def is_unknown_model(self) -> bool:
-        """Tell whether the model is what the server does not know."""
-        text = self.message.lower()
-        if "model" in text and "not found" in text:
-            return True
-        return any(phrase in text for phrase in _UNKNOWN_MODEL_PHRASES)
-
-    @property
-    def is_unknown_path(self) -> bool:
-        """Tell whether the path is what the server does not know."""
-        text = self.message.lower()
-        return any(phrase in text for phrase in _UNKNOWN_PATH_PHRASES)
-
-
-def server_error(document: Json, *, is_error_event: bool = False) -> ServerError | None:
-    """Return the error that a parsed object reports, None when it reports none.
-
-    Ollama may nest JSON text in its error string; old vLLM and old llama.cpp have no
-    `error` around it (`is_error_event`: the event was named so).
-    """
-    if not isinstance(document, dict):
-        return None
-    error = document.get("error")
-    if not error:
-        if is_error_event or document.get("object") == "error":
-            error = document
-        else:
-            return None
-    for _ in range(3):
-        if not isinstance(error, str):
-            break
-        try:
-            inner = json.loads(error)
-        except (ValueError, RecursionError):
-            return ServerError(error)
-        if not isinstance(inner, dict):
-            return ServerError(error)
-        error = inner.get("error", inner)
-    if isinstance(error, dict):
-        message = error.get("message") or json.dumps(error)
-        return ServerError(str(message), str(error.get("type") or ""), error)
-    return ServerError(str(error))
 
 
 class ErrorReader:
@@ -121,43 +44,43 @@ class ErrorReader:
         self._context_option = context_option
 
     def status_error(self, reply: ByteStream, model: str = "") -> LLMWrapError:
-        """Return our error for a reply whose HTTP status is not 200."""
+        """Return our error for a reply whose HTTP status is not one of success."""
         endpoint, status = self._endpoint, reply.status
-        if status < 300:
-            return ProtocolError(f"{endpoint} answered {status} where 200 belongs")
-        if status < 400:
+        if status in _REDIRECTS:
             target = shown(reply.headers.get("Location", "elsewhere"), endpoint)
             return RefusedError(
                 f"{endpoint} redirects to '{target}'",
                 hint="set base_url to where the server is",
             )
-        reported = _error_in(reply, endpoint)
-        # With a 5xx it is the server's memory that ran out (llama.cpp, several slots).
-        if reported.is_context_overflow and status < 500:
+        if status < 400:
+            return ProtocolError(f"{endpoint} answered {status}, which is no answer")
+        reported = error_of_body(reply.read_some(_ERROR_BODY_BYTES))
+        if reported.kind == "too_long" and not _is_own_memory(reported, status):
             return self.overflow_error(reported)
-        what = f"{endpoint} answered {status}: {reported.message}"
+        words = shown(reported.message, endpoint)
+        what = f"{endpoint} answered {status}: {words}"
         if status in _RETRYABLE or status >= 500:
             return _failed_error(what, reply, reported)
-        if reported.is_unknown_model and model:
+        if reported.kind == "unknown_model" and model and status not in (401, 403):
             return self.unknown_model_error(model)
-        return RefusedError(what, hint=_STATUS_HINTS.get(status, ""))
+        hint = _kind_hint(reported) or _STATUS_HINTS.get(status, "")
+        return RefusedError(what, hint=hint)
 
     def reported_error(
         self, error: ServerError, model: str, *, is_first: bool
     ) -> LLMWrapError:
-        """Return our error for an error object in a reply with status 200.
+        """Return our error for an error object in a reply with a status of success.
 
         `is_first` says that no piece of the answer came before it.
         """
-        error = error._replace(message=shown(error.message, self._endpoint))
-        what = f"{self._endpoint} reports: {error.message}"
-        if is_first and error.is_context_overflow:
+        what = f"{self._endpoint} reports: {shown(error.message, self._endpoint)}"
+        if is_first and error.kind == "too_long":
             return self.overflow_error(error)
-        if is_first and error.is_unknown_path:
-            return RefusedError(what, hint=_STATUS_HINTS[404])
-        if is_first and error.is_unknown_model:
+        if is_first and error.kind == "unknown_path":
+            return RefusedError(what, hint=_PATH_HINT)
+        if is_first and error.kind == "unknown_model":
             return self.unknown_model_error(model)
-        return BackendFailedError(what)
+        return BackendFailedError(what, hint=_kind_hint(error))
 
     def unknown_model_error(self, model: str) -> RefusedError:
         """Return the error for a model the server does not have."""
@@ -168,12 +91,13 @@ class ErrorReader:
 
     def overflow_error(self, error: ServerError) -> RefusedError:
         """Return the error for a prompt that is longer than the model's context."""
-        needed = error.details.get("n_prompt_tokens")
-        available = error.details.get("n_ctx")
+        needed, available = error.prompt_tokens, error.context_tokens
         hint = "shorten it or load the model with a longer context"
-        if not (isinstance(needed, int) and isinstance(available, int)):
+        if needed is None or available is None:
+            words = shown(error.message, self._endpoint)
             return RefusedError(
-                f"the prompt is too long for the model's context: {error.message}",
+                f"the prompt is too long for the model's context on {self._endpoint}:"
+                f" {words}",
                 hint=hint,
             )
         if self._context_option:
@@ -187,6 +111,22 @@ class ErrorReader:
         )
 
 
+def _kind_hint(error: ServerError) -> str:
+    if error.kind == "out_of_memory":
+        return _MEMORY_HINT
+    if error.kind == "unauthorized" and error.address:
+        return f"visit {error.address}"
+    return ""
+
+
+def _is_own_memory(reported: ServerError, status: int) -> bool:
+    """Tell whether it is the server's memory that ran out, not the prompt's fault.
+
+    llama.cpp says so when several slots share a context.
+    """
+    return status >= 500 and "has been exceeded" in reported.message.lower()
+
+
 def _failed_error(
     what: str, reply: ByteStream, reported: ServerError
 ) -> BackendFailedError:
@@ -195,27 +135,12 @@ def _failed_error(
         retries = 1
     error = BackendFailedError(
         what,
+        hint=_kind_hint(reported),
         retries_allowed=retries,
         retry_after_s=retry_after_s(reply.headers.get("Retry-After", "")),
     )
-    error.is_loading = reply.status == 503 and "loading model" in (
-        reported.message.lower()
-    )
+    error.is_loading = reply.status == 503 and reported.kind == "loading"
     return error
-
-
-def _error_in(reply: ByteStream, endpoint: Endpoint) -> ServerError:
-    body = reply.read_some(_ERROR_BODY_BYTES)
-    text = body.decode("utf-8", "replace").strip()
-    try:
-        error = server_error(json.loads(text))
-    except (ValueError, RecursionError):
-        error = None
-    if error is None:
-        if "html" in reply.media_type or text[:1] == "<":
-            text = "an HTML page"
-        error = ServerError(text or "no explanation")
-    return error._replace(message=shown(error.message, endpoint))
 
 
 def shown(text: str, endpoint: Endpoint) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..ends import is_cut
 from ..journal.packing import Packable, pack, unpack
 from ..messages import Usage
 from .payload import Payload, parse
@@ -57,7 +58,7 @@ def pack_entry(entry: Entry) -> bytes:
         entry.usage.completion_tokens,
     ]
     text = entry.text.encode("utf-8", "replace")
-    is_plain = not entry.thinking and entry.finish_reason != "length"
+    is_plain = not entry.thinking and not is_cut(entry.finish_reason)
     return Payload(
         entry.stored_ns,
         text,

@@ -29,7 +29,7 @@ from ..messages import Json, Message, Request
 GGUF = "gguf"
 """The kind of a place that is a model file."""
 
-VERSION = 1
+VERSION = 2
 """Raised when what counts as a good answer changes: older answers are then misses."""
 
 _DIGEST_BYTES = 32

@@ -96,7 +96,7 @@ def leave_record(
 ) -> None:
     """Let direct mode answer the same invocation from now on, if it may."""
     completion = answer.completion
-    has_more_to_say = completion.thinking or completion.finish_reason == "length"
+    has_more_to_say = completion.thinking or completion.end != "good"
     if has_more_to_say or not (invocation.is_settled and _is_plain(args, session)):
         return
     stored_as = _found_again(answer.question, cache)

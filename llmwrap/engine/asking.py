@@ -79,5 +79,12 @@ class Asking(NamedTuple):
     @property
     def where(self) -> str:
         """Return what to call the server in a message."""
+        return self.server if self.backend.address else "it"
+
+    @property
+    def server(self) -> str:
+        """Return the server's name, with its address if it has one."""
         backend = self.backend
-        return f"{backend.name} at {backend.address}" if backend.address else "it"
+        return (
+            f"{backend.name} at {backend.address}" if backend.address else backend.name
+        )

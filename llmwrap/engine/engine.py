@@ -72,6 +72,7 @@ class Engine:
         self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
         self._questions = Questions(self._access, self._caching.cache)
         self._recorder = None if choice.is_measured else Recorder(environ, log)
+        self._told_options: set[tuple[str, str]] = set()
         self._making = threading.Lock()
         self._is_closed = False
         self._made_targets: Targets | None = None
@@ -142,7 +143,9 @@ class Engine:
         """Return the request that `ask` would send; it may look up the model."""
         self._check_size(request)
         target = self.target(request.model or None)
-        return target.backend.wire_request(request._replace(model=target.model))
+        request = request._replace(model=target.model)
+        self._warn_of_options(target.backend, request)
+        return target.backend.wire_request(request)
 
     def target(self, model: str | None = None) -> Target:
         """Return whom to ask, with the model chosen when none is named.
@@ -209,6 +212,7 @@ class Engine:
         question = self._questions.completed(question, found)
         if mode != "off":
             question = self._questions.filed(question, self.backend, hashing)
+        self._warn_of_options(target.backend, question.request)
         waiting = patience(target.config, self.config, self._choice, called_at)
         waiting = waiting._replace(until=self._deadline(called_at))
         keeping = self._caching.keeping(question, target.backend, mode)
@@ -229,6 +233,16 @@ class Engine:
                 cancel=cancel,
             )
         )
+
+    def _warn_of_options(self, backend: Backend, request: Request) -> None:
+        """Name what a server may overlook; once in a run."""
+        for name in backend.unknown_options(request):
+            if (backend.name, name) not in self._told_options:
+                self._told_options.add((backend.name, name))
+                self._log.warning(
+                    f"'{name}' is no option that {backend.name} is known to have; it is"
+                    " sent, and may be overlooked"
+                )
 
     def _check_open(self) -> None:
         if self._is_closed:

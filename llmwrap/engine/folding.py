@@ -1,13 +1,12 @@
-"""Chunks to a completion, and what its end means. Floor F5."""
+"""Chunks to a completion, and what their counts give away. Floor F5."""
 
 from __future__ import annotations
 
-from ..errors import IncompleteError, LimitError
+from ..errors import LimitError
 from ..messages import Chunk, Completion, Request, ServerTimings, Usage
 from ..metrics.timing import Stopwatch
 from ..units import format_size
 
-_LIMIT_OPTIONS = ("num_predict", "max_tokens", "max_completion_tokens", "n_predict")
 _SUSPICIOUS_BYTES_PER_TOKEN = 16
 _BLOCK_CHARACTERS = 64 * 1024
 
@@ -21,6 +20,13 @@ class Folder:
     def __init__(self, model: str, limit_bytes: int) -> None:
         self.model = model
         self.finish_reason: str | None = None
+        """The last end marker, unless text or reasoning came after it."""
+        self.is_proved = False
+        """Whether counts came with that marker, or behind it."""
+        self.has_erred = False
+        """Whether a marker came that was none: there was more to come."""
+        self.tool = ""
+        """The name of the tool that the model calls."""
         self.usage = Usage()
         self._server: ServerTimings | None = None
         self._text = _GrowingText()
@@ -32,6 +38,11 @@ class Folder:
     def is_empty(self) -> bool:
         """Tell whether nothing of the answer, text or reasoning, has come."""
         return not self._size_bytes
+
+    @property
+    def is_ended(self) -> bool:
+        """Tell whether an end marker came; before any text it is none."""
+        return self.finish_reason is not None and self._text.has_any
 
     @property
     def text(self) -> str:
@@ -50,7 +61,12 @@ class Folder:
         self._text.add(chunk.text)
         self._thinking.add(chunk.thinking)
         self.model = chunk.model or self.model
-        self.finish_reason = self.finish_reason or chunk.finish_reason
+        self.tool = self.tool or chunk.tool
+        if size_bytes and self.finish_reason is not None:
+            self.finish_reason, self.is_proved, self.has_erred = None, False, True
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        if self.finish_reason is not None and chunk.usage and not size_bytes:
+            self.is_proved = True
         self.usage = chunk.usage or self.usage
         self._server = chunk.server or self._server
 
@@ -84,9 +100,13 @@ class _GrowingText:
         self._whole = ""
         self._pieces: list[str] = []
         self._pieces_size = 0
+        self.has_any = False
 
     def add(self, piece: str) -> None:
         """Take what follows."""
+        if not piece:
+            return
+        self.has_any = True
         self._pieces.append(piece)
         self._pieces_size += len(piece)
         if self._pieces_size > _BLOCK_CHARACTERS:
@@ -103,22 +123,6 @@ class _GrowingText:
         self._whole = whole
         self._pieces.clear()
         self._pieces_size = 0
-
-
-def has_own_limit(request: Request) -> bool:
-    """Tell whether the user himself bounded the length of the answer."""
-    options = request.sampling.options
-    limits = [request.sampling.max_tokens, *map(options.get, _LIMIT_OPTIONS)]
-    return any(isinstance(limit, int | float) and limit >= 0 for limit in limits)
-
-
-def cut_error(completion: Completion) -> IncompleteError:
-    """Return the error for an answer that ended by a limit nobody set."""
-    return IncompleteError(
-        f"the answer of '{completion.model}' was cut at the length limit of"
-        f" {completion.backend}",
-        hint="set --max-tokens to accept a limit, or a longer context",
-    )
 
 
 def suspected_cut(request: Request, usage: Usage) -> str | None:

@@ -13,18 +13,26 @@ from collections.abc import Generator, Iterator
 
 from .. import lives
 from ..cache.entry import Entry
-from ..errors import DeadlineError, IncompleteError, LLMWrapError
-from ..messages import Chunk, Completion
+from ..errors import (
+    BackendFailedError,
+    DeadlineError,
+    IncompleteError,
+    LLMWrapError,
+    RefusedError,
+    name_server,
+)
+from ..messages import Chunk, Completion, End
 from ..metrics.timing import Stopwatch
 from ..streams import StreamEnded
 from .answer import Answer, Course, kind_of
 from .asking import Asking, Running
 from .deadlines import deadline_error
-from .folding import Folder, cut_error, has_own_limit, suspected_cut
+from .folding import Folder, suspected_cut
 from .question import Question
 from .retries import Retries
 from .stored import Replay
 from .telemetry import log_completion, log_request
+from .verdict import judged
 
 _AFTER_END_S = 1.0  # for usage and [DONE], once a finish reason came
 _FLIGHT_POLLS_S = (0.002, 0.005, 0.01, 0.02)  # then the last one again
@@ -52,6 +60,8 @@ class LiveCourse(Course):
         self._attempts = 1
         self._is_ended = False
         self._is_foreign = False
+        self._is_assumed = False
+        self._how_ended: End | None = None
         lives.enter(self)
         self._replay: Replay | None = None
         self._stream: Running | None = None
@@ -92,7 +102,8 @@ class LiveCourse(Course):
         """Return the answer as far as it came."""
         if self._replay:
             return self._replay.completion
-        return self._folder.completion(self.backend, self._stopwatch, self._attempts)
+        folded = self._folder.completion(self.backend, self._stopwatch, self._attempts)
+        return folded._replace(end=self._how_ended)
 
     def has_more(self, wait_s: float) -> bool:
         """Tell whether something can be read now, waiting `wait_s` at most."""
@@ -152,6 +163,8 @@ class LiveCourse(Course):
             else:
                 yield from self._attempts_to_the_end()
         except BaseException as error:
+            if isinstance(error, LLMWrapError):
+                name_server(error, self._asking.server)
             if not self.is_in_block:
                 self.end(error)
             raise
@@ -220,7 +233,7 @@ class LiveCourse(Course):
             self.conclude()  # It may have been left at its end marker.
         except IncompleteError:
             return
-        if self.completion:
+        if self.completion and not self.completion.is_doubtful:
             keeping.keep(self.completion)
 
     def end(self, error: BaseException | None) -> None:
@@ -237,7 +250,7 @@ class LiveCourse(Course):
         waiting_since = time.monotonic()
         while True:
             limit = first_until
-            if folder.finish_reason is not None:
+            if folder.is_ended:
                 limit = waiting_since + _AFTER_END_S
             elif not (folder.is_empty or is_whole):
                 limit = waiting_since + self._asking.patience.idle_s
@@ -253,7 +266,11 @@ class LiveCourse(Course):
                 waiting_since = time.monotonic()
 
     def _next_chunk(self, stream: Running, limit: float) -> Chunk | None:
-        """Return the next chunk, None at the end; what follows the end is forgiven."""
+        """Return the next chunk, None at the end.
+
+        A connection that breaks behind the end marker is forgiven, unless a marker has
+        turned out to be none before; what the server itself says is not.
+        """
         until = self._asking.patience.until
         earliest = limit if until is None else min(limit, until)
         try:
@@ -261,11 +278,15 @@ class LiveCourse(Course):
         except StreamEnded:
             return None
         except TimeoutError:
-            if self._folder.finish_reason is not None:
+            if self._folder.is_ended:
+                self._is_assumed = not self._folder.is_proved
                 return None
             raise self._out_of_time(is_total=earliest != limit) from None
+        except (BackendFailedError, RefusedError):
+            raise
         except LLMWrapError:
-            if self._folder.finish_reason is not None and not self._token.is_cancelled:
+            folder = self._folder
+            if folder.is_ended and not (folder.has_erred or self._token.is_cancelled):
                 return None
             if self._token.has_expired:
                 raise self._out_of_time(is_total=True) from None
@@ -295,16 +316,22 @@ class LiveCourse(Course):
     def _complete(self) -> None:
         asking, folder = self._asking, self._folder
         if folder.finish_reason is None:
-            raise IncompleteError(f"{asking.backend.name} ended without an end marker")
+            raise IncompleteError("ended its answer without an end marker")
         completion = self.partial
+        verdict = judged(
+            asking.request, completion, folder.tool, is_assumed=self._is_assumed
+        )
+        self._how_ended = verdict.end
+        if verdict.error:
+            raise verdict.error
+        warnings = [verdict.warning] if verdict.warning else []
         if asking.backend.may_cut_prompt:
-            warning = suspected_cut(asking.request, completion.usage)
-            if warning:
-                asking.log.warning(warning)
-        if folder.finish_reason == "length":
-            if not has_own_limit(asking.request):
-                asking.log.warning("the answer is cut: its finish reason is 'length'")
-                raise cut_error(completion)
-            asking.log.note("the answer ends at the length limit you set")
+            warnings += filter(None, [suspected_cut(asking.request, completion.usage)])
+        for warning in warnings:
+            asking.log.warning(warning)
+        if verdict.note:
+            asking.log.note(verdict.note)
         log_completion(asking.log, asking.backend, asking.request, completion)
-        self.completion = completion
+        self.completion = completion._replace(
+            end=verdict.end, is_doubtful=bool(warnings)
+        )

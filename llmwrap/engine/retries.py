@@ -39,6 +39,10 @@ class Retries:
             self.loading_until = self.loading_until or first_until
             poll_s = _LOADING_POLLS_S[min(self._polls, len(_LOADING_POLLS_S) - 1)]
             self._polls += 1
+            if error.retry_after_s and error.retry_after_s > poll_s:
+                poll_s = error.retry_after_s
+                if time.monotonic() + poll_s > self.loading_until:
+                    raise error  # Asked again no earlier than that, so not at all.
             self._check_wait(poll_s, error, self.loading_until)
             return poll_s
         delay_s = self._retry_delay_s(error, is_empty=is_empty)

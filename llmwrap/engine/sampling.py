@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ..backends.options import LIMIT_NAMES, own_limit
+from ..errors import UsageError
 from ..messages import Json, Sampling
 
 # What the servers call a named setting, so that a default of the configuration does
 # not stand against an option that says otherwise.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "temperature": ("temperature",),
-    "max_tokens": ("max_tokens", "num_predict", "max_completion_tokens", "n_predict"),
-    "seed": ("seed",),
+    "max_tokens": LIMIT_NAMES,
+    "seed": ("seed", "random_seed"),
     "top_p": ("top_p",),
-    "stop": ("stop",),
+    "stop": ("stop", "stop_sequences"),
 }
 
 
@@ -24,7 +26,7 @@ def with_options(
     """Return `named` with the options of `-o` over those of the configuration.
 
     A named setting, and an option, win over a default of the same meaning; `-o` wins
-    over both.
+    over both. Raises: UsageError for what no answer can be drawn with.
     """
     spoken_for = {
         name
@@ -35,6 +37,23 @@ def with_options(
     }
     merged = {k: v for k, v in defaults.items() if k not in spoken_for}
     merged.update(options)
-    if (stop := merged.get("stop")) is not None and not isinstance(stop, list):
-        merged["stop"] = [stop if isinstance(stop, str) else json.dumps(stop)]
-    return named._replace(options=merged)
+    for name in _NAMES["stop"]:
+        if (stop := merged.get(name)) is not None and not isinstance(stop, list):
+            merged[name] = [stop if isinstance(stop, str) else json.dumps(stop)]
+    sampling = named._replace(options=merged)
+    _check(sampling)
+    return sampling
+
+
+def _check(sampling: Sampling) -> None:
+    if own_limit(sampling) == 0:
+        raise UsageError(
+            "an answer of at most 0 tokens is none",
+            hint="--max-tokens takes 1 or more; without it there is no limit",
+        )
+    several = sampling.options.get("n")
+    if isinstance(several, int | float) and several > 1:
+        raise UsageError(
+            f"'n={several}' asks for several answers, and there is room for one",
+            hint="ask once for each",
+        )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Iterator
 
 from ..cache.entry import Entry
+from ..ends import end_of
 from ..log import Log
 from ..messages import Chunk, Completion, Timing
 from ..units import format_duration
@@ -36,6 +37,7 @@ class Replay:
             timing=Timing(ttft_s=elapsed_s, e2e_s=elapsed_s, queued_s=0.0),
             attempts=0,
             is_cached=True,
+            end=end_of(entry.finish_reason),
         )
 
     def chunks(self) -> Iterator[Chunk]:
@@ -61,7 +63,7 @@ class Replay:
             gen_ai__response__model=self.model,
             llmwrap__cached=True,
         )
-        if self._entry.finish_reason == "length":
+        if self.completion.end == "cut":
             log.note("the answer ends at the length limit you set")
 
 

@@ -1,0 +1,90 @@
+"""What end markers mean, and that one module alone knows their words."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from llmwrap.ends import end_of, is_cut, is_no_answer, marker
+
+from .test_layers import sources
+
+_WORDS = {
+    "abort", "content_filter", "end_turn", "eos_token", "insufficient_system_resource",
+    "model_length", "network_error", "recitation",
+    "stop_sequence", "tool_use", "unload",
+}  # fmt: skip
+"""End markers that mean nothing else anywhere."""
+
+
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [
+        ("stop", "good"),
+        ("FinishReason.STOP", "good"),
+        ("</s>", "good"),
+        ("<|eot_id|>", "good"),
+        ("model_length", "cut"),
+        ("maxTokens", "cut"),
+        ("content-filter", "withheld"),
+        ("insufficient_system_resource", "broken"),
+        ("tool_use", "called"),
+        ("", "unknown"),
+        ("stop it", "unknown"),
+        ("stopped by me", "unknown"),
+    ],
+)
+def test_a_word_means_the_same_however_it_is_written(reason: str, end: str) -> None:
+    assert end_of(reason) == end
+    assert is_cut(reason) is (end == "cut")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (None, ""),
+        ("", ""),
+        ("null", ""),
+        (False, ""),
+        ({}, ""),
+        ([], "[]"),
+        (" stop ", "stop"),
+        ({"type": "length", "length": 5}, "length"),
+        ({"type": None}, ""),
+        (1, "1"),
+        (True, "True"),
+    ],
+)
+def test_a_marker_may_have_any_type(value: object, found: str) -> None:
+    assert marker(value) == found
+
+
+def test_a_model_that_was_loaded_is_no_answer() -> None:
+    assert is_no_answer("load")
+    assert not is_no_answer("stop")
+
+
+def test_only_one_module_knows_the_words() -> None:
+    """What a marker means is decided in one place, or two would differ one day."""
+    found = [
+        f"llmwrap/{file}:{node.lineno} {node.value!r}"
+        for file, tree in sources().items()
+        if file != "ends.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in _WORDS
+    ]
+    found += [
+        f"llmwrap/{file}:{node.lineno} {ast.unparse(node)}"
+        for file, tree in sources().items()
+        if file != "ends.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and "_reason" in ast.unparse(node)
+        and any(
+            isinstance(side, ast.Constant) and isinstance(side.value, str)
+            for side in (node.left, *node.comparators)
+        )
+    ]
+
+    assert found == []
