@@ -54,6 +54,19 @@ def test_a_conversation_goes_on(cli: Runner, server: FakeServer) -> None:
     assert sent(server) == [("user", "one"), ("assistant", ANSWER), ("user", "two")]
 
 
+def test_an_answer_without_text_is_never_sent_again(
+    cli: Runner, server: FakeServer
+) -> None:
+    """Some servers refuse such a turn, and would refuse the conversation for ever."""
+    ask(cli, server, "-c", "one")
+    server.script(_PATH, ollama_reply([]))
+    assert ask(cli, server, "-c", "two").status == 0
+
+    ask(cli, server, "-c", "three")
+
+    assert sent(server) == [("user", "one"), ("assistant", ANSWER), ("user", "three")]
+
+
 def test_the_system_prompt_is_that_of_the_conversation(
     cli: Runner, server: FakeServer, home: Home
 ) -> None:

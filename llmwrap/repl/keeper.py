@@ -108,10 +108,14 @@ def is_said(turn: Turn) -> bool:
 
 
 def messages_of(system: str | None, turns: Sequence[Turn]) -> list[Message]:
-    """Return what is sent for turns, under a system prompt."""
+    """Return what is sent for turns, under a system prompt.
+
+    An answer without text is none: llama.cpp and Mistral refuse such a turn for ever.
+    """
     messages = [Message("system", system)] if system else []
     for turn in turns:
-        if not is_said(turn):
+        is_empty = turn.message.role == "assistant" and not turn.message.content.strip()
+        if is_empty or not is_said(turn):
             continue
         if messages and messages[-1].role == "user" == turn.message.role:
             messages.pop()  # It has no answer, and many models want turns in turn.
