@@ -13,7 +13,7 @@ from llmwrap.metrics.layout import runs_path
 
 from .asking import OLLAMA, address, ask, error
 from .failing import busy, failing
-from .fakeserver import Answer, Body, EndBody, FakeServer, Pause
+from .fakeserver import Answer, Body, EndBody, FakeServer, Pause, ollama_reply
 from .recorded import ODD, a_run, record, row, stats
 from .runner import Home, Result, Runner
 
@@ -107,6 +107,16 @@ def test_a_failed_run_has_the_kind_of_its_error(
 
     assert found["errors_by_kind"] == {"backend_failed": 1}
     assert found["error_ratio"] == 1.0
+
+
+def test_how_answers_ended_is_counted(cli: Runner, server: FakeServer) -> None:
+    for reason in ("stop", "length", "content_filter", "zzz"):
+        server.script(OLLAMA.path, ollama_reply(["some"], done_reason=reason))
+        ask(cli, server, reason)
+    ask(cli, server, "stop")  # a hit ended as well as what it repeats
+
+    assert stats(cli)["ends"] == {"cut": 1, "good": 2, "unknown": 1, "withheld": 1}
+    assert "ends    good 2, " in cli.run("stats").text
 
 
 def test_the_targets_are_judged(cli: Runner, home: Home) -> None:

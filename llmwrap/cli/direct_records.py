@@ -189,6 +189,7 @@ def _hit(completion: Completion) -> Run:
         model=completion.model,
         prompt_tokens=completion.usage.prompt_tokens,
         completion_tokens=completion.usage.completion_tokens,
+        end="good",
     )
 
 

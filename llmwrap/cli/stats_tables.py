@@ -80,6 +80,9 @@ def _summary(tally: Tally) -> str:
         if kind != INTERRUPTED
     )
     rows.append(("errors", f"{every.failed} ({kinds})" if kinds else "0"))
+    if set(every.ends) - {"good"}:
+        ends = ", ".join(f"{end} {count}" for end, count in every.ends.most_common())
+        rows.append(("ends", ends))
     if every.interrupted:
         rows.append((INTERRUPTED, str(every.interrupted)))
     return table((Column(""), Column("")), rows)

@@ -73,6 +73,7 @@ class RunRecord:
                 completion_tokens=usage.completion_tokens,
                 attempts=completion.attempts,
                 gaps=tuple(packed(completion.gaps_s)),
+                end=completion.end or "",
             )
         )
 

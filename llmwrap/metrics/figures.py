@@ -62,6 +62,7 @@ def document(tally: Tally, targets: Sequence[Target]) -> dict[str, Json]:
         "runs": every.runs,
         "errors": every.failed,
         "errors_by_kind": dict(sorted(every.errors.items())),
+        "ends": dict(sorted(every.ends.items())),
         "error_ratio": every.failed / every.runs if every.runs else None,
         "hits": tally.count("hit"),
         "misses": tally.count("miss"),
@@ -110,6 +111,7 @@ def _row(labels: Labels, series: Series) -> dict[str, Json]:
         "runs": series.runs,
         "errors": series.failed,
         "errors_by_kind": dict(sorted(series.errors.items())),
+        "ends": dict(sorted(series.ends.items())),
         "attempts": series.attempts,
     }
     for figure in figures(labels, series):

@@ -37,6 +37,7 @@ class Run(NamedTuple):
     `started_at` is the wall clock, in seconds since 1970. `lookup_s` is what the
     cache took, `rendering_s` the template, `error` the kind of the error that ended
     it, empty for none. `gaps` is the ITL, counted in classes (classes.py).
+    `end` says how the answer ended (messages.End), empty where it did not.
 
     The order is that of the record: new fields come last, and older records are
     read with their defaults. The four floats stand first for `moved_run`.
@@ -58,6 +59,7 @@ class Run(NamedTuple):
     template: str = ""
     rendering_s: float | None = None
     gaps: tuple[int | float, ...] = ()
+    end: str = ""
 
 
 class Counts(NamedTuple):

@@ -10,7 +10,8 @@ become longer, and at last the oldest go. Floor F3.
     totals   [2, hits, misses]: by the first llmwrap that counted; read, not written
     rollup   [3, format, start of the period in seconds since 1970, its length in
              seconds, [model, backend, template, outcome],
-             runs, attempts, {kind of error: count}, {metric: histogram}]
+             runs, attempts, {kind of error: count}, {metric: histogram},
+             {how answers ended: count}]
 
 A record of another kind, or of another format, was written by a newer llmwrap: it is
 kept as it is as long as there is room.

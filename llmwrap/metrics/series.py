@@ -35,7 +35,7 @@ _OF_WHOLE = ("tpot_s", "e2e_s", "prompt_tokens", "completion_tokens")
 _OF_ALL = ("lookup_s", "rendering_s", "queued_s", "ttft_s")
 _AT = {name: 1 + at for at, name in enumerate(Run._fields)}
 _FIELDS = 1 + len(Run._fields)
-_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-1], []]
+_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-2], [], ""]
 _NUMBERS = (float, int)
 _LATEST = 1e11  # neither infinite nor in milliseconds
 
@@ -60,16 +60,17 @@ class Labels(NamedTuple):
 class Series:
     """Counts and histograms of runs; belongs to one thread.
 
-    `errors` has kinds and how often each came. A histogram is there once it has a
-    value.
+    `errors` has kinds and how often each came, `ends` how answers ended. A histogram
+    is there once it has a value.
     """
 
-    __slots__ = ("attempts", "errors", "histograms", "runs")
+    __slots__ = ("attempts", "ends", "errors", "histograms", "runs")
 
     def __init__(self) -> None:
         self.runs = 0
         self.attempts = 0
         self.errors: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
         self.histograms: dict[str, Histogram] = {}
 
     @property
@@ -94,6 +95,7 @@ class Series:
             return
         kinds = Counter(str(kind) for kind in columns[_AT["error"]] if kind)
         self.errors.update(kinds)
+        self.ends.update(Counter(str(end) for end in columns[_AT["end"]] if end))
         tries = columns[_AT["attempts"]]
         self.attempts += sum(number for number in tries if isinstance(number, int))
         for name in _OF_ALL:
@@ -112,6 +114,7 @@ class Series:
         self.runs += other.runs
         self.attempts += other.attempts
         self.errors.update(other.errors)
+        self.ends.update(other.ends)
         for name, histogram in other.histograms.items():
             self._own(name).merge(histogram)
 
@@ -120,20 +123,24 @@ class Series:
         histograms: dict[str, Packable] = {
             name: [*histogram.packed()] for name, histogram in self.histograms.items()
         }
-        return [self.runs, self.attempts, dict(self.errors), histograms]
+        errors: dict[str, Packable] = dict(self.errors)
+        ends: dict[str, Packable] = dict(self.ends)
+        return [self.runs, self.attempts, errors, histograms, ends]
 
     @classmethod
     def unpacked(cls, fields: Sequence[Packable]) -> Series:
         """Return the series of `packed`. Raises: ValueError for anything else."""
         match fields:
-            case [int(runs), int(attempts), dict(errors), dict(histograms)]:
-                pass
+            case [int(runs), int(attempts), dict(errors), dict(histograms), *more]:
+                pass  # An older llmwrap did not count how answers ended.
             case _:
                 raise ValueError("no series of ours")
         found = cls()
         found.runs, found.attempts = runs, attempts
-        for kind, count in errors.items():
-            found.errors[kind] = count if isinstance(count, int) else 0
+        ends = more[0] if more and isinstance(more[0], dict) else {}
+        for counter, counts in ((found.errors, errors), (found.ends, ends)):
+            for kind, count in counts.items():
+                counter[kind] = count if isinstance(count, int) else 0
         for name, numbers in histograms.items():
             if name in METRICS and isinstance(numbers, list):
                 found.histograms[name] = Histogram.unpacked(numbers)
