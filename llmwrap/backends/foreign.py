@@ -36,6 +36,7 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "model": (str, NoneType),
     "finish_reason": (str, NoneType),
     "usage": (Usage, NoneType),
+    "tool": (str,),
 }
 """What a chunk holds, as far as it matters what it is."""
 
@@ -128,6 +129,13 @@ class ForeignBackend(Backend):
         if not isinstance(found, WireRequest):
             raise self._wrong("has something else for a request")
         return found
+
+    def unknown_options(self, request: Request) -> list[str]:
+        """Return the options of a request that it is not known to have."""
+        found: list[object] = self._called(
+            "asked for its options", lambda: [*self._below.unknown_options(request)]
+        )
+        return [name for name in found if isinstance(name, str)]
 
     def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
