@@ -182,9 +182,11 @@ def name_server(error: LLMWrapError, where: str) -> None:
     """Let an error that came from below say which server it is about.
 
     What is raised where bytes are read knows no server; `where` is its name and its
-    address. One that names it already, or is about nobody, stays as it is.
+    address. One that names it already, or is about nobody, stays as it is. The name is
+    what counts: LM Studio's own API has another address.
     """
-    if isinstance(error, _OF_SERVERS) and where not in error.message:
+    name, is_at, _ = where.partition(" at ")
+    if isinstance(error, _OF_SERVERS) and name + is_at not in error.message:
         error.message = f"{where}: {error.message}"
 
 

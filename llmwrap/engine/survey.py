@@ -262,9 +262,7 @@ def _asked(
                 report = report._replace(latency_s=time.monotonic() - began)
         return report._replace(models=tuple(backend.models(timeout_s=limit_s)))
     except LLMWrapError as error:
-        # LM Studio's own API has another address, which its errors name.
-        if f"{report.name} at " not in error.message:
-            name_server(error, where(report.name, report.address))
+        name_server(error, where(report.name, report.address))
         return report._replace(error=error)
 
 
