@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ..engine import Answer
 from ..engine.prompting import checked_image
@@ -95,8 +96,7 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
             stage.output.json(dict(engine.wire_request(request)._asdict()))
             return
         # What was asked for is done when the answer is out: it is kept afterwards.
-        with engine.ask(request, session.rendered) as answer:
-            _put_out(args, stage, answer)
+        answer = _put_out(args, stage, lambda: engine.ask(request, session.rendered))
         if conversing:
             conversing.keep(answer.completion)
         if stage.context.invocation:
@@ -119,16 +119,24 @@ def _conversing(session: Session) -> Conversing | None:
     return conversing(choice, config, session.context.environ, session.log)
 
 
-def _put_out(args: argparse.Namespace, stage: Stage, answer: Answer) -> None:
+def _put_out(
+    args: argparse.Namespace, stage: Stage, ask: Callable[[], Answer]
+) -> Answer:
     if args.output is None:
-        _show(args, stage, answer, stage.output)
-        stage.context.settle()
-        return
+        with ask() as answer:
+            _show(args, stage, answer, stage.output)
+            stage.context.settle()
+        return answer
     is_cleaned = args.sanitize == "always"
     until = stage.context.stdout.until
-    with AtomicFile(args.output, until=until, is_cleaned=is_cleaned) as file:
+    # A file that cannot be written is found out before anything is asked.
+    with (
+        AtomicFile(args.output, until=until, is_cleaned=is_cleaned) as file,
+        ask() as answer,
+    ):
         _show(args, stage, answer, file)
         file.commit(stage.context.settle)
+    return answer
 
 
 def _show(args: argparse.Namespace, stage: Stage, answer: Answer, paper: Paper) -> None:
