@@ -13,11 +13,10 @@ import pytest
 from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
 from .runner import ROOT, Home, Runner
+from .scheduling import SLOW, Scheduling
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
-
-    from .scheduling import Scheduling
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,11 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(ROOT / "llmwrap", quiet=1)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what `make quick` has no time for, before it is even read."""
+    is_quick = config.option.markexpr == "not slow"
+    return True if is_quick and collection_path.stem in SLOW else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """Say which tests must not run side by side."""
-    from .scheduling import Scheduling
-
     return Scheduling(config, log)
 
 

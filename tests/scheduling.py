@@ -1,7 +1,7 @@
-"""Which tests pytest-xdist runs in one process, one after the other.
+"""Which tests share a process, and which modules `make quick` leaves out.
 
-Not its own `--dist=loadgroup`: version 3.8 marks tests in a way that pytest 9.2 does
-not look at any more, in silence.
+A scheduler, not pytest-xdist's `--dist=loadgroup`: version 3.8 marks tests in a way
+that pytest 9.2 does not look at any more, in silence.
 """
 
 from __future__ import annotations
@@ -16,6 +16,60 @@ word in their name share one process."""
 
 _WHOLE = ("test_direct_twins", "test_dist", "test_loadtest_page", "test_plugin")
 """What one of their tests builds is there for all."""
+
+SLOW = frozenset(
+    [
+        "test_ask_history",
+        "test_cache_crash",
+        "test_cache_crash_calls",
+        "test_cache_damage",
+        "test_cache_damage_program",
+        "test_cache_full",
+        "test_cache_odd_files",
+        "test_cache_one_flight",
+        "test_cache_pressure",
+        "test_cache_refused",
+        "test_chat_hostile",
+        "test_chat_tmux",
+        "test_cli_completion",
+        "test_clock",
+        "test_direct",
+        "test_direct_records",
+        "test_direct_stdin",
+        "test_direct_stdout",
+        "test_direct_twins",
+        "test_dist",
+        "test_embedded_install",
+        "test_embedded_live",
+        "test_embedded_process",
+        "test_embedded_server",
+        "test_fakeserver_faults_arrival",
+        "test_faults",
+        "test_foreign",
+        "test_fronts",
+        "test_handlebars",
+        "test_history_processes",
+        "test_hostile_commands",
+        "test_limits",
+        "test_lives",
+        "test_loadtest_compare",
+        "test_loadtest_page",
+        "test_named_files",
+        "test_pipes",
+        "test_plugin",
+        "test_recordings_splits",
+        "test_replies",
+        "test_retries_waits",
+        "test_screen_tmux",
+        "test_secrets",
+        "test_signals",
+        "test_streaming",
+        "test_terminal_fitting",
+        "test_terminal_hostile",
+        "test_terminal_markdown",
+    ]
+)
+"""Modules that take more than ten seconds: they start many programs, or wait."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

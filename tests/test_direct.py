@@ -55,7 +55,7 @@ def test_a_variable_switches_it_off(
     assert again == Answered(0, b"first\n", "", is_direct=False)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "two\nlines\n", " ", *HOSTILE_NAMES[:3]])
+@pytest.mark.parametrize("text", ["\n", "two\nlines\n", " ", *HOSTILE_NAMES[:3]])
 def test_every_text_is_written_as_the_ordinary_way_does(
     cli: Runner, server: FakeServer, argv: tuple[str, ...], text: str
 ) -> None:

@@ -35,7 +35,7 @@ from .twins import Ask, Shop, Twins
 _LEAST_SHARE = 0.15
 """The part of the runs that direct mode has to answer, else nothing is compared."""
 
-_LIVES = 8
+_LIVES = 4
 _QUESTION = Ask(("Why?",))
 _OTHER_QUESTION = Ask(("Why not?",))
 
