@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmwrap.repl.chat_painter import Painter
-from llmwrap.repl.mailbox import WAKE, Event, Facts
+from llmwrap.repl.mailbox import WAKE, Event, EventKind, Facts
 from llmwrap.repl.room import Room
 from llmwrap.terminal.themes import DEFAULT
 
@@ -31,6 +32,7 @@ FRAGMENTS = (
         "```\n",
         "| a | b |\n",
     ),
+    *("a\r\n", "```\r\n", "\r", "\n"),
     *("|---|---|\n", "long words here " * 9, "`", "**", "世界"),
 )
 
@@ -100,3 +102,17 @@ def test_what_is_said_meanwhile_stands_above_the_open_block(
         rows = committed(on.room, [*events, Event("text", "three"), Event("end")])
 
     assert rows[1:] == ["one", f"warning: {ASIDE}", "", "two three", ""]
+
+
+@pytest.mark.parametrize("kind", ["text", "thinking", "question"])
+def test_lines_that_end_in_crlf_look_like_any_other(
+    home: Home, server: FakeServer, kind: EventKind
+) -> None:
+    text = "one\n\n```py\nx = 1\n```\n\n- end\n"
+
+    def rows(written: str) -> list[str]:
+        pieces = [written] if kind == "question" else list(written)
+        return committed(on.room, [*(Event(kind, p) for p in pieces), Event("end")])
+
+    with stage(home, server) as on:
+        assert rows(text.replace("\n", "\r\n")) == rows(text)

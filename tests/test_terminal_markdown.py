@@ -35,6 +35,7 @@ ANSWERS = {
     "1000 lines": "".join(
         f"- item {n}\n" if n % 50 else f"\n## Part {n}\n\n" for n in range(1000)
     ),
+    "crlf": "one\r\n\r\n```py\r\nx = 1\r\n```\r\nend\r",
     "spaces": "  \n\n  a\n\n \n",
 }
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmwrap.terminal.sanitize import visible
+from llmwrap.terminal.sanitize import LineEnds, lines_ended, visible
 
 from .fakeserver import TERMINAL_SEQUENCES
 
@@ -111,3 +111,12 @@ def test_every_run_can_afford_the_import() -> None:
 
     new = ["llmwrap", "llmwrap.terminal", "llmwrap.terminal.sanitize"]
     assert result.stdout.split() == new
+
+
+@given(st.lists(st.sampled_from(["a", "\r", "\n", "\r\n", "b c"])))
+def test_lines_end_alike_in_whatever_pieces_they_come(pieces: list[str]) -> None:
+    ends = LineEnds()
+
+    text = "".join([*map(ends.feed, pieces), ends.finish()])
+
+    assert text == lines_ended("".join(pieces))

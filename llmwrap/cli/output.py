@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeadlineError, Interrupted, LLMWrapError, OutputError
 from ..messages import Json
-from ..terminal.sanitize import visible
+from ..terminal.sanitize import LineEnds, lines_ended, visible
 from ..terminal.style import Palette, wants_color
 from .descriptor import Descriptor
 
@@ -69,6 +69,7 @@ class Output:
         self._is_one_place = _is_one_place(stdout, stderr)
         self._lock = RLock()
         self._markdown: MarkdownStream | None = None
+        self._ends = LineEnds()  # of what is cleaned
         self._is_drawing = False  # the open block stands on the screen
         self._is_text_open = False  # the last line of stdout has no end yet
         self._is_said_open = False  # and so of stderr
@@ -127,7 +128,7 @@ class Output:
                 self._is_drawing = True
                 self._markdown.feed(text)
                 return
-            shown = visible(text) if self.is_cleaned else text
+            shown = visible(self._ends.feed(text)) if self.is_cleaned else text
             if self._waiting and self._is_text_open:
                 end, newline, shown = shown.partition("\n")
                 self._put(end + newline)
@@ -150,8 +151,10 @@ class Output:
             self._end_said()
             if self._markdown:
                 self._end_markdown()
-            elif self._is_text_open:
-                self._put("\n")
+            else:
+                self._put(visible(self._ends.finish()))
+                if self._is_text_open:
+                    self._put("\n")
             self._let_go()
 
     def raw(self, data: bytes) -> None:
@@ -234,12 +237,12 @@ class Output:
     def say(self, text: str) -> None:
         """Write text that may have several lines, and end in the middle of one."""
         if self.listener:
-            self.listener("log", visible(text))
+            self.listener("log", visible(lines_ended(text)))
             return
         with self._lock:
             if self._is_thinking:
                 self._end_said()
-            self._say(visible(text))
+            self._say(visible(lines_ended(text)))
 
     def prompt(self, text: str) -> None:
         """Write what somebody answers on the same line, who ends it."""

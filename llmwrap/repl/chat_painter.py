@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..terminal.sanitize import visible
+from ..terminal.sanitize import lines_ended, visible
 from ..terminal.themes import Theme
 from .looks import Fragment, fragments
 from .mailbox import LOOKS_OF_LEVELS, WAKE, Event, Facts, Mailbox
@@ -189,7 +189,7 @@ class Painter:
         from ..terminal.pane import styled_rows
 
         paint = self._painted()
-        shown = visible(text).replace("\n", "\n" + " " * len(marker))
+        shown = visible(lines_ended(text)).replace("\n", "\n" + " " * len(marker))
         style = paint.look(look)
         if not self._has_color:
             style = style.without_color

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..terminal.sanitize import visible
+from ..terminal.sanitize import LineEnds, visible
 from .keeper import is_said
 from .mailbox import Event, Facts
 from .room import Effect, Room
@@ -64,6 +64,7 @@ class PlainChat:
         self._console = console
         self._last = ""
         self._has_thought = False
+        self._thought_ends = LineEnds()
         self.lines = 0
         """How many lines were not empty."""
         self.failures = 0
@@ -111,7 +112,7 @@ class PlainChat:
         return not effect.is_leaving
 
     def _say_rest(self, effect: Effect) -> None:
-        if effect.fills is not None:
+        if effect.fills is not None and not effect.error:
             self._console.say(f"the question was: {effect.fills}\n")
         if effect.copies is not None:
             self._console.say("there is no clipboard here; /save FILE writes a file\n")
@@ -169,7 +170,7 @@ class PlainChat:
             if not self._has_thought:
                 self._console.say("Reasoning:\n")
             self._has_thought = True
-            self._console.say(text)
+            self._console.say(self._thought_ends.feed(text))
 
     def _end_thinking(self) -> None:
         if self._has_thought:
@@ -177,6 +178,7 @@ class PlainChat:
             self._console.say("\nAnswer:\n")
 
     def _end(self, event: Event) -> None:
+        self._thought_ends.finish()
         is_empty = self._last == "" and event.facts.is_interrupted
         if not is_empty and self._last != "\n":
             self._console.write("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..terminal.sanitize import visible
+from ..terminal.sanitize import lines_ended, visible
 from ..units import format_duration
 from .mailbox import LOOKS_OF_LEVELS, Facts
 
@@ -118,7 +118,8 @@ class ItemRows:
         style = self._paint.look(look)
         if not self._has_color:
             style = style.without_color
-        return styled_rows(visible(text), self.width, style, self._paint)
+        shown = visible(lines_ended(text))
+        return styled_rows(shown, self.width, style, self._paint)
 
     def pane_rows(self, item: Item) -> list[Row]:
         """Return the rows of an answer's reasoning and text."""
@@ -142,7 +143,7 @@ class ItemRows:
 
     def _rendered(self, item: Item) -> list[Row]:
         if item.kind == "question":
-            text = item.text.replace("\n", "\n" + " " * len(_MARKER))
+            text = lines_ended(item.text).replace("\n", "\n" + " " * len(_MARKER))
             return self.styled(_MARKER + text, "user")
         if item.kind == "note":
             label = "" if item.level == "says" else f"{item.level}: "

@@ -20,7 +20,7 @@ from .leaf import Block
 from .paint import Paint
 from .region import Region
 from .render import Context, Renderer, Row
-from .sanitize import visible
+from .sanitize import LineEnds, visible
 
 FRAME_S = 0.05
 """Shortest time between two frames: 20 a second look fluent."""
@@ -60,6 +60,7 @@ class MarkdownStream:
     ) -> None:
         self._size = size
         self._clock = clock
+        self._ends = LineEnds()
         self._fitter = Fitter()
         self._renderer = Renderer(color=color, paint=paint)
         self._region = Region(write, rewraps=rewraps)
@@ -73,7 +74,8 @@ class MarkdownStream:
         """Take the next piece of the answer; draw it if a frame is due."""
         now_s = self._clock()
         columns, rows = self._look_at_size(now_s)
-        self._finished += self._fitter.feed(visible(text), columns - 1, rows)
+        text = visible(self._ends.feed(text))
+        self._finished += self._fitter.feed(text, columns - 1, rows)
         if self._is_blank or now_s >= max(self._next_frame_s, self._settled_s):
             self._paint(now_s)
 
@@ -99,7 +101,9 @@ class MarkdownStream:
         The cursor is left at the start of an empty row. May be called twice.
         """
         now_s = self._clock()
-        self._look_at_size(now_s)
+        columns, rows = self._look_at_size(now_s)
+        text = visible(self._ends.finish())
+        self._finished += self._fitter.feed(text, columns - 1, rows)
         self._finished += self._fitter.finish()
         self._paint(now_s)
 

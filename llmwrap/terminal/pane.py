@@ -13,7 +13,7 @@ from .fitting import Fitter
 from .leaf import Block
 from .paint import Paint
 from .render import Context, Renderer, Row
-from .sanitize import visible
+from .sanitize import LineEnds, visible
 from .wrap import fold
 
 
@@ -24,6 +24,8 @@ class Pane:
     """
 
     def __init__(self, paint: Paint, *, color: bool) -> None:
+        self._ends = LineEnds()
+        self._size = (80, 24)
         self._fitter = Fitter()
         self._renderer = Renderer(color=color, paint=paint)
         self._context = Context()
@@ -31,10 +33,14 @@ class Pane:
 
     def feed(self, text: str, width: int, height: int) -> None:
         """Take the next piece; open blocks are kept lower than `height`."""
-        self._finished += self._fitter.feed(visible(text), width, height)
+        self._size = (width, height)
+        text = visible(self._ends.feed(text))
+        self._finished += self._fitter.feed(text, width, height)
 
     def finish(self) -> None:
         """End the answer."""
+        if rest := self._ends.finish():
+            self._finished += self._fitter.feed(visible(rest), *self._size)
         self._finished += self._fitter.finish()
 
     def done(self, width: int) -> list[Row]:
@@ -61,12 +67,14 @@ class QuietPane:
     def __init__(self, paint: Paint, look: str) -> None:
         self._paint = paint
         self._style = paint.look(look)
+        self._ends = LineEnds()
         self._partial = ""
         self._finished: list[str] = []
 
     def feed(self, text: str, width: int) -> None:
         """Take the next piece."""
-        *lines, self._partial = (self._partial + visible(text)).split("\n")
+        text = visible(self._ends.feed(text))
+        *lines, self._partial = (self._partial + text).split("\n")
         self._finished += lines
         while len(offsets := fold(self._partial, width)) > 1:
             self._finished.append(self._partial[: offsets[0]])
@@ -74,6 +82,7 @@ class QuietPane:
 
     def finish(self) -> None:
         """End the text."""
+        self._partial += visible(self._ends.finish())
         if self._partial:
             self._finished.append(self._partial)
         self._partial = ""

@@ -55,6 +55,32 @@ def _visible_forms(keep: str) -> dict[int, str]:
 _FORMS: Mapping[int, str] = _visible_forms("\n\t")
 
 
+def lines_ended(text: str) -> str:
+    """Return a whole text with newlines where its lines end in CR LF.
+
+    A CR that ends no line stays: it moves the cursor, and is made visible later.
+    """
+    return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+class LineEnds:
+    """The same for a text that comes in pieces; for one thread."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; a CR at its end waits for what follows."""
+        text = self._held + text
+        self._held = "\r" if text.endswith("\r") else ""
+        return lines_ended(text[: len(text) - len(self._held)])
+
+    def finish(self) -> str:
+        """Return what waited."""
+        held, self._held = self._held, ""
+        return held
+
+
 def visible(text: str, *, keep: str = "\n\t") -> str:
     """Return `text` with every control character in a form one can see.
 
