@@ -110,6 +110,27 @@ def test_alt_enter_begins_another_line(home: Home, server: FakeServer) -> None:
     assert asked(server) == [[("user", "one\ntwo")]]
 
 
+def test_what_is_no_command_stays_in_the_line(home: Home, server: FakeServer) -> None:
+    home_key = "\x1b[H"
+    with stage(home, server) as on:
+        play(
+            ChatFront,
+            on,
+            *("/etc/fstab is what?" + ENTER, seen("a blank before it")),
+            *(seen("> /etc/fstab is what?"), home_key + " " + ENTER, seen("TTFT")),
+        )
+
+    assert asked(server) == [[("user", " /etc/fstab is what?")]]
+
+
+def test_several_lines_are_never_a_command(home: Home, server: FakeServer) -> None:
+    pasted = "/quit\n\tof a program\n"
+    with stage(home, server) as on:
+        play(ChatFront, on, f"\x1b[200~{pasted}\x1b[201~" + ENTER, seen("TTFT"))
+
+    assert asked(server) == [[("user", pasted)]]
+
+
 def test_what_is_pasted_is_one_question(home: Home, server: FakeServer) -> None:
     with stage(home, server) as on:
         play(ChatFront, on, "\x1b[200~one\ntwo\x1b[201~", ENTER, seen("TTFT"))

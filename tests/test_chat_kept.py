@@ -8,11 +8,14 @@ from llmwrap.errors import CacheError
 from llmwrap.history import Conversation, Conversations, Turn
 from llmwrap.messages import Message
 from llmwrap.repl.keeper import Keeper, messages_of, turn_of
-from llmwrap.repl.mailbox import Facts, Mailbox
+from llmwrap.repl.mailbox import Mailbox
 
 from .chatting import asked, chat
 from .fakeserver import FakeServer, json_error
 from .runner import Runner
+
+CHAT = "/api/chat"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 
 
 def kept(cli: Runner) -> list[list[str]]:
@@ -154,10 +157,10 @@ def test_a_chat_goes_on_in_memory_when_its_disk_is_full() -> None:
     mailbox, conversation = Mailbox(), Broken("x")
     keeper = Keeper(conversation, mailbox)
     question, other = (turn_of(Message("user", text)) for text in ("one", "two"))
-    keeper.keep_exchange("", question, Message("assistant", "Yes"), Facts())
+    keeper.keep_exchange("", question, turn_of(Message("assistant", "Yes")))
     conversation.is_broken = True
 
-    keeper.keep_exchange("", other, Message("assistant", "No"), Facts())
+    keeper.keep_exchange("", other, turn_of(Message("assistant", "No")))
 
     assert [t.message.content for t in keeper.turns()] == ["one", "Yes", "two", "No"]
     (event,) = mailbox.take()
@@ -171,3 +174,68 @@ def test_a_question_without_an_answer_is_not_sent() -> None:
     messages = messages_of("be", turns)
 
     assert [message.content for message in messages] == ["be", "b", "c", "d"]
+
+
+def test_a_conversation_is_asked_as_it_was(cli: Runner, server: FakeServer) -> None:
+    """With its own system prompt, model and options, not with those of another."""
+    chat(cli, server, "/system Be a bard", "/model beta:7b", "/option top_k=7", "one")
+    (bard,) = Conversations(cli.home.environ).ids()
+
+    chat(
+        *(cli, server, "/system Be terse", "/option top_k=1", "two"),
+        *(f"/history {bard}", "three", "/clear", "four"),
+    )
+
+    *_, before, inside, after = (r.json for r in server.requests if r.path == CHAT)
+    assert [m["content"] for m in inside["messages"]][::3] == ["Be a bard", "three"]
+    assert (inside["model"], inside["options"]["top_k"]) == ("beta:7b", 7)
+    for body in (before, after):
+        assert body["messages"][0]["content"] == "Be terse"
+        assert (body["model"], body["options"]["top_k"]) == ("alpha:latest", 1)
+
+
+def test_what_was_attached_stays_behind(cli: Runner, server: FakeServer) -> None:
+    (cli.home.path / "notes").write_text("remember")
+
+    chat(cli, server, "/file notes", "/clear", "one")
+
+    assert asked(server) == [[("user", "one")]]
+
+
+def test_images_stay_with_their_question(cli: Runner, server: FakeServer) -> None:
+    (cli.home.path / "a.png").write_bytes(PNG)
+
+    chat(cli, server, "/image a.png", "one", "/save kept.json", "/edit", "two")
+    chat(cli, server, "/load kept.json", "three")
+
+    sent = [r.json["messages"] for r in server.requests if r.path == CHAT]
+    assert [[bool(m.get("images")) for m in one] for one in sent] == [
+        [True],
+        [True],
+        [True, False, False],
+    ]
+    assert [m["content"] for m in sent[1]] == ["two"]
+
+
+def test_a_chat_says_when_another_adds_to_its_conversation() -> None:
+    mailbox, conversation = Mailbox(), Shared()
+    keeper = Keeper(conversation, mailbox)
+    conversation.others = [turn_of(Message("user", "what\nelse"))]
+
+    keeper.tell_of_others()
+    keeper.tell_of_others()
+
+    assert [event.text for event in mailbox.take()] == [
+        "another chat asked here: what else"
+    ]
+
+
+class Shared(Conversation):
+    """A conversation that another process adds to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Turn] = []
+
+    def questions_of_others(self) -> list[Turn]:
+        return self.others

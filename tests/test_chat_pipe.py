@@ -102,7 +102,7 @@ def test_a_retry_asks_the_last_question_whatever_failed_before(
     ]
 
 
-@pytest.mark.parametrize("command", ["/clear", "/undo", "/edit"])
+@pytest.mark.parametrize("command", ["/clear", "/undo"])
 def test_a_question_that_failed_is_forgotten_when_it_should_be(
     cli: Runner, server: FakeServer, command: str
 ) -> None:
@@ -289,10 +289,22 @@ def test_a_search_finds_what_was_said(cli: Runner, server: FakeServer) -> None:
     assert "nothing holds 'nothing'" in result.stderr
 
 
-def test_two_slashes_ask_about_one(cli: Runner, server: FakeServer) -> None:
-    chat(cli, server, "//etc is what?")
+@pytest.mark.parametrize("text", ["// main.c", "  indented", " /help", "a  b\t "])
+def test_what_is_asked_is_asked_as_it_is(
+    cli: Runner, server: FakeServer, text: str
+) -> None:
+    chat(cli, server, text)
 
-    assert asked(server) == [[("user", "/etc is what?")]]
+    assert asked(server) == [[("user", text)]]
+
+
+def test_a_path_is_no_command(cli: Runner, server: FakeServer) -> None:
+    result = chat(cli, server, "/etc/fstab is what?")
+
+    assert lines(result, "warning") == [
+        "'/etc/fstab' is no command; /help lists them, a blank before it asks it"
+    ]
+    assert asked(server) == []
 
 
 def test_an_unknown_command_names_the_nearest(cli: Runner, server: FakeServer) -> None:

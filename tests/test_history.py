@@ -14,11 +14,11 @@ from random import Random
 import pytest
 
 from llmwrap.errors import CacheError, ConfigError
-from llmwrap.history import Conversation, Conversations
+from llmwrap.history import Conversation, Conversations, Turn
 from llmwrap.journal.files import LockedFile
 from llmwrap.journal.records import HEADER_BYTES
 from llmwrap.log import Log, people_sink
-from llmwrap.messages import Image, Message, Usage
+from llmwrap.messages import Image, Json, Message, Usage
 
 NEWER = b"lwjrnl" + bytes((9, 246)) + bytes(64)
 
@@ -79,7 +79,7 @@ def test_all_of_a_turn_comes_back(kept: Conversations) -> None:
     asked, answered = kept.open(conversation.id).turns()
     assert asked.message.images == (image,)
     assert answered[1:3] == ("alpha:latest", "ollama")
-    assert answered[4:] == (True, True, Usage(7, None))
+    assert answered[4:7] == (True, True, Usage(7, None))
     assert time.time() - answered.at < 60
 
 
@@ -494,3 +494,31 @@ def test_a_file_that_lacks_its_header_is_read_all_the_same(kept: Conversations) 
     file.write_bytes(file.read_bytes()[HEADER_BYTES:])
 
     assert said(conversation) == ["q", "a"]
+
+
+def test_the_options_of_an_answer_come_back(kept: Conversations) -> None:
+    conversation = talk(kept.new(), ("q1", "a1"))
+    options: dict[str, Json] = {"num_ctx": 8192, "stop": ["x"]}
+    answer = Turn(Message("assistant", "a2"), "m", "b", 0.0, options=options)
+
+    conversation.extend([Turn(Message("user", "q2"), "", "", 0.0), answer])
+
+    turns = kept.open(conversation.id).turns()
+    assert [turn.options for turn in turns] == [None, None, None, options]
+
+
+def test_undo_takes_back_only_what_was_asked_here(kept: Conversations) -> None:
+    """What was there when a conversation was opened is nobody else's."""
+    mine = talk(kept.new(), ("q1", "a1"))
+    mine.turns()
+    theirs = kept.open(mine.id)
+    theirs.turns()
+    talk(mine, ("q2", "a2"))
+    talk(theirs, ("q3", "a3"))
+
+    undone = [mine.undo(), mine.undo(), mine.undo()]
+
+    assert [turn and turn.message.content for turn in undone] == ["q2", "q1", None]
+    assert said(theirs) == ["q3", "a3"]
+    (other,) = mine.questions_of_others()
+    assert other.message.content == "q3"

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from llmwrap.repl.chat_front import ChatFront
+from llmwrap.repl.front import Front
 from llmwrap.repl.screen_front import ScreenFront
 
 from .chatting import asked
@@ -21,7 +23,7 @@ from .fakeserver import (
 )
 from .runner import Home
 
-ENTER = "\r"
+ENTER, UP = "\r", "\x1b[A"
 CTRL_C, CTRL_L, CTRL_Q = "\x03", "\x0c", "\x11"
 F2, F6, F7, F8 = "\x1bOQ", "\x1b[17~", "\x1b[18~", "\x1b[19~"
 
@@ -202,3 +204,28 @@ def test_a_screen_that_is_far_too_small_breaks_nothing(
             return len(on.room.talk.answers) == 1
 
         play(ScreenFront, on, "a" + ENTER, is_answered)
+
+
+def test_ctrl_c_leaves_what_was_to_be_edited(home: Home, server: FakeServer) -> None:
+    with stage(home, server) as on:
+        talked(on, 1)
+        play(
+            *(ScreenFront, on, "/edit" + ENTER, seen("> question 0\n"), " more"),
+            *(seen("question 0 more"), CTRL_C),
+            lambda shown: "question 0 more" not in shown and "answer 0" in shown,
+        )
+
+        assert len(on.room.talk.turns()) == 2
+
+
+@pytest.mark.parametrize("front", [ScreenFront, ChatFront])
+def test_ctrl_c_drops_a_draft_that_up_brings_back(
+    home: Home, server: FakeServer, front: type[Front]
+) -> None:
+    with stage(home, server) as on:
+        play(
+            *(front, on, "a draft", seen("> a draft"), CTRL_C),
+            *(lambda shown: "> a draft" not in shown, UP, seen("> a draft")),
+            *(CTRL_C, lambda shown: "> a draft" not in shown, CTRL_C),
+            leaves=False,
+        )

@@ -59,9 +59,10 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
         talk = Talk(engine, conversations, conversation, settings, mailbox)
         offers = Offers(engine, session.choice(), mailbox)
         talk.default_model = lambda: offers.found.pinned
-        if args.system is None and conversation.turns():
-            talk.begin(conversation)
         room = Room(talk, conversations, offers, session.config, context.environ)
+        if conversation.turns():
+            has_model = args.model is not None
+            room.carry_on(has_model=has_model, has_system=args.system is not None)
         room.shows_thinking = not (args.hide_thinking or args.quiet)
         for name in args.file:
             room.attach_text(name, session.text_of(name))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..history import Match, Summary, Turn
-from ..messages import Json
+from ..messages import Image, Json
 from ..units import format_size
 
 # Outside of code, these begin a heading of our levels, or HTML that may hide all that
@@ -73,13 +73,7 @@ def turn_document(turn: Turn) -> dict[str, Json]:
         "at": turn.at,
     }
     if message.images:
-        fields["images"] = [
-            {
-                "media_type": image.media_type,
-                "data": base64.b64encode(image.data).decode(),
-            }
-            for image in message.images
-        ]
+        fields["images"] = image_documents(message.images)
     if message.role == "assistant":
         fields["model"] = turn.model or None
         fields["backend"] = turn.backend or None
@@ -87,6 +81,30 @@ def turn_document(turn: Turn) -> dict[str, Json]:
         fields["cached"] = turn.is_cached
         fields["usage"] = dict(turn.usage._asdict())
     return fields
+
+
+def image_documents(images: Iterable[Image]) -> list[Json]:
+    """Return images for JSON."""
+    return [
+        {
+            "media_type": image.media_type,
+            "data": base64.b64encode(image.data).decode(),
+        }
+        for image in images
+    ]
+
+
+def images_of(documents: Json) -> tuple[Image, ...]:
+    """Return the images of such JSON. Raises: ValueError, TypeError, KeyError."""
+    if not isinstance(documents, list):
+        raise TypeError(documents)
+    images = []
+    for one in documents:
+        if not isinstance(one, dict):
+            raise TypeError(one)
+        data = base64.b64decode(str(one["data"]), validate=True)
+        images.append(Image(data, str(one["media_type"])))
+    return tuple(images)
 
 
 def match_document(match: Match, wanted: str) -> dict[str, Json]:

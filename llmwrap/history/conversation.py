@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ..errors import CacheError, ConfigError
 from ..journal import records
@@ -37,6 +38,7 @@ class Conversation:
         self.id = name
         self._entries: list[Entry] = []
         self._exchange = b""
+        self._others: list[Entry] = []
 
     @property
     def is_kept(self) -> bool:
@@ -106,17 +108,41 @@ class Conversation:
         self._store(entries)
         self._exchange = exchange
 
+    def last_question(self) -> Entry | None:
+        """Return the last question that is not another process's.
+
+        What was there at the beginning is nobody else's. Raises: CacheError.
+        """
+        found = self._exchanges()
+        others = {entry.exchange for entry in self._others}
+        for exchange, turns in reversed(found.items()):
+            if turns[0].message.role == "user" and exchange not in others:
+                return Entry(exchange, turns[0])
+        return None
+
+    def take_back(self, exchange: bytes) -> None:
+        """Let a question no longer count, nor its answer. Raises: CacheError."""
+        self._store([Entry(exchange, None)])
+        self._exchange = b""
+
     def undo(self) -> Turn | None:
-        """Take the last question back, with its answer, and return it.
+        """Take the last question of one's own back, with its answer, and return it.
 
         None if there is no question. Raises: CacheError.
         """
-        for exchange, turns in reversed(self._exchanges().items()):
-            if turns[0].message.role == "user":
-                self._store([Entry(exchange, None)])
-                self._exchange = b""
-                return turns[0]
-        return None
+        last = self.last_question()
+        if last is None:
+            return None
+        self.take_back(last.exchange)
+        return last.turn
+
+    def questions_of_others(self) -> list[Turn]:
+        """Return what other processes asked here since this object first looked.
+
+        As far as it looked by now, and what they took back since is in it too.
+        """
+        turns = [entry.turn for entry in self._others]
+        return [turn for turn in turns if turn and turn.message.role == "user"]
 
     def _exchanges(self) -> dict[bytes, list[Turn]]:
         self._look()
@@ -149,6 +175,8 @@ class KeptConversation(Conversation):
         self._seen = (0, 0, 0)
         self._read_to = 0
         self._tail = b""
+        self._own: set[bytes] = set()
+        self._has_looked = False
 
     @property
     def is_kept(self) -> bool:
@@ -187,13 +215,22 @@ class KeptConversation(Conversation):
 
     def _take_in(self, data: bytes) -> None:
         """Add what is new in the file; take all of it if it is another one."""
+        known = {entry.exchange for entry in self._entries}
         if data[self._read_to - len(self._tail) : self._read_to] != self._tail:
             self._entries, self._read_to = [], 0
         found, self._read_to = _entries(data, self._read_to)
         self._entries += found
+        if not self._has_looked:
+            self._own.update(entry.exchange for entry in found)
+        self._has_looked = True
+        known |= self._own
+        self._others += [one for one in found if one.exchange not in known]
         self._tail = data[max(0, self._read_to - _TAIL_BYTES) : self._read_to]
 
     def _store(self, entries: Sequence[Entry]) -> None:
+        if not self._has_looked:
+            with suppress(CacheError):  # what follows says what is wrong
+                self._look()
         payloads = [pack_entry(entry) for entry in entries]
         if any(len(payload) > LARGEST_PAYLOAD_BYTES for payload in payloads):
             raise CacheError("the turn is too large to be kept")
@@ -208,6 +245,7 @@ class KeptConversation(Conversation):
             ) as file:
                 _check_room(file, len(data))
                 file.append(data)
+            self._own.update(entry.exchange for entry in entries)
         except (OSError, ConfigError) as error:
             raise self._unusable(error) from error
 

@@ -1,7 +1,7 @@
 """What the journal of a conversation holds: turns, and turns taken back. F3; no I/O.
 
     turn   [1, exchange, at, role, content, images, model, backend,
-            is_interrupted, is_cached, prompt_tokens, completion_tokens]
+            is_interrupted, is_cached, prompt_tokens, completion_tokens, options]
     undo   [2, exchange]
 
 An exchange is a question and its answer. Its number is random, so that an answer finds
@@ -11,13 +11,14 @@ fields beyond these are a newer llmwrap's: they are passed over.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..journal.packing import Packable, pack, unpack
 from ..journal.records import Kind
-from ..messages import Image, Message, Role, Usage
+from ..messages import Image, Json, Message, Role, Usage
 
 HISTORY = Kind("llmwrap history")
 
@@ -31,7 +32,8 @@ class Turn(NamedTuple):
 
     `at` is the wall clock, in seconds since 1970. `is_interrupted` marks an answer
     that is not whole: cut, broken off or stopped. `model`, `backend`, `is_cached` and
-    `usage` are those of an answer.
+    `usage` are those of an answer, and so are the `options` of the backend that it was
+    asked with, None where they are not known.
     """
 
     message: Message
@@ -41,6 +43,7 @@ class Turn(NamedTuple):
     is_interrupted: bool = False
     is_cached: bool = False
     usage: Usage = Usage()
+    options: Mapping[str, Json] | None = None
 
 
 class Entry(NamedTuple):
@@ -89,6 +92,7 @@ def pack_entry(entry: Entry) -> bytes:
             turn.is_cached,
             usage.prompt_tokens,
             usage.completion_tokens,
+            None if turn.options is None else json.dumps(dict(turn.options)),
         ]
     )
 
@@ -104,11 +108,11 @@ def unpack_entry(payload: bytes) -> Entry | None:
             return Entry(exchange, None)
         case [1, bytes(exchange), float(at), str(role), str(content), list(images),
               str(model), str(backend), bool(is_interrupted), bool(is_cached),
-              prompt_tokens, completion_tokens, *_] if role in _ROLES:  # fmt: skip
+              prompt_tokens, completion_tokens, *rest] if role in _ROLES:  # fmt: skip
             message = Message(_ROLES[role], content, _images(images))
             usage = Usage(_count(prompt_tokens), _count(completion_tokens))
             turn = Turn(message, model, backend, at, is_interrupted, is_cached, usage)
-            return Entry(exchange, turn)
+            return Entry(exchange, turn._replace(options=_options(rest)))
     return None
 
 
@@ -119,6 +123,17 @@ def _images(fields: list[Packable]) -> tuple[Image, ...]:
             case [bytes(data), str(media_type)]:
                 images.append(Image(data, media_type))
     return tuple(images)
+
+
+def _options(rest: list[Packable]) -> Mapping[str, Json] | None:
+    match rest:
+        case [str(text), *_]:
+            try:
+                options: Json = json.loads(text)
+            except (ValueError, RecursionError):
+                return None
+            return options if isinstance(options, dict) else None
+    return None
 
 
 def _count(value: Packable) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..history import Turn
@@ -25,11 +26,11 @@ class Asked:
     """One question under way, and what came of its answer."""
 
     def __init__(
-        self, keeper: Keeper, question: Turn, system: str, *, is_summary: bool
+        self, keeper: Keeper, question: Turn, settings: Settings, *, is_summary: bool
     ) -> None:
         self.keeper = keeper
         self.question = question
-        self.system = system
+        self.settings = settings
         self.is_summary = is_summary
         self.cancel = CancelToken()
         """Ends it at any moment: while a server is looked for, too."""
@@ -39,6 +40,27 @@ class Asked:
         self.asked_at = time.monotonic()
         self.first_at: float | None = None
         self.deltas = 0
+
+
+def settings_of(
+    turns: Sequence[Turn], base: Settings, name_of: Callable[[str, str], str | None]
+) -> Settings:
+    """Return how a conversation was talked in; `base` for what it does not say.
+
+    `name_of` returns what asks a model of a backend, None where that is not there.
+    """
+    systems = [turn.message.content for turn in turns if turn.message.role == "system"]
+    settings = base._replace(system=systems[-1] if systems else None)
+    answers = [turn for turn in turns if turn.message.role == "assistant"]
+    if not answers:
+        return settings
+    last = answers[-1]
+    if last.model and (name := name_of(last.backend, last.model)):
+        settings = settings._replace(model=name)
+    if last.options is not None:
+        sampling = settings.sampling._replace(options=last.options)
+        settings = settings._replace(sampling=sampling)
+    return settings
 
 
 def facts_of(completion: Completion) -> Facts:

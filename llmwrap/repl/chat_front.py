@@ -129,10 +129,7 @@ class ChatFront(Front):
             self.enter(self._first)
 
     def _changed(self) -> None:
-        loop = self.app.loop
-        if loop and (self.painter.bug or self.talk.has_bug):
-            loop.call_soon_threadsafe(self.leave)
-        self.app.invalidate()
+        self.draw(is_over=bool(self.painter.bug) or self.talk.has_bug)
 
     def _commit(self, app: Application[None]) -> None:
         done, self._open = self.painter.take()

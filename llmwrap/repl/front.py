@@ -12,22 +12,17 @@ from prompt_toolkit.search import stop_search
 
 from ..errors import Interrupted
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
+from .copying import code_blocks
 from .input_line import InputLine
 from .keys import Do, Keys, bind, configured_keys
 from .mailbox import Event
 from .room import Effect, Room
-from .slash import enter
-from .slash_turns import code_blocks, last_answer
+from .slash import enter, is_question
+from .slash_turns import last_answer
 from .ttys import Terminal
 
 _CLIPBOARD_BYTES = 74_994
 """What xterm takes at most by OSC 52; others take more."""
-
-
-def is_question(text: str) -> bool:
-    """Tell whether a line is asked, and no command."""
-    text = text.strip()
-    return bool(text) and (not text.startswith("/") or text.startswith("//"))
 
 
 class Front:
@@ -105,9 +100,11 @@ class Front:
     def enter(self, text: str) -> None:
         """Do what a line says."""
         if is_question(text):
-            self.talk.mailbox.post(Event("question", text.strip()))
+            if self.talk.drop_edited():
+                self.show_conversation(is_other=False)
+            self.talk.mailbox.post(Event("question", text))
         elif text.strip():
-            self.say(text.strip())
+            self.say(text)
         before = self.talk.conversation
         effect = enter(self.room, text)
         self.do(effect, is_other=self.talk.conversation is not before)
@@ -156,11 +153,30 @@ class Front:
         self.set_theme(self._plain_theme if is_high else HIGH_CONTRAST)
 
     def stop(self, event: KeyPressEvent | None = None) -> None:
-        """Stop the answer under way, or clear the line."""
+        """Stop the answer under way, clear the line, or leave."""
         if self.app.layout.is_searching:
             stop_search()
-        elif not self.talk.stop():
-            self.input.buffer.reset()
+        elif self.talk.stop():
+            return
+        elif self.input.buffer.text:
+            self.input.drop()
+            self.room.keep_edited()
+        else:
+            self.leave()
+
+    def draw(self, *, is_over: bool = False) -> None:
+        """Draw a frame soon, or leave; any thread may call it, at any moment.
+
+        Not Application.invalidate: that needs a loop that may end meanwhile.
+        """
+        try:
+            if loop := self.app.loop:
+                loop.call_soon_threadsafe(self.leave if is_over else self._draw)
+        except RuntimeError:
+            pass  # The loop is closed: nothing is drawn any more.
+
+    def _draw(self) -> None:
+        self.app.invalidate()
 
     def leave(self) -> None:
         """Leave the chat."""

@@ -36,6 +36,7 @@ class InputLine:
         self, room: Room, history: History, theme: Callable[[], Theme]
     ) -> None:
         self._theme = theme
+        self._dropped = ""
         self.is_empty = Condition(self._is_empty)
         is_command = Condition(lambda: self.buffer.text.startswith("/"))
         self.buffer = Buffer(
@@ -76,9 +77,20 @@ class InputLine:
         self.buffer.reset()
         self.buffer.insert_text(text)
 
+    def drop(self) -> None:
+        """Clear the line; what it held comes back by `bring_back`, or by Up."""
+        self._dropped = self.taken()
+
+    def bring_back(self) -> bool:
+        """Put what was dropped into the line again; tell whether there was any."""
+        dropped, self._dropped = self._dropped, ""
+        if dropped:
+            self.fill(dropped)
+        return bool(dropped)
+
     def taken(self) -> str:
         """Return what was typed, and remember it."""
-        text = self.buffer.text
+        text, self._dropped = self.buffer.text, ""
         self.buffer.reset(append_to_history=True)
         return text
 

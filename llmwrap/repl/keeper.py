@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 
 from ..errors import CacheError
-from ..history import Conversation, Turn
+from ..history import Conversation, Entry, Turn
 from ..messages import Message
 from .mailbox import Facts, Mailbox
 
+_EXCERPT = 60
 RECENT_TURNS = 4
 """What a summary leaves as it is."""
 
@@ -26,6 +27,7 @@ class Keeper:
         self.conversation = conversation
         self._mailbox = mailbox
         self._known: list[Turn] = []
+        self._told = 0
         self._lock = threading.Lock()
 
     def turns(self) -> list[Turn]:
@@ -54,11 +56,9 @@ class Keeper:
         systems = [turn.message.content for turn in self.turns() if not is_said(turn)]
         return systems[-1] if systems else ""
 
-    def keep_exchange(
-        self, system: str, question: Turn, answer: Message, facts: Facts
-    ) -> None:
+    def keep_exchange(self, system: str, question: Turn, answer: Turn) -> None:
         """Add a question and its answer, and the system prompt if it is another."""
-        turns = [question, turn_of(answer, facts)]
+        turns = [question, answer]
         if system != self.system:
             turns.insert(0, turn_of(Message("system", system)))
         self.keep_turns(turns)
@@ -72,15 +72,42 @@ class Keeper:
                 self._give_up(error)
                 self.conversation.extend(turns)
 
-    def undo(self) -> Message | None:
-        """Take back the last question and its answer; return the question."""
+    def last_question(self) -> Entry | None:
+        """Return the last question of this chat, None without any."""
         with self._lock:
             try:
-                turn = self.conversation.undo()
+                return self.conversation.last_question()
             except CacheError as error:
                 self._give_up(error)
-                turn = self.conversation.undo()
-        return turn.message if turn else None
+                return self.conversation.last_question()
+
+    def undo(self) -> Message | None:
+        """Take back the last question and its answer; return the question."""
+        last = self.last_question()
+        if last is None or last.turn is None:
+            return None
+        self.take_back(last.exchange)
+        return last.turn.message
+
+    def take_back(self, exchange: bytes) -> None:
+        """Let a question and its answer no longer count."""
+        with self._lock:
+            try:
+                self.conversation.take_back(exchange)
+            except CacheError as error:
+                self._give_up(error)
+                if last := self.conversation.last_question():
+                    self.conversation.take_back(last.exchange)
+
+    def tell_of_others(self) -> None:
+        """Say what others added to the conversation since the last call."""
+        with self._lock:
+            others = self.conversation.questions_of_others()[self._told :]
+            self._told += len(others)
+        for turn in others:
+            text = " ".join(turn.message.content.split())
+            shown = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+            self._mailbox.note("note", f"another chat asked here: {shown}")
 
     def _give_up(self, error: CacheError) -> None:
         """Go on in memory with what is known."""

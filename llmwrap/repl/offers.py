@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine import Engine
 from ..engine.choice import Choice
-from ..errors import LLMWrapError
+from ..errors import ConfigError, LLMWrapError
 from ..messages import Json
 from ..terminal.sanitize import visible
 from ..threads import start_together
@@ -35,6 +35,7 @@ class Offers:
 
     def __init__(self, engine: Engine, choice: Choice, mailbox: Mailbox) -> None:
         self._engine = engine
+        self._choice = choice
         self._is_backend_chosen = bool(choice.backend or choice.base_url)
         self._mailbox = mailbox
         self.found = Found()
@@ -49,6 +50,22 @@ class Offers:
         if isinstance(asked_for, int):
             return asked_for
         return self.found.context_tokens.get(model)
+
+    def name_of(self, backend: str, model: str) -> str | None:
+        """Return the name by which this model of this backend is asked from here.
+
+        None where the options or the configuration lead elsewhere.
+        """
+        names = (model,) if self._is_backend_chosen else (f"{backend}/{model}", model)
+        for name in names:
+            choice = self._choice._replace(model=name)
+            try:
+                found = self._engine.selector(choice).selection()
+            except ConfigError:
+                continue
+            if found.backend and (found.backend.name, found.model) == (backend, model):
+                return name
+        return None
 
     def _pinned(self, target: Target) -> str:
         """Return what asks the same as naming nothing does, without looking again.

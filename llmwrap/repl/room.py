@@ -9,7 +9,9 @@ from typing import NamedTuple
 from ..config import Config
 from ..config.kinds import expand_home
 from ..engine.prompting import checked_image, decoded, joined_prompt, read_input
+from ..history import Conversation
 from ..messages import Image, Message
+from .asked import settings_of
 from .conversations import AnyConversations
 from .offers import Offers
 from .talk import Talk
@@ -35,6 +37,13 @@ class Effect(NamedTuple):
     is_leaving: bool = False
 
 
+class Attached(NamedTuple):
+    """What goes out with the next question: named texts and named images."""
+
+    files: list[tuple[str, str]]
+    images: list[tuple[str, Image]]
+
+
 class Room:
     """One chat and what it may use; for the front's thread."""
 
@@ -54,6 +63,64 @@ class Room:
         self.shows_thinking = True
         self._files: list[tuple[str, str]] = []
         self._images: list[tuple[str, Image]] = []
+        self._before_edit: Attached | None = None
+        self._base = self._own = talk.settings
+        self._is_guest = False  # in a conversation that was not begun here
+
+    def carry_on(self, *, has_model: bool, has_system: bool) -> None:
+        """Ask as the conversation was asked so far, where the options say nothing.
+
+        `has_model` and `has_system` tell whether they name a model, a system prompt.
+        """
+        given = self._base
+        kept = settings_of(self.talk.turns(), given, self.offers.name_of)
+        options = {**kept.sampling.options, **given.sampling.options}
+        self.talk.settings = given._replace(
+            system=given.system if has_system else kept.system,
+            model=given.model if has_model else kept.model,
+            sampling=given.sampling._replace(options=options),
+        )
+
+    def begin(self, conversation: Conversation | None = None) -> None:
+        """Go on with another conversation, asked as it was so far, or begin a new one.
+
+        What was put to the next question belongs to the one that is left.
+        """
+        self.detach()
+        talk = self.talk
+        if not self._is_guest:
+            self._own = talk.settings
+        self._is_guest = conversation is not None
+        talk.begin(conversation)
+        if conversation is None:
+            talk.settings = self._own
+            return
+        turns = talk.turns()
+        talk.settings = settings_of(turns, self._base, self.offers.name_of)
+        self.offers.look(talk.settings.model)
+
+    def edit(self) -> str | None:
+        """Put what belongs to the last question to the next; return its text.
+
+        The last one goes when the next is asked; None if there is none.
+        """
+        question = self.talk.edit()
+        if question is None:
+            return None
+        self._before_edit = self._before_edit or Attached(self._files, self._images)
+        self._files = []
+        self._images = [
+            (f"image {number}", image)
+            for number, image in enumerate(question.images, 1)
+        ]
+        return question.content
+
+    def keep_edited(self) -> None:
+        """Leave the question that was to be edited as it is, and what was attached."""
+        self.talk.keep_edited()
+        if self._before_edit:
+            self._files, self._images = self._before_edit
+            self._before_edit = None
 
     @property
     def attached(self) -> tuple[str, ...]:
@@ -79,8 +146,7 @@ class Room:
 
     def detach(self) -> None:
         """Leave out what was put to the next question."""
-        self._files.clear()
-        self._images.clear()
+        self._files, self._images = [], []
 
     def path(self, name: str) -> str:
         """Return the path that somebody typed, `~` replaced."""
@@ -97,6 +163,7 @@ class Room:
         prompt = joined_prompt([text], self._files, "")
         question = Message("user", prompt, tuple(image for _, image in self._images))
         self.detach()
+        self._before_edit = None
         return question
 
     def ask(self, text: str) -> Effect:

@@ -11,7 +11,6 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyPressEvent
 from prompt_toolkit.layout import Layout
-from prompt_toolkit.search import stop_search
 
 from ..history import Turn
 from ..terminal.themes import Theme
@@ -97,13 +96,11 @@ class ScreenFront(Front):
         self.layout.help_top = 0
 
     def stop(self, event: KeyPressEvent | None = None) -> None:
-        """Close what is open, stop the answer under way, or leave."""
-        if self.app.layout.is_searching:
-            stop_search()
-        elif self.is_searching or self.is_helping:
+        """Close what is open, stop the answer under way, clear the line, or leave."""
+        if self.is_searching or self.is_helping:
             self.close_panels()
-        elif not self.talk.stop():
-            self.leave()
+        else:
+            super().stop(event)
 
     def enter(self, text: str) -> None:
         """Do what a line says, and show the end of the conversation."""
@@ -150,7 +147,7 @@ class ScreenFront(Front):
     def _scroll(self, by: int) -> None:
         if self.is_helping:
             self.layout.scroll_help(by)
-        else:
+        elif not (by == -1 and self.input.bring_back()):
             self.view.scroll(by)
 
     def _page(self, by: int) -> None:
@@ -205,10 +202,7 @@ class ScreenFront(Front):
             raise
 
     def _changed(self) -> None:
-        loop = self.app.loop
-        if loop and (self._bug or self.talk.has_bug):
-            loop.call_soon_threadsafe(self.leave)
-        self.app.invalidate()
+        self.draw(is_over=bool(self._bug) or self.talk.has_bug)
 
 
 def _item(turn: Turn) -> Item:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..config.complaints import suggestion
 from ..errors import LLMWrapError
 from .room import Effect, Room, Slash
@@ -41,29 +43,50 @@ COMMANDS = {slash.name: slash for slash in _ALL}
 _ALIASES = {"exit": "quit", "bye": "quit", "?": "help"}
 
 
-def enter(room: Room, line: str) -> Effect:
-    """Do what a line says: a command, or a question, which `//` may begin as `/`.
+def is_slashed(text: str) -> bool:
+    """Tell whether a text is meant as a command, known or not.
 
-    What goes wrong is an `error` of the effect.
+    That is one line with a slash before all else; `// a comment`, a line with a blank
+    before the slash and whatever has several lines are questions.
     """
-    text = line.strip()
-    if not text and not room.attached:
+    return text.startswith("/") and not text.startswith("//") and "\n" not in text
+
+
+def is_question(text: str) -> bool:
+    """Tell whether a text is asked, as it is."""
+    return bool(text.strip()) and not is_slashed(text)
+
+
+def known(text: str) -> Slash | None:
+    """Return the command that a text is, None for what is none."""
+    if not is_slashed(text):
+        return None
+    name = _name(text)
+    return COMMANDS.get(_ALIASES.get(name, name))
+
+
+def enter(room: Room, text: str) -> Effect:
+    """Do what was entered: a command, or a question, to which nothing is changed.
+
+    What goes wrong is an `error` of the effect; what was meant as a command and is
+    none goes back into the line.
+    """
+    if not text.strip() and not room.attached:
         return Effect()
     try:
-        if text.startswith("/") and not text.startswith("//"):
-            return _run(room, text)
-        return room.ask(text.removeprefix("/") if text.startswith("//") else text)
+        if not is_slashed(text):
+            return room.ask(text)
+        if slash := known(text):
+            return slash.run(room, text[1 + len(_name(text)) :].strip())
     except LLMWrapError as error:
         return Effect(error=str(error))
+    name = _name(text)
+    hint = suggestion(f"/{name}", [f"/{one}" for one in COMMANDS])
+    if hint.startswith("choose"):
+        hint = "/help lists them, a blank before it asks it"
+    return Effect(error=f"'/{name}' is no command; {hint}", fills=text)
 
 
-def _run(room: Room, text: str) -> Effect:
-    name, _, argument = text[1:].partition(" ")
-    name = name.split("\n")[0].lower()
-    slash = COMMANDS.get(_ALIASES.get(name, name))
-    if slash is None:
-        hint = suggestion(f"/{name}", [f"/{known}" for known in COMMANDS])
-        if hint.startswith("choose"):
-            hint = "/help lists them"
-        return Effect(error=f"'/{name}' is no command; {hint}")
-    return slash.run(room, argument.strip())
+def _name(text: str) -> str:
+    """Return the word behind the slash."""
+    return re.split(r"\s", text[1:], maxsplit=1)[0].lower()

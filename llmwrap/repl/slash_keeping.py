@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 from ..engine.cache_care import Filter, cache_stats, clear_cache
+from ..engine.transcripts import image_documents, images_of
 from ..errors import ConfigError, OutputError, UsageError
 from ..files import write_whole
 from ..history import Turn
@@ -32,22 +33,29 @@ def as_markdown(turns: Iterable[Turn]) -> str:
         if turn.model:
             name += f" ({turn.model})"
         mark = "\n\n*interrupted*" if turn.is_interrupted else ""
+        for image in turn.message.images:
+            size = format_size(len(image.data))
+            name += f"\n\n({image.media_type}, {size})"
         parts.append(f"## {name}\n\n{turn.message.content}{mark}\n")
     return "\n".join(parts)
 
 
 def as_json(turns: Iterable[Turn]) -> str:
-    """Return a conversation as JSON; images are left out."""
-    messages: list[Json] = [
-        {
+    """Return a conversation as JSON, images as base64."""
+    messages: list[Json] = []
+    for turn in turns:
+        fields: dict[str, Json] = {
             "role": turn.message.role,
             "content": turn.message.content,
             "model": turn.model,
             "backend": turn.backend,
             "interrupted": turn.is_interrupted,
         }
-        for turn in turns
-    ]
+        if turn.message.images:
+            fields["images"] = image_documents(turn.message.images)
+        if turn.options is not None:
+            fields["options"] = dict(turn.options)
+        messages.append(fields)
     document = {"version": 1, "messages": messages}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
@@ -77,7 +85,7 @@ def _load(room: Room, argument: str) -> Effect:
         raise ConfigError(f"'{argument}' is no conversation as /save writes") from None
     conversation = room.conversations.new()
     conversation.extend(said)
-    room.talk.begin(conversation)
+    room.begin(conversation)
     return Effect(says=f"{len(said)} messages loaded", is_new=True)
 
 
@@ -87,21 +95,24 @@ def _turn(fields: dict[str, Json]) -> Turn:
         raise TypeError(content)
     now = time.time()
     if role == "user":
-        return Turn(Message("user", content), "", "", now)
+        images = images_of(fields.get("images", []))
+        return Turn(Message("user", content, images), "", "", now)
     if role == "system":
         return Turn(Message("system", content), "", "", now)
     if role != "assistant":
         raise ValueError(role)
     model, backend = str(fields.get("model") or ""), str(fields.get("backend") or "")
     is_interrupted = bool(fields.get("interrupted"))
-    return Turn(Message("assistant", content), model, backend, now, is_interrupted)
+    turn = Turn(Message("assistant", content), model, backend, now, is_interrupted)
+    options = fields.get("options")
+    return turn._replace(options=options if isinstance(options, dict) else None)
 
 
 def _history(room: Room, argument: str) -> Effect:
     kept = room.conversations
     if argument:
         conversation = kept.open(argument)
-        room.talk.begin(conversation)
+        room.begin(conversation)
         return Effect(says=f"going on with {conversation.id}", is_new=True)
     lines = [
         f"{one.id}  {_moment(one.last_at)}  {one.turn_count:4} turns  "

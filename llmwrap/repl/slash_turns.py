@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from ..history import Turn
-from ..terminal.sanitize import visible
+from .copying import code_blocks, pasteable
 from .room import Effect, Room, Slash
 
 _BUSY = "an answer is under way; Ctrl-C stops it"
-_FENCED = re.compile(
-    r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL
-)
-
-
-def code_blocks(text: str) -> list[str]:
-    """Return the fenced blocks of code in an answer, in order."""
-    return [match.group(2) for match in _FENCED.finditer(text)]
 
 
 def last_answer(room: Room) -> Turn | None:
@@ -37,10 +27,13 @@ def _retry(room: Room, argument: str) -> Effect:
 def _edit(room: Room, argument: str) -> Effect:
     if room.talk.is_busy:
         return Effect(error=_BUSY)
-    question = room.talk.undo()
+    question = room.edit()
     if question is None:
         return Effect(error="there is no question to edit")
-    return Effect(fills=question.content, is_new=True)
+    return Effect(
+        fills=question,
+        says="the next question takes the place of the last one and its answer",
+    )
 
 
 def _undo(room: Room, argument: str) -> Effect:
@@ -48,7 +41,7 @@ def _undo(room: Room, argument: str) -> Effect:
         return Effect(error=_BUSY)
     question = room.talk.undo()
     if question is None:
-        return Effect(error="there is nothing to undo")
+        return Effect(error="there is nothing of this chat to undo")
     return Effect(says="the last question and its answer no longer count", is_new=True)
 
 
@@ -63,8 +56,7 @@ def _copy(room: Room, argument: str) -> Effect:
         if not 1 <= number <= len(blocks):
             return Effect(error=f"the last answer has {len(blocks)} blocks of code")
         text = blocks[number - 1]
-    # A terminal pastes what was copied: nothing in it may drive one.
-    return Effect(says="copied", copies=visible(text))
+    return Effect(says="copied", copies=pasteable(text))
 
 
 def _compact(room: Room, argument: str) -> Effect:
@@ -76,7 +68,7 @@ def _compact(room: Room, argument: str) -> Effect:
 
 
 def _clear(room: Room, argument: str) -> Effect:
-    room.talk.begin()
+    room.begin()
     return Effect(says="a new conversation begins", is_new=True)
 
 

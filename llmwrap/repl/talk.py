@@ -59,6 +59,7 @@ class Talk:
         self._lock = threading.Lock()
         self._asked: Asked | None = None
         self._unanswered: Message | None = None
+        self._edited = b""
         self._bug: BaseException | None = None
 
     @property
@@ -116,7 +117,10 @@ class Talk:
         if self.is_busy:
             return
         self._unanswered = None
-        self._start(question, self.turns(), is_fresh=is_fresh)
+        self.drop_edited()
+        before = self.turns()
+        self._keeper.tell_of_others()
+        self._start(question, before, is_fresh=is_fresh)
 
     def retry(self) -> bool:
         """Ask the last question anew; tell whether there is one."""
@@ -131,7 +135,34 @@ class Talk:
         """Take back the last question and its answer; return the question."""
         question = self._take_back()
         self._unanswered = None
+        self._edited = b""
         return question
+
+    def edit(self) -> Message | None:
+        """Return the last question: it goes, with its answer, when the next is asked.
+
+        Unless `keep_edited` is called before.
+        """
+        if self.is_busy:
+            return None
+        if self._unanswered:
+            return self._unanswered
+        last = self._keeper.last_question()
+        if last is None or last.turn is None:
+            return None
+        self._edited = last.exchange
+        return last.turn.message
+
+    def drop_edited(self) -> bool:
+        """Take back the question that was to be edited; tell whether there is one."""
+        edited, self._edited = self._edited, b""
+        if edited:
+            self._keeper.take_back(edited)
+        return bool(edited)
+
+    def keep_edited(self) -> None:
+        """Leave the question that was to be edited where it is."""
+        self._edited = b""
 
     def set_system(self, text: str | None) -> None:
         """Set the system prompt from the next question on."""
@@ -150,15 +181,17 @@ class Talk:
         return True
 
     def begin(self, conversation: Conversation | None = None) -> None:
-        """Go on with another conversation, a new one unless it is given."""
+        """Go on with another conversation, a new one unless it is given.
+
+        How it is asked stays as it is.
+        """
         self.stop()
         keeper = Keeper(conversation or self._conversations.new(), self.mailbox)
         with self._lock:
             self._keeper = keeper
         self._unanswered = None
+        self._edited = b""
         self.facts = Facts()
-        if system := self._keeper.system:
-            self.set_system(system)
 
     def stop(self) -> bool:
         """Stop the answer under way and keep what came; tell whether there was one."""
@@ -185,8 +218,8 @@ class Talk:
             sampling=settings.sampling,
             think=settings.think,
         )
-        system = settings.system or ""
-        asked = Asked(self._keeper, turn_of(question), system, is_summary=is_summary)
+        turn = turn_of(question)
+        asked = Asked(self._keeper, turn, settings, is_summary=is_summary)
         with self._lock:
             self._asked = asked
         start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
@@ -251,8 +284,7 @@ class Talk:
             if not facts.is_interrupted:
                 self._replace_older(asked, text, facts)
         elif text or not facts.is_interrupted:
-            answer = Message("assistant", text)
-            asked.keeper.keep_exchange(asked.system, asked.question, answer, facts)
+            self._keep(asked, asked.keeper, text, facts)
         else:
             # Without an answer it is no part of the conversation; `retry` knows it.
             self._unanswered = asked.question.message
@@ -265,13 +297,17 @@ class Talk:
         mark = mark if facts.is_interrupted else ""
         self.mailbox.post(Event("end", mark, facts=facts))
 
+    def _keep(self, asked: Asked, keeper: Keeper, text: str, facts: Facts) -> None:
+        answer = turn_of(Message("assistant", text), facts)
+        answer = answer._replace(options=asked.settings.sampling.options)
+        keeper.keep_exchange(asked.settings.system or "", asked.question, answer)
+
     def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
         if self._keeper is not asked.keeper:
             return  # Another conversation was begun meanwhile.
         said = asked.keeper.said
         keeper = Keeper(self._conversations.new(), self.mailbox)
-        answer = Message("assistant", summary)
-        keeper.keep_exchange(asked.system, asked.question, answer, facts)
+        self._keep(asked, keeper, summary, facts)
         keeper.keep_turns(said[-RECENT_TURNS:])
         with self._lock:
             if self._keeper is asked.keeper:  # Still: a disk may be slow.
