@@ -93,10 +93,14 @@ class UnreachableError(LLMWrapError):
 
 
 class RefusedError(LLMWrapError):
-    """Report that the backend refused the request."""
+    """Report that the backend refused the request.
+
+    `is_too_long` tells whether the prompt is longer than the model's context.
+    """
 
     exit_status = 5
     kind = "refused"
+    is_too_long = False
 
 
 class BackendFailedError(LLMWrapError):

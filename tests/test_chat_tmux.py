@@ -75,7 +75,7 @@ def test_a_resize_while_an_answer_streams(
             window.resize(*size)
         gate.set()
         window.wait_for("w399")
-        window.send("C-c", "C-d")
+        window.send("C-d")
         text = window.wait_for("ENDED with 0")
 
     assert set(words(text)) == set(WORDS)

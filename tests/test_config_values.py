@@ -116,7 +116,7 @@ def test_defaults_are_those_of_the_manual() -> None:
     cache = "/home/user/.cache/llmwrap"
     assert config.cache == (True, 1000, 3600.0, True, 0.8, 1024 * mib, cache, True)
     assert config.templates == (None, True)
-    assert config.ui == ("default", True, True, False, (), {}, False)
+    assert config.ui == ("default", True, True, False, (), {}, False, "ask")
     assert config.logging == ("warning", "text", "stderr")
     assert config.history == (True, False)
     assert config.backends == {}

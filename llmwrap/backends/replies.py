@@ -91,6 +91,11 @@ class ErrorReader:
 
     def overflow_error(self, error: ServerError) -> RefusedError:
         """Return the error for a prompt that is longer than the model's context."""
+        refused = self._overflow(error)
+        refused.is_too_long = True
+        return refused
+
+    def _overflow(self, error: ServerError) -> RefusedError:
         needed, available = error.prompt_tokens, error.context_tokens
         hint = "shorten it or load the model with a longer context"
         if needed is None or available is None:

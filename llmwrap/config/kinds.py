@@ -279,6 +279,7 @@ VARIABLE = Kind("name of a variable", _variable, mask=lambda text: "***")
 LOG_LEVEL = _choice(
     "debug", "info", "warning", "error", trace="debug", warn="warning"
 )  # the aliases are the levels of the specification's Rust loggers
+COMPACT = _choice("ask", "auto", "off")
 LOG_FORMAT = _choice("text", "json")
 LOG_OUTPUT = Kind("stderr, stdout or a path", _log_output)
 FOUR_NAMES = _names(4)

@@ -191,6 +191,12 @@ _UI = (
         False,
         "nothing drawn over, coloured or animated, for screen readers",
     ),
+    Key(
+        "compact",
+        kinds.COMPACT,
+        "ask",
+        "summarise older turns when the context is full",
+    ),
 )
 
 _LOGGING = (

@@ -155,6 +155,7 @@ class UIConfig(NamedTuple):
     models: tuple[str, ...]
     keys: Mapping[str, str]
     plain: bool
+    compact: str
 
 
 class LoggingConfig(NamedTuple):

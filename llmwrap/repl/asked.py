@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..history import Turn
-from ..messages import Completion, Sampling, Usage
+from ..messages import Completion, Message, Sampling, Usage
 from ..transport.cancel import CancelToken
 from .keeper import Keeper
 from .mailbox import Facts
@@ -22,16 +22,28 @@ class Settings(NamedTuple):
     think: bool | str | None = None
 
 
+class Refused(NamedTuple):
+    """A question that was too long for the context, and what the server said.
+
+    `covers` as in Asked.
+    """
+
+    question: Message
+    why: str
+    covers: int = 0
+
+
 class Asked:
     """One question under way, and what came of its answer."""
 
     def __init__(
-        self, keeper: Keeper, question: Turn, settings: Settings, *, is_summary: bool
+        self, keeper: Keeper, question: Turn, settings: Settings, *, covers: int = 0
     ) -> None:
         self.keeper = keeper
         self.question = question
         self.settings = settings
-        self.is_summary = is_summary
+        self.covers = covers
+        """How many turns the answer is a summary of; 0 for an answer like any."""
         self.cancel = CancelToken()
         """Ends it at any moment: while a server is looked for, too."""
         self.is_over = False

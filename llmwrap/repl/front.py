@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, Filter
@@ -42,6 +43,7 @@ class Front:
         self.keys: Keys = configured_keys(room.config)
         self.input = InputLine(room, history, lambda: self.theme)
         self.bindings = KeyBindings()
+        self.talk.on_end = lambda: self._soon(self._after_answer)
 
     def say(self, text: str, level: str = "says") -> None:
         """Show a text beside the conversation."""
@@ -169,9 +171,20 @@ class Front:
 
         Not Application.invalidate: that needs a loop that may end meanwhile.
         """
+        self._soon(self.leave if is_over else self._draw)
+
+    def _after_answer(self) -> None:
+        """Show what follows from an answer's end, unless somebody types meanwhile."""
+        before = self.talk.conversation
+        effect = self.room.after_answer()
+        if self.input.buffer.text:
+            effect = effect._replace(fills=None)
+        self.do(effect, is_other=self.talk.conversation is not before)
+
+    def _soon(self, call: Callable[[], object]) -> None:
         try:
             if loop := self.app.loop:
-                loop.call_soon_threadsafe(self.leave if is_over else self._draw)
+                loop.call_soon_threadsafe(call)
         except RuntimeError:
             pass  # The loop is closed: nothing is drawn any more.
 

@@ -12,8 +12,9 @@ from ..messages import Message
 from .mailbox import Facts, Mailbox
 
 _EXCERPT = 60
+_LONG_CHARACTERS = 2000
 RECENT_TURNS = 4
-"""What a summary leaves as it is."""
+"""What a summary leaves as it is, if that is not long."""
 
 
 class Keeper:
@@ -46,9 +47,19 @@ class Keeper:
 
     @property
     def older(self) -> list[Turn]:
-        """Return what a summary would stand for."""
+        """Return what a summary would stand for: all but the last few turns.
+
+        Of a long conversation these are at most a third, so that there is always
+        something older as long as there is much.
+        """
         said = self.said
-        return said[: max(0, len(said) - RECENT_TURNS)]
+        sizes = [len(turn.message.content) for turn in said]
+        is_long = sum(sizes) >= _LONG_CHARACTERS
+        most = sum(sizes) // 3 if is_long else _LONG_CHARACTERS
+        count = RECENT_TURNS
+        while count > 0 and sum(sizes[-count:]) > most:
+            count -= 2  # a question goes with its answer
+        return said[: max(0, len(said) - count)]
 
     @property
     def system(self) -> str:

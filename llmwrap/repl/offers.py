@@ -23,6 +23,7 @@ class Found(NamedTuple):
     """Whom a question goes to when no model is named."""
 
     backend: str = ""
+    kind: str = ""
     model: str = ""
     pinned: str = ""
     """The same as one name, so that nothing has to be looked for again."""
@@ -39,6 +40,13 @@ class Offers:
         self._is_backend_chosen = bool(choice.backend or choice.base_url)
         self._mailbox = mailbox
         self.found = Found()
+        self._learned: set[str] = set()
+
+    def learn(self, model: str) -> None:
+        """Look again, once, for a model that has answered: it is loaded by now."""
+        if model not in self._learned and model not in self.found.context_tokens:
+            self._learned.add(model)
+            self.look(model if not self.found.model else self.found.pinned or None)
 
     def look(self, model: str | None) -> None:
         """Look again, on a thread; what goes wrong is a warning in the mailbox."""
@@ -84,16 +92,20 @@ class Offers:
             target = self._engine.target(model)
             name, backend = target.model, target.backend
             pinned = self._pinned(target)
-            self.found = Found(backend.name, name, pinned)
+            self.found = Found(backend.name, backend.kind, name, pinned)
             models = backend.models(timeout_s=_LOOKUP_S)
         except LLMWrapError as error:
             self._mailbox.note("warning", str(error))
             return
+        is_own = target.config.kind == "embedded"
         self.found = self.found._replace(
             # A name that a terminal or a line would not show as it is cannot be typed.
             names=tuple(m.name for m in models if m.name == visible(m.name, keep="")),
             context_tokens={
-                m.name: m.context_tokens for m in models if m.context_tokens
+                # Of one that is not loaded it is what it was trained for.
+                m.name: m.context_tokens
+                for m in models
+                if m.context_tokens and (m.is_loaded is not False or is_own)
             },
         )
         self._mailbox.note(WAKE, "")

@@ -144,6 +144,13 @@ class PlainChat:
         for event in talk.mailbox.take():
             self._show(event)
         self.failures += talk.failures - failures
+        effect = self._room.after_answer()
+        if effect.error:
+            self._console.tell("warning", effect.error)
+        if effect.says and self._console.is_terminal:
+            self._console.say(f"{effect.says}\n")
+        if talk.is_busy:
+            self._show_answer()
 
     def _show(self, event: Event) -> None:
         console = self._console

@@ -11,12 +11,16 @@ from ..config.kinds import expand_home
 from ..engine.prompting import checked_image, decoded, joined_prompt, read_input
 from ..history import Conversation
 from ..messages import Image, Message
-from .asked import settings_of
+from .asked import Refused, context_used, settings_of
 from .conversations import AnyConversations
+from .mailbox import Event
 from .offers import Offers
 from .talk import Talk
 
 _LONGEST_READ_S = 10.0
+WARNING_LEVELS = (0.75, 0.9)
+"""How full the context is when that is shown."""
+_MOST_ROUNDS = 3  # of summarising for one question
 
 
 class Effect(NamedTuple):
@@ -65,6 +69,9 @@ class Room:
         self._images: list[tuple[str, Image]] = []
         self._before_edit: Attached | None = None
         self._base = self._own = talk.settings
+        self._waiting: Message | None = None  # until older turns are summarised
+        self._rounds = 0
+        self._step = 0
         self._is_guest = False  # in a conversation that was not begun here
 
     def carry_on(self, *, has_model: bool, has_system: bool) -> None:
@@ -99,6 +106,75 @@ class Room:
         talk.settings = settings_of(turns, self._base, self.offers.name_of)
         self.offers.look(talk.settings.model)
 
+    @property
+    def fullness(self) -> float:
+        """Return how full the context is, from 0 to 1; 0 where that is not known."""
+        facts, options = self.talk.facts, self.talk.settings.sampling.options
+        used = context_used(facts.usage)
+        length = self.offers.context_tokens(facts.model, options)
+        return used / length if used and length else 0.0
+
+    def after_answer(self) -> Effect:
+        """Do what follows from the end of an answer; for the front's thread."""
+        if self.talk.is_busy:
+            return Effect()
+        if self.talk.facts.model:
+            self.offers.learn(self.talk.facts.model)
+        if refused := self.talk.take_refused():
+            return self._at_wall(refused)
+        waiting, self._waiting = self._waiting, None
+        if waiting and self.talk.facts.is_interrupted:
+            return self._given_back(waiting, "")
+        if waiting:
+            self.talk.mailbox.post(Event("question", waiting.content))
+            self.talk.ask(waiting)
+            return Effect(is_asked=True)
+        self._rounds = 0
+        return Effect(says=self._warning())
+
+    def _at_wall(self, refused: Refused) -> Effect:
+        """Say how to go on when the context is full, or do it."""
+        question, mode = refused.question, self.config.ui.compact
+        if refused.covers:
+            if self.talk.compact(refused.covers // 4 * 2):
+                return Effect(is_asked=True)
+            waiting, self._waiting = self._waiting, None
+            error = f"no turn is short enough to be summarised: {refused.why}"
+            return self._given_back(waiting, error)
+        if mode == "auto" and self._rounds < _MOST_ROUNDS and self.talk.compact():
+            self._rounds += 1
+            self._waiting = question
+            return Effect(says="the context is full: older turns are summarised first")
+        ways = ["/clear begins anew"]
+        if self.talk.can_compact and mode != "off":
+            ways.insert(0, "/compact summarises older turns")
+        if self.offers.found.kind == "ollama":
+            ways.append("/option num_ctx=N asks for a longer context")
+        return self._given_back(question, f"{refused.why}; {', '.join(ways)}")
+
+    def _given_back(self, question: Message | None, error: str) -> Effect:
+        self._rounds = 0
+        if question is None:
+            return Effect(error=error)
+        self._attach_images(question)
+        return Effect(error=error, fills=question.content)
+
+    def _warning(self) -> str:
+        """Return a warning when another step towards a full context was taken."""
+        fullness = self.fullness
+        step = sum(fullness >= level for level in WARNING_LEVELS)
+        is_news, self._step = step > self._step, step
+        if not is_news:
+            return ""
+        hint = "" if self.config.ui.compact == "off" else "; /compact frees room"
+        return f"the context is {fullness:.0%} full{hint}"
+
+    def _attach_images(self, question: Message) -> None:
+        self._images = [
+            (f"image {number}", image)
+            for number, image in enumerate(question.images, 1)
+        ]
+
     def edit(self) -> str | None:
         """Put what belongs to the last question to the next; return its text.
 
@@ -109,10 +185,7 @@ class Room:
             return None
         self._before_edit = self._before_edit or Attached(self._files, self._images)
         self._files = []
-        self._images = [
-            (f"image {number}", image)
-            for number, image in enumerate(question.images, 1)
-        ]
+        self._attach_images(question)
         return question.content
 
     def keep_edited(self) -> None:

@@ -18,12 +18,11 @@ from prompt_toolkit.layout.processors import BeforeInput
 
 from ..terminal.sanitize import visible
 from ..units import format_duration
-from .asked import context_used
 from .keys import key_help, shown
 from .looks import Fragment, cut, fragments, theme_style
 from .rows import RowsControl
 from .slash import COMMANDS
-from .status import model_name, status_row, waiting
+from .status import context_words, model_name, status_row, waiting
 
 if TYPE_CHECKING:
     from .screen_front import ScreenFront
@@ -160,8 +159,8 @@ class ScreenLayout:
             pairs.append(("TTFT", format_duration(facts.ttft_s)))
         if facts.tokens_per_s:
             pairs.append(("tokens/s", f"{facts.tokens_per_s:.0f}"))
-        if (used := context_used(facts.usage)) is not None:
-            pairs.append(("context", f"{used} tokens"))
+        if context := context_words(front.room):
+            pairs.append(("context", f"{context.removeprefix('context ')} tokens"))
         models = front.room.config.ui.models or front.room.offers.found.names
         pairs += [("", "")]
         pairs += [(f"F{n}", name) for n, name in enumerate(models[:4], 1)]

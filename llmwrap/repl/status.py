@@ -6,8 +6,8 @@ from ..terminal.sanitize import visible
 from ..terminal.themes import Theme
 from ..units import format_duration
 from .asked import context_used
-from .looks import Fragment, cut, theme_style
-from .room import Room
+from .looks import Fragment, cut, look_style, theme_style
+from .room import WARNING_LEVELS, Room
 
 _WHEEL = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURN_S = 0.1
@@ -17,9 +17,34 @@ def status_row(room: Room, theme: Theme, columns: int) -> list[Fragment]:
     """Return the row, at most `columns` wide."""
     bar = theme_style(theme, "bar")
     words = [" " + model_name(room), *_figures(room)]
+    parts = [(bar, " · ".join(words))]
+    if not room.talk.is_busy and (context := context_words(room)):
+        parts += [(bar, " · "), (fullness_style(room, theme), context)]
     if room.attached:
-        words.append("with " + ", ".join(visible(n, keep="") for n in room.attached))
-    return cut([(bar, " · ".join(words) + " ")], columns)
+        names = ", ".join(visible(name, keep="") for name in room.attached)
+        parts.append((bar, f" · with {names}"))
+    return cut([*parts, (bar, " ")], columns)
+
+
+def context_words(room: Room) -> str:
+    """Return how much of the context is used, empty where nothing is known."""
+    talk = room.talk
+    used = context_used(talk.facts.usage)
+    if used is None:
+        return ""
+    options = talk.settings.sampling.options
+    length = room.offers.context_tokens(talk.facts.model, options)
+    return f"context {used}" + (f"/{length}" if length else "")
+
+
+def fullness_style(room: Room, theme: Theme) -> str:
+    """Return the style of that in the bar: another one when there is little left."""
+    high, highest = WARNING_LEVELS
+    fullness = room.fullness
+    if fullness < high:
+        return theme_style(theme, "bar")
+    look = theme.error if fullness >= highest else theme.warning
+    return look_style(look, theme.bar_background)
 
 
 def model_name(room: Room) -> str:
@@ -56,9 +81,4 @@ def _figures(room: Room) -> list[str]:
         words.append(f"TTFT {format_duration(facts.ttft_s)}")
     if facts.tokens_per_s and not facts.is_cached:
         words.append(f"{facts.tokens_per_s:.0f} tokens/s")
-    used = context_used(facts.usage)
-    if used is not None:
-        options = talk.settings.sampling.options
-        length = room.offers.context_tokens(facts.model, options)
-        words.append(f"context {used}" + (f"/{length}" if length else ""))
     return words

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..engine import Answer, Engine
-from ..errors import LLMWrapError
+from ..errors import LLMWrapError, RefusedError
 from ..history import Conversation, Turn
 from ..messages import Chunk, Message, Request
 from ..threads import start_together
-from .asked import Asked, Settings, facts_of
+from .asked import Asked, Refused, Settings, facts_of
 from .conversations import AnyConversations
-from .keeper import RECENT_TURNS, Keeper, messages_of, turn_of
+from .keeper import Keeper, messages_of, turn_of
 from .mailbox import Event, Facts, Mailbox
 
 INTERRUPTED = "(interrupted)"
@@ -52,6 +52,8 @@ class Talk:
         """The same of all that ended whole, since the chat began."""
         self.default_model: Callable[[], str] = str
         """Returns the model to ask where the settings name none, empty for unknown."""
+        self.on_end: Callable[[], object] = lambda: None
+        """Called when an answer is over, on whatever thread that is."""
         self.failures = 0
         """How many questions got no whole answer, through no wish of the user."""
         self._conversations = conversations
@@ -60,6 +62,7 @@ class Talk:
         self._asked: Asked | None = None
         self._unanswered: Message | None = None
         self._edited = b""
+        self._refused: Refused | None = None
         self._bug: BaseException | None = None
 
     @property
@@ -168,17 +171,28 @@ class Talk:
         """Set the system prompt from the next question on."""
         self.settings = self.settings._replace(system=text)
 
-    def compact(self) -> bool:
+    def compact(self, most: int | None = None) -> bool:
         """Put a summary in place of the older turns, in a conversation of its own.
 
-        The one so far stays as it is. Tells whether there is anything to summarise.
+        The one so far stays as it is. `most` bounds how many turns are summarised.
+        Tells whether there is anything to summarise.
         """
-        older = self._keeper.older
+        older = self._keeper.older[:most]
         if self.is_busy or len(older) < 2:
             return False
         self.mailbox.post(Event("question", SUMMARISE))
-        self._start(Message("user", SUMMARISE), older, is_summary=True)
+        self._start(Message("user", SUMMARISE), older, covers=len(older))
         return True
+
+    @property
+    def can_compact(self) -> bool:
+        """Tell whether there is anything to summarise."""
+        return len(self._keeper.older) >= 2
+
+    def take_refused(self) -> Refused | None:
+        """Return the last question if it was too long for the context, once."""
+        refused, self._refused = self._refused, None
+        return refused
 
     def begin(self, conversation: Conversation | None = None) -> None:
         """Go on with another conversation, a new one unless it is given.
@@ -208,7 +222,7 @@ class Talk:
         before: Sequence[Turn],
         *,
         is_fresh: bool = False,
-        is_summary: bool = False,
+        covers: int = 0,
     ) -> None:
         settings = self.settings
         messages = [*messages_of(settings.system, before), question]
@@ -219,7 +233,7 @@ class Talk:
             think=settings.think,
         )
         turn = turn_of(question)
-        asked = Asked(self._keeper, turn, settings, is_summary=is_summary)
+        asked = Asked(self._keeper, turn, settings, covers=covers)
         with self._lock:
             self._asked = asked
         start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
@@ -231,12 +245,19 @@ class Talk:
         except LLMWrapError as error:
             if self._over(asked):
                 self.failures += 1
-                self.mailbox.note("error", str(error))
+                self._tell(asked, error)
                 self._conclude(asked, asked.facts._replace(is_interrupted=True), "")
         except BaseException as error:
             self._bug = error
             self.mailbox.note("error", repr(error))
             raise
+
+    def _tell(self, asked: Asked, error: LLMWrapError) -> None:
+        if isinstance(error, RefusedError) and error.is_too_long:
+            question = asked.question.message
+            self._refused = Refused(question, error.message, asked.covers)
+        else:
+            self.mailbox.note("error", str(error))
 
     def _read(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
         answer = self.engine.ask(request, is_fresh=is_fresh, cancel=asked.cancel)
@@ -280,7 +301,7 @@ class Talk:
     def _conclude(self, asked: Asked, facts: Facts, mark: str = INTERRUPTED) -> None:
         """Keep what came; `mark` is how a front shows that it is not whole."""
         text = "".join(asked.pieces)
-        if asked.is_summary:
+        if asked.covers:
             if not facts.is_interrupted:
                 self._replace_older(asked, text, facts)
         elif text or not facts.is_interrupted:
@@ -296,6 +317,7 @@ class Talk:
                 self._asked = None
         mark = mark if facts.is_interrupted else ""
         self.mailbox.post(Event("end", mark, facts=facts))
+        self.on_end()
 
     def _keep(self, asked: Asked, keeper: Keeper, text: str, facts: Facts) -> None:
         answer = turn_of(Message("assistant", text), facts)
@@ -308,7 +330,7 @@ class Talk:
         said = asked.keeper.said
         keeper = Keeper(self._conversations.new(), self.mailbox)
         self._keep(asked, keeper, summary, facts)
-        keeper.keep_turns(said[-RECENT_TURNS:])
+        keeper.keep_turns(said[asked.covers :])
         with self._lock:
             if self._keeper is asked.keeper:  # Still: a disk may be slow.
                 self._keeper = keeper

@@ -16,6 +16,7 @@ from ...paths import state_dir
 from ...transport.cancel import CancelToken
 from ..base import Backend, BackendSettings, Model, WireRequest
 from ..openai import OpenAIBackend
+from .gguf import context_tokens
 from .models import gguf_sha256, installed_models, model_path
 from .process import EmbeddedServer, ensure_server, running_servers
 
@@ -57,6 +58,7 @@ class EmbeddedBackend(Backend):
                 name=model.name,
                 is_loaded=model.path in loaded,
                 size_bytes=model.size_bytes,
+                context_tokens=context_tokens(model.path),
             )
             for model in installed_models(self._settings.environ)
         ]

@@ -42,6 +42,16 @@ def check_gguf(path: str) -> None:
         )
 
 
+CONTEXT_BOUND_TOKENS = 8192
+"""The longest context that is reserved; what is trained may be far longer."""
+
+
+def context_tokens(path: str) -> int:
+    """Return how long a context a model of ours gets."""
+    trained = trained_context_tokens(path) or CONTEXT_BOUND_TOKENS
+    return min(trained, CONTEXT_BOUND_TOKENS)
+
+
 def trained_context_tokens(path: str) -> int | None:
     """Return the context length a model was trained for, None if it does not say.
 

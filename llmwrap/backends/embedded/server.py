@@ -35,7 +35,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from .failure import start_failure
-from .gguf import trained_context_tokens
+from .gguf import context_tokens
 from .state import (
     Failure,
     ModelFile,
@@ -46,7 +46,6 @@ from .state import (
     write_state,
 )
 
-CONTEXT_BOUND_TOKENS = 8192
 PARALLEL_SLOTS = 2
 ONE_SLOT_BYTES = 2 << 30
 HTTP_THREADS = 32
@@ -183,7 +182,6 @@ def _load(settings: Settings) -> Any:
 def _parameters(xllamacpp: Any, settings: Settings) -> Any:
     model = settings.model
     slots = PARALLEL_SLOTS if model.size_bytes <= ONE_SLOT_BYTES else 1
-    trained = trained_context_tokens(model.path) or CONTEXT_BOUND_TOKENS
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model.path
     parameters.model_alias = {os.path.basename(model.path).removesuffix(".gguf")}
@@ -192,7 +190,7 @@ def _parameters(xllamacpp: Any, settings: Settings) -> Any:
     parameters.api_keys = [settings.key]
     parameters.cors_origins = ""
     parameters.ui = False
-    parameters.n_ctx = slots * min(trained, CONTEXT_BOUND_TOKENS)
+    parameters.n_ctx = slots * context_tokens(model.path)
     parameters.n_parallel = slots
     parameters.cpuparams.n_threads = _cpu_threads()
     parameters.cpuparams_batch.n_threads = _cpu_threads()
