@@ -10,12 +10,13 @@ import pytest
 from llmwrap.messages import Message
 from llmwrap.repl.screen_front import ScreenFront
 
-from .drawing import play, seen, stage, talked
+from .drawing import Step, play, seen, stage, talked
 from .fakeserver import FakeServer, OllamaSpeech, WaitFor, spoken
 from .runner import Home
 
 ENTER, ESCAPE, CTRL_F = "\r", "\x1b", "\x06"
 UP, DOWN, PAGE_UP, PAGE_DOWN = "\x1b[A", "\x1b[B", "\x1b[5~", "\x1b[6~"
+C_UP, C_DOWN = "\x1b[1;5A", "\x1b[1;5B"
 END, HOME_KEY = "\x1b[F", "\x1b[H"
 F5, F10 = "\x1b[15~", "\x1b[21~"
 WORDS = [f"w{number:03}" for number in range(100)]
@@ -144,3 +145,25 @@ def test_what_was_found_stays_on_the_screen_at_another_size(
             return True
 
         play(ScreenFront, on, CTRL_F, "needle", is_found, shrink, is_found)
+
+
+def test_every_place_on_the_screen_is_found(home: Home, server: FakeServer) -> None:
+    """Not in the source: markup, and where rows break, make no difference."""
+    answer = "the **big** answer, the `big` answer\n\n" + "x " * 36 + "the big answer\n"
+    with stage(home, server) as on:
+        on.room.talk.conversation.add(Message("user", "hi"))
+        on.room.talk.conversation.add(Message("assistant", answer), model="alpha")
+        play(
+            *(ScreenFront, on, CTRL_F, "the BIG answer", seen("search (3/3)")),
+            *(UP, seen("search (2/3)"), UP, UP, seen("search (3/3)")),
+        )
+
+
+def test_a_key_goes_from_question_to_question(home: Home, server: FakeServer) -> None:
+    with stage(home, server) as on:
+        talked(on, 40)
+
+        def is_top(number: int) -> Step:
+            return lambda shown: first_row(shown) == f"> question {number}"
+
+        play(ScreenFront, on, C_UP, is_top(34), C_UP, is_top(33), C_DOWN, is_top(34))

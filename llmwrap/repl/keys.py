@@ -46,6 +46,8 @@ ACTIONS = (
     Action("line_down", ("down",), "scroll down"),
     Action("page_up", ("pageup",), "scroll up by a page"),
     Action("page_down", ("pagedown",), "scroll down by a page"),
+    Action("question_up", ("c-up",), "go to the question before"),
+    Action("question_down", ("c-down",), "go to the next question"),
     Action("top", ("home",), "go to the beginning"),
     Action("bottom", ("end",), "go to the end"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.application import Application
@@ -40,7 +41,11 @@ class ScreenFront(Front):
 
     def __init__(self, room: Room, terminal: Terminal, history: History) -> None:
         super().__init__(room, terminal, history)
-        self.view = View(self._item_rows, follows=room.config.ui.auto_scroll)
+        self.view = View(
+            self._item_rows,
+            lambda: self.talk.mailbox.note(WAKE, ""),
+            follows=room.config.ui.auto_scroll,
+        )
         self.searched = Buffer(
             multiline=False, on_text_changed=lambda b: self.view.search(b.text)
         )
@@ -135,6 +140,8 @@ class ScreenFront(Front):
             self.bind(name, self._scrolling(by), reading)
         self.bind("page_up", lambda event: self._page(-1))
         self.bind("page_down", lambda event: self._page(1))
+        self.bind("question_up", lambda event: self.view.next_question(-1))
+        self.bind("question_down", lambda event: self.view.next_question(1))
         self.bind("top", lambda event: self._go(to_end=False), reading)
         self.bind("bottom", lambda event: self._go(to_end=True), reading)
 
@@ -195,11 +202,24 @@ class ScreenFront(Front):
                 elif not is_waiting:
                     continue
                 self._changed()
-                self._stopped.wait(_FRAME_S)
+                self._work()
         except BaseException as error:
             self._bug = error
             self._changed()
             raise
+
+    def _work(self) -> None:
+        """Render and search until nothing is left to do, for a frame at least."""
+        until = time.monotonic() + _FRAME_S
+        has_worked = False
+        while not self._stopped.is_set() and self.view.work():
+            has_worked = True
+            if time.monotonic() >= until:
+                self.talk.mailbox.note(WAKE, "")
+                break
+        if has_worked:
+            self._changed()
+        self._stopped.wait(max(0.0, until - time.monotonic()))
 
     def _changed(self) -> None:
         self.draw(is_over=bool(self._bug) or self.talk.has_bug)

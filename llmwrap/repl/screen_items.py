@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..terminal.sanitize import lines_ended, visible
@@ -19,14 +20,18 @@ OPEN_ROWS = 40
 """How high an open block may become: all of it is rendered again for each frame."""
 
 _CACHED_ROWS = 20_000
-_SLICE_CHARACTERS = 2048
+_SLICE_CHARACTERS = 1024
+_SLICE_LINES = 50
 _MARKER = "> "
 
 
 class Item:
     """A question, an answer or something said beside them; its text may grow."""
 
-    __slots__ = ("_pieces", "_thoughts", "facts", "kind", "level")
+    __slots__ = (
+        *("_pieces", "_thoughts", "facts", "kind", "level"),
+        *("size", "thought_size"),
+    )
 
     def __init__(
         self, kind: ItemKind, text: str = "", *, level: str = "", facts: Facts = Facts()
@@ -35,7 +40,10 @@ class Item:
         self.level = level
         self.facts = facts
         self._pieces = [text]
+        self.size = len(text)
+        """How many characters the text has."""
         self._thoughts: list[str] = []
+        self.thought_size = 0
 
     @property
     def text(self) -> str:
@@ -51,13 +59,21 @@ class Item:
             self._thoughts = ["".join(self._thoughts)]
         return self._thoughts[0] if self._thoughts else ""
 
+    @property
+    def searched(self) -> str:
+        """Return all that its rows may show of it."""
+        words = (self.facts.model, "cached live TTFT tokens interrupted", self.level)
+        return "\n".join([*words, self.thinking, self.text])
+
     def add(self, text: str) -> None:
         """Let the text grow."""
         self._pieces.append(text)
+        self.size += len(text)
 
     def think(self, text: str) -> None:
         """Let the reasoning grow."""
         self._thoughts.append(text)
+        self.thought_size += len(text)
 
 
 class ItemRows:
@@ -73,19 +89,38 @@ class ItemRows:
         self._has_color = has_color
         self._cached: OrderedDict[int, list[Row]] = OrderedDict()
         self._cached_rows = 0
+        self._rough: dict[int, list[Row]] = {}
 
     def rows(self, item: Item) -> list[Row]:
         """Return the rows of an item that no longer grows."""
+        rows = self.known(item)
+        if rows is None:
+            rows = [row for piece in self.steps(item) for row in piece]
+            self.remember(item, rows)
+        return rows
+
+    def known(self, item: Item) -> list[Row] | None:
+        """Return rows that are remembered."""
         key = id(item)
         if key in self._cached:
             self._cached.move_to_end(key)
-            return self._cached[key]
-        rows = self._rendered(item)
-        self.remember(item, rows)
+        return self._cached.get(key)
+
+    def rough(self, item: Item) -> list[Row]:
+        """Return rows that cost nothing, to be seen until the right ones are there."""
+        from ..terminal.render import Row
+
+        if id(item) in self._rough:
+            return self._rough[id(item)]
+        lines = visible(lines_ended(item.text)).replace("\t", "    ").split("\n")
+        plain = self._paint.look("text")
+        rows = [Row(text, len(text), ((plain, text),)) for text in lines]
+        self._rough[id(item)] = rows
         return rows
 
     def remember(self, item: Item, rows: list[Row]) -> None:
         """Keep rows that were rendered elsewhere."""
+        self._rough.pop(id(item), None)
         self._cached_rows += len(rows) - len(self._cached.get(id(item), ()))
         self._cached[id(item)] = rows
         while self._cached_rows > _CACHED_ROWS and len(self._cached) > 1:
@@ -93,7 +128,7 @@ class ItemRows:
             self._cached_rows -= len(dropped)
 
     def growing(self, item: Item) -> GrowingRows:
-        """Return what renders an answer while it grows."""
+        """Return what renders an answer as far as it has come; see `catch_up`."""
         return GrowingRows(item, self)
 
     def heading(self, facts: Facts) -> list[Row]:
@@ -121,15 +156,24 @@ class ItemRows:
         shown = visible(lines_ended(text))
         return styled_rows(shown, self.width, style, self._paint)
 
-    def pane_rows(self, item: Item) -> list[Row]:
-        """Return the rows of an answer's reasoning and text."""
-        from ..terminal.pane import Pane
-
-        rows = self.styled(item.thinking, "quiet") if item.thinking else []
-        pane = Pane(self._paint, color=self._has_color)
-        pane.feed(item.text, self.width, OPEN_ROWS)
-        pane.finish()
-        return rows + pane.done(self.width)
+    def steps(self, item: Item) -> Iterator[list[Row]]:
+        """Render an item piece by piece: yield its rows, few at a time."""
+        if item.kind == "answer":
+            growing = self.growing(item)
+            while growing.catch_up():
+                yield []
+            yield growing.finished()
+            return
+        look, marker, indent = "user", _MARKER, " " * len(_MARKER)
+        if item.kind == "note":
+            look, indent = LOOKS_OF_LEVELS[item.level], ""
+            marker = "" if item.level == "says" else f"{item.level}: "
+        lines = lines_ended(item.text).split("\n")
+        for start in range(0, len(lines), _SLICE_LINES):
+            text = f"\n{indent}".join(lines[start : start + _SLICE_LINES])
+            yield self.styled((indent if start else marker) + text, look)
+        if item.kind == "note":
+            yield self.styled("", "text")
 
     @property
     def paint(self) -> Paint:
@@ -140,17 +184,6 @@ class ItemRows:
     def has_color(self) -> bool:
         """Tell whether there are colours."""
         return self._has_color
-
-    def _rendered(self, item: Item) -> list[Row]:
-        if item.kind == "question":
-            text = lines_ended(item.text).replace("\n", "\n" + " " * len(_MARKER))
-            return self.styled(_MARKER + text, "user")
-        if item.kind == "note":
-            label = "" if item.level == "says" else f"{item.level}: "
-            look = LOOKS_OF_LEVELS[item.level]
-            return [*self.styled(label + item.text, look), *self.styled("", "text")]
-        heading = self.heading(item.facts)
-        return [*heading, *self.pane_rows(item), *self.ending(item.facts)]
 
 
 class GrowingRows:
@@ -170,26 +203,43 @@ class GrowingRows:
         self._thoughts: list[Row] = []
         self._done: list[Row] = []
         self._open: tuple[Row, ...] = ()
-        if item.thinking:
-            self.think(item.thinking)
-        for start in range(0, len(item.text), _SLICE_CHARACTERS):
-            self.feed(item.text[start : start + _SLICE_CHARACTERS])
+        self._thought = self._fed = 0
 
-    def feed(self, text: str) -> None:
-        """Take the next piece of the text."""
-        self._thinking.finish()
-        self._text.feed(text, self._rows.width, OPEN_ROWS)
+    @property
+    def width(self) -> int:
+        """Return the width of the rows."""
+        return self._rows.width
 
-    def think(self, text: str) -> None:
-        """Take the next piece of the reasoning."""
-        self._thinking.feed(text, self._rows.width)
-
-    def draw(self) -> None:
-        """Render what came since the last call."""
-        width = self._rows.width
+    def catch_up(self) -> bool:
+        """Render some of what has come; tell whether more is left."""
+        item, width = self.item, self._rows.width
+        if thoughts := item.thinking[self._thought :]:
+            piece = thoughts[:_SLICE_CHARACTERS]
+            self._thought += len(piece)
+            self._thinking.feed(piece, width)
+        elif text := item.text[self._fed : self._fed + _SLICE_CHARACTERS]:
+            self._fed += len(text)
+            self._thinking.finish()
+            self._text.feed(text, width, OPEN_ROWS)
         self._thoughts += self._thinking.done(width)
         self._done += self._text.done(width)
         self._open = (*self._thinking.open(width), *self._text.open(width))
+        return self._thought < item.thought_size or self._fed < item.size
+
+    def finished(self) -> list[Row]:
+        """Return all rows of an answer that has ended; nothing may follow."""
+        width = self._rows.width
+        self._thinking.finish()
+        self._text.finish()
+        thoughts = self._thoughts + self._thinking.done(width)
+        facts = self.item.facts
+        text = self._done + self._text.done(width)
+        return [
+            *self._rows.heading(facts),
+            *thoughts,
+            *text,
+            *self._rows.ending(facts),
+        ]
 
     @property
     def height(self) -> int:

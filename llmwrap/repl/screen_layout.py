@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.filters import Condition
@@ -121,10 +121,8 @@ class ScreenLayout:
         turning = waiting(front.room)
         room = max(1, height - bool(turning))
         rows = front.view.rows(max(2, min(_WIDEST_TEXT, width - 1)), room)
-        lines = [fragments(row) for row in rows]
-        if query := front.view.query:
-            match = theme_style(front.theme, "match")
-            lines = [marked(line, query, match) for line in lines]
+        match = theme_style(front.theme, "match")
+        lines = [marked(fragments(seen.row), seen.marks, match) for seen in rows]
         if turning:
             lines.append([(theme_style(front.theme, "assistant"), turning)])
         return lines
@@ -171,17 +169,12 @@ class ScreenLayout:
         ]
 
 
-def marked(line: list[Fragment], query: str, match: str) -> list[Fragment]:
-    """Return a row in which a text is marked wherever it stands."""
-    plain = "".join(text for _, text in line)
-    folded, wanted = plain.lower(), query.lower()
-    if not wanted or wanted not in folded or len(folded) != len(plain):
+def marked(
+    line: list[Fragment], places: Sequence[tuple[int, int]], match: str
+) -> list[Fragment]:
+    """Return a row in which some places, from start to end, are marked."""
+    if not places:
         return line
-    places = []
-    at = folded.find(wanted)
-    while at >= 0:
-        places.append((at, at + len(wanted)))
-        at = folded.find(wanted, at + len(wanted))
     found: list[Fragment] = []
     start = 0
     for style, text in line:

@@ -1,34 +1,70 @@
 """Which rows of a conversation are on the screen: scrolling and searching. Floor F6.
 
 A place is an item and a row in it, counted from the item's first. Nothing is ever
-rendered but what is looked at, so ten thousand messages scroll like ten.
+rendered but what is looked at, so ten thousand messages scroll like ten; and what is
+long is rendered piece by piece by `work`, on another thread than that of the keys:
+until it is there, its rows of another width are seen, or its lines as they are.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from .mailbox import LOOKS_OF_LEVELS, Event
 from .screen_items import GrowingRows, Item, ItemRows
+from .screen_search import Span, may_hold, occurrences
 
 if TYPE_CHECKING:
     from ..terminal.render import Row
 
 _ABOVE_MATCH = 2
-_SLICE_CHARACTERS = 2048
+_QUICK_CHARACTERS = 4096
+"""What is not longer is rendered as soon as it is looked at."""
+
+
+class Seen(NamedTuple):
+    """A row, and where in it what is looked for stands, as pairs of start and end."""
+
+    row: Row
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+class _Job(NamedTuple):
+    """An item that is being rendered: for whom, what comes, what has come."""
+
+    item: Item
+    rendered: ItemRows
+    steps: Iterator[list[Row]]
+    rows: list[Row]
+
+
+class _Match(NamedTuple):
+    """The number of an item, and where in its rows a text stands once."""
+
+    item: int
+    spans: tuple[Span, ...]
 
 
 class View:
     """The conversation as it is seen.
 
     Any thread may call it; one lock guards it. `make_rows` returns what renders items
-    at a width, in the colours of the moment.
+    at a width, in the colours of the moment; `wake` is called when there is something
+    for `work` to do.
     """
 
-    def __init__(self, make_rows: Callable[[int], ItemRows], *, follows: bool) -> None:
+    def __init__(
+        self,
+        make_rows: Callable[[int], ItemRows],
+        wake: Callable[[], object],
+        *,
+        follows: bool,
+    ) -> None:
         self._make_rows = make_rows
+        self._wake = wake
         self._lock = threading.RLock()
         self._items: list[Item] = []
         self._rendered: ItemRows | None = None
@@ -38,8 +74,15 @@ class View:
         self.follows = follows
         """Whether the view goes with an answer as it grows."""
         self.query = ""
-        self._matches: list[int] = []
+        self._matches: list[_Match] = []
         self._match = 0
+        self._marks: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        self._unsearched: list[int] = []
+        self._wanted_match: int | None = None  # counted from the last one
+        self._stale: dict[int, list[Row]] = {}
+        self._waiting: dict[int, Item] = {}
+        self._job: _Job | None = None
+        self._coming: GrowingRows | None = None  # the growing one, at another width
 
     # -- what is said ---------------------------------------------------------
 
@@ -47,8 +90,9 @@ class View:
         """Show another conversation, from its end."""
         with self._lock:
             self._items = list(items)
-            self._rendered = self._growing = self._top = None
-            self._find()
+            self._rendered = self._growing = self._top = self._coming = None
+            self._stale, self._waiting = {}, {}
+            self._find(moves=False)
 
     def take(self, events: Iterable[Event], *, shows_thinking: bool) -> None:
         """Take in what happened."""
@@ -58,23 +102,81 @@ class View:
         for event in events:
             if event.kind == "thinking" and not shows_thinking:
                 continue
-            # In slices, between which keys are answered to: an answer of the cache
-            # comes in one piece.
-            text = event.text
-            is_piece = event.kind in ("text", "thinking")
-            end = len(text) if is_piece else 1
-            for start in range(0, end, _SLICE_CHARACTERS):
-                piece = text[start : start + _SLICE_CHARACTERS] if is_piece else text
-                with self._lock:
-                    self._apply(event._replace(text=piece))
+            if event.kind == "end":
+                self._draw()
+            with self._lock:
+                self._apply(event)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Render what the answer under way has brought, in slices.
+
+        Between them keys are answered to: an answer of the cache comes in one piece.
+        """
+        is_more = True
+        while is_more:
+            with self._lock:
+                is_more = self._growing is not None and self._growing.catch_up()
+            time.sleep(0)  # lets who waits for the lock have it
+
+    def work(self) -> bool:
+        """Render and search on, a little; tell whether more is to be done.
+
+        For one thread, that of `take`.
+        """
         with self._lock:
-            if self._growing:
-                self._growing.draw()
+            coming, job = self._coming, self._next_job()
+        if coming:
+            if not coming.catch_up():
+                with self._lock:
+                    self._growing, self._coming = coming, None
+            return True
+        if job:
+            rows = next(job.steps, None)
+            if rows is not None:
+                job.rows.extend(rows)
+                return True
+            with self._lock:
+                self._publish(job)
+            return True
+        with self._lock:
+            return self._search_on()
+
+    def _next_job(self) -> _Job | None:
+        rendered = self._rows()
+        if self._job is None or self._job.rendered is not rendered:
+            self._job = None
+            if self._waiting:
+                _, item = self._waiting.popitem()
+                self._job = _Job(item, rendered, rendered.steps(item), [])
+        return self._job
+
+    def _publish(self, job: _Job) -> None:
+        """Let the rows of an item be seen; what is at the top stays there."""
+        self._job = None
+        if job.rendered is not self._rendered:
+            return
+        before = len(self._item_rows(job.item))
+        job.rendered.remember(job.item, job.rows)
+        self._stale.pop(id(job.item), None)
+        self._waiting.pop(id(job.item), None)
+        if self._top and self._items[self._top[0]] is job.item:
+            index, row = self._top
+            self._top = (index, row * len(job.rows) // max(1, before))
 
     def repaint(self) -> None:
         """Render everything anew: the colours have changed."""
         with self._lock:
-            self._rendered = None
+            self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        """Render anew what is looked at; what is long is seen as it was meanwhile."""
+        if self._rendered:
+            for item in self._items:
+                rows = self._rendered.known(item)
+                if rows is not None and item.size > _QUICK_CHARACTERS:
+                    self._stale[id(item)] = rows
+        self._rendered = None
 
     def _apply(self, event: Event) -> None:
         if event.kind == "question":
@@ -85,17 +187,12 @@ class View:
         elif event.kind == "start":
             item = Item("answer", facts=event.facts)
             self._add(item)
-            self._growing = self._rows().growing(item)
+            self._growing, self._coming = self._rows().growing(item), None
         elif event.kind == "end":
             self._end(event)
         elif self._growing:
-            growing = self._growing
-            if event.kind == "text":
-                growing.item.add(event.text)
-                growing.feed(event.text)
-            else:
-                growing.item.think(event.text)
-                growing.think(event.text)
+            item = self._growing.item
+            (item.add if event.kind == "text" else item.think)(event.text)
 
     def _add(self, item: Item) -> None:
         growing = self._growing.item if self._growing else None
@@ -104,24 +201,33 @@ class View:
         self._items.insert(at, item)
 
     def _end(self, event: Event) -> None:
-        growing, self._growing = self._growing, None
+        growing, self._growing, self._coming = self._growing, None, None
         if growing:
             growing.item.facts = event.facts
+            rows = growing.finished()
+            if growing.width == self._width and self._rendered:
+                self._rendered.remember(growing.item, rows)
+            else:
+                self._stale[id(growing.item)] = rows
+            self._find(moves=False)
         elif event.text:
             self._add(Item("note", event.text, level="says"))
 
     # -- what is seen ---------------------------------------------------------
 
-    def rows(self, width: int, height: int) -> list[Row]:
+    def rows(self, width: int, height: int) -> list[Seen]:
         """Return the rows to show on a place of this size."""
         with self._lock:
             if (width, height) != (self._width, self._height):
                 self._resize(width, height)
             place = self._clamped(self._top) if self._top else self._top_place()
-            rows: list[Row] = []
+            rows: list[Seen] = []
             index, row = place
             while index < len(self._items) and len(rows) < height:
-                rows += self._slice(index, row, row + height - len(rows))
+                found = self._slice(index, row, row + height - len(rows))
+                for number, one in enumerate(found, row):
+                    marks = self._marks.get((index, number), ())
+                    rows.append(Seen(one, tuple(marks)))
                 index, row = index + 1, 0
             return rows
 
@@ -129,10 +235,17 @@ class View:
         """Keep what was at the top there, as near as its new height allows."""
         top = self._clamped(self._top) if self._top else None
         before = self._item_height(top[0]) if top and self._items else 1
+        is_other_width = width != self._width
+        if is_other_width:
+            self._forget_rows()
         self._width, self._height = width, height
-        if self._top and self.query:
+        self._rows()
+        if self.query and is_other_width:
+            self._find(moves=self._top is not None)
+        elif self._top and self._matches:
             self._go_to_match()
-        elif top and self._items:
+            return
+        if top and self._items:
             after = self._item_height(top[0])
             self._top = (top[0], top[1] * after // max(1, before))
 
@@ -180,44 +293,81 @@ class View:
     # -- what is looked for ---------------------------------------------------
 
     def search(self, query: str) -> None:
-        """Look for a text, whatever its case; go to the last message that holds it."""
+        """Look for a text in all rows, whatever its case; go to the last place."""
         with self._lock:
             self.query = query
-            self._find()
-            self._match = len(self._matches) - 1
-            self._go_to_match()
+            self._match, self._matches = 0, []
+            self._find(moves=bool(query))
 
     def next_match(self, by: int) -> None:
-        """Go to another message that holds the text."""
+        """Go to another place where the text stands."""
         with self._lock:
             if self._matches:
                 self._match = (self._match + by) % len(self._matches)
                 self._go_to_match()
 
+    def next_question(self, by: int) -> None:
+        """Go to another question: the one before, or behind, what is at the top."""
+        with self._lock:
+            index, row = self._clamped(self._top) if self._top else self._top_place()
+            index += 1 if by < 0 and row > 0 else 0
+            index += by
+            while 0 <= index < len(self._items):
+                if self._items[index].kind == "question":
+                    self._top = self._clamped((index, 0))
+                    return
+                index += by
+            self._top = None if by > 0 else (0, 0)
+
     @property
     def matches(self) -> tuple[int, int]:
-        """Return the number of the match shown, from 1, and of all."""
+        """Return the number of the match shown, from 1, and of all found so far."""
         return (self._match + 1 if self._matches else 0), len(self._matches)
 
-    def _find(self) -> None:
-        wanted = self.query.casefold()
-        self._matches = [
-            index
-            for index, item in enumerate(self._items)
-            if wanted and wanted in item.text.casefold()
-        ]
+    def _find(self, *, moves: bool) -> None:
+        """Begin to search anew; `work` goes on, from the last item to the first.
+
+        `moves`: go to the match that was shown, or else to the last one.
+        """
+        shown = len(self._matches) - self._match if self._matches else 1
+        self._wanted_match = shown if moves else None
+        self._matches, self._marks, self._match = [], {}, 0
+        self._unsearched = list(range(len(self._items))) if self.query else []
+        if self.query:
+            self._wake()
+
+    def _search_on(self) -> bool:
+        """Search in one more item; tell whether there was one."""
+        while self._unsearched:
+            index = self._unsearched.pop()
+            item = self._items[index]
+            is_growing = self._growing is not None and self._growing.item is item
+            if is_growing or not may_hold(item.searched, self.query):
+                continue  # One that grows is searched when it is whole.
+            self._item_rows(item)
+            if self._rows().known(item) is None:
+                self._unsearched.append(index)  # once it is rendered
+                return True
+            self._found(index, self._item_rows(item))
+            return True
+        return False
+
+    def _found(self, index: int, rows: list[Row]) -> None:
+        spans = list(occurrences(rows, self.query))
+        for span in (one for found in spans for one in found):
+            self._marks.setdefault((index, span.row), []).append((span.start, span.end))
+        before = len(self._matches)
+        self._matches = [*(_Match(index, found) for found in spans), *self._matches]
+        self._match += len(spans) if before else max(0, len(spans) - 1)
+        wanted = self._wanted_match
+        if wanted is not None and len(self._matches) >= wanted:
+            self._match = len(self._matches) - wanted
+            self._wanted_match = None
+            self._go_to_match()
 
     def _go_to_match(self) -> None:
-        if not self._matches:
-            return
-        index, wanted = self._matches[self._match], self.query.casefold()
-        rows = self._slice(index, 0, self._item_height(index))
-        found = (
-            number
-            for number, row in enumerate(rows)
-            if wanted in "".join(text for _, text in row.runs).casefold()
-        )
-        self._top = self._clamped(self._moved((index, next(found, 0)), -_ABOVE_MATCH))
+        index, spans = self._matches[self._match]
+        self._top = self._clamped(self._moved((index, spans[0].row), -_ABOVE_MATCH))
 
     # -- places ---------------------------------------------------------------
 
@@ -225,21 +375,36 @@ class View:
         if self._rendered is None or self._rendered.width != self._width:
             self._rendered = self._make_rows(self._width)
             if self._growing:
-                self._growing = self._rendered.growing(self._growing.item)
-                self._growing.draw()
+                self._coming = self._rendered.growing(self._growing.item)
+                self._wake()
         return self._rendered
 
+    def _item_rows(self, item: Item) -> list[Row]:
+        """Return the rows of an item that does not grow, or what stands for them."""
+        rendered = self._rows()
+        rows = rendered.known(item)
+        if rows is not None:
+            return rows
+        if item.size + item.thought_size <= _QUICK_CHARACTERS:
+            return rendered.rows(item)
+        is_under_way = self._job is not None and self._job.item is item
+        if not is_under_way and id(item) not in self._waiting:
+            self._waiting[id(item)] = item
+            self._wake()
+        rows = self._stale.get(id(item))
+        return rendered.rough(item) if rows is None else rows
+
     def _slice(self, index: int, start: int, end: int) -> list[Row]:
-        rendered, item = self._rows(), self._items[index]
+        item = self._items[index]
         if self._growing and self._growing.item is item:
             return self._growing.slice(start, end)
-        return rendered.rows(item)[start:end]
+        return self._item_rows(item)[start:end]
 
     def _item_height(self, index: int) -> int:
-        rendered, item = self._rows(), self._items[index]
+        item = self._items[index]
         if self._growing and self._growing.item is item:
             return self._growing.height
-        return len(rendered.rows(item))
+        return len(self._item_rows(item))
 
     def _top_place(self) -> tuple[int, int]:
         """Return the place at the top when the end is at the bottom."""
