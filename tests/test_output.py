@@ -345,3 +345,27 @@ def test_what_is_open_when_it_breaks_stays_once(terminal: MemoryContext) -> None
     terminal.output.note("error", "it broke")
 
     assert screen(terminal) == ["one two", "llmwrap: error: it broke"]
+
+
+# Line ends
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_lines_that_end_in_crlf_look_like_any_other(
+    terminal: MemoryContext, size: int
+) -> None:
+    text = "one\r\n\r\ntwo\r\nx\ry\r"
+
+    for at in range(0, len(text), size):
+        terminal.output.text(text[at : at + size])
+    terminal.output.end_text()
+
+    assert screen(terminal) == ["one", "two", "x^My^M"]
+
+
+def test_a_pipe_gets_the_line_ends_as_they_are(piped: MemoryContext) -> None:
+    piped.output.text("one\r")
+    piped.output.text("\ntwo\r")
+    piped.output.end_text()
+
+    assert piped.stdout.written == b"one\r\ntwo\r\n"
