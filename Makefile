@@ -43,7 +43,7 @@ test: $(TEST_READY) $(MODEL_READY)  ## run all tests; coverage must be at least 
 	LLMWRAP_TEST_MODEL="$${LLMWRAP_TEST_MODEL-$(MODEL)}" \
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(COVERAGE) $(ARGS)
 
-quick: $(TEST_READY)  ## run the tests that take no second each, in a minute
+quick: $(TEST_READY)  ## run the tests of all modules but the slow ones
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
 check: lint test  ## lint and test
