@@ -25,7 +25,7 @@ _ANSWER = f"{_UNICODE}\n".encode()
         {"LC_ALL": "de_DE.ISO-8859-1"},
         {"LANG": None, "TERM": None},
         {"HOME": None, "XDG_CONFIG_HOME": None, "XDG_STATE_HOME": None},
-        {"HOME": "/nonexistent", "XDG_CONFIG_HOME": None, "XDG_STATE_HOME": None},
+        {"HOME": "/proc/nonexistent", "XDG_CONFIG_HOME": None, "XDG_STATE_HOME": None},
         {"PATH": None},
     ],
     ids=str,
