@@ -262,14 +262,7 @@ class _Facts:
                 self.look(item, depth + 1)
 
     def _note(self, key: str, item: Json) -> None:
-        if key in (
-            "code",
-            "status",
-            "status_code",
-            "http_status_code",
-            "type",
-            "title",
-        ):
+        if key in _CODE_KEYS:
             if isinstance(item, str):
                 self.codes.append(item)
             number = int(item) if isinstance(item, str) and item.isdecimal() else item
