@@ -40,7 +40,6 @@ class LLMWrapper:
         log: Log = SILENT,
     ) -> None:
         environ = process_environ() if environ is None else environ
-        self._environ = environ
         self.config = config or Config.load(environ=environ)
         self._environ = environ
         self._templates: Library | None = None
