@@ -59,7 +59,7 @@ class LiveCourse(Course):
         self._folder = Folder(asking.request.model, asking.answer_limit_bytes)
         self._attempts = 1
         self._is_ended = False
-        self._is_foreign = False
+        self._is_parents = False
         self._is_assumed = False
         self._how_ended: End | None = None
         lives.enter(self)
@@ -135,7 +135,7 @@ class LiveCourse(Course):
     def start_anew(self) -> None:
         """Leave the answer to the parent, in a forked child."""
         self._is_ended = True
-        self._is_foreign = True
+        self._is_parents = True
 
     def _begin(self) -> Running:
         log_request(self._asking.log, self._asking.backend, self._asking.request)
@@ -227,7 +227,7 @@ class LiveCourse(Course):
     def keep(self) -> None:
         """Keep the answer in the cache, if it is complete and a server's."""
         keeping = self._asking.keeping
-        if keeping is None or self.is_cached or self._is_foreign:
+        if keeping is None or self.is_cached or self._is_parents:
             return
         try:
             self.conclude()  # It may have been left at its end marker.
