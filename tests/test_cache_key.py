@@ -12,7 +12,8 @@ import pytest
 from llmwrap.cache.fingerprint import (
     GGUF,
     Place,
-    fingerprint,
+    asked,
+    key_of,
     model_name,
     server_place,
 )
@@ -28,6 +29,10 @@ SYSTEM = Message("system", "Be brief.")
 USER = Message("user", "Hello")
 PLAIN = Request("m", (USER,))
 PNG, JPEG = Image(b"data", "image/png"), Image(b"data", "image/jpeg")
+
+
+def key(request: Request, place: Place, generation: bytes) -> bytes:
+    return key_of(asked(request, place), place, generation)
 
 
 def request(*messages: Message, **sampling: object) -> Request:
@@ -69,13 +74,10 @@ DIFFERENT = {
 
 
 def test_whatever_can_change_the_answer_changes_the_key() -> None:
-    keys = {
-        name: fingerprint(one, HERE, b"")
-        for name, one in {"": PLAIN, **DIFFERENT}.items()
-    }
-    keys["kind of backend"] = fingerprint(PLAIN, HERE._replace(kind="openai"), b"")
-    keys["address"] = fingerprint(PLAIN, HERE._replace(address="http://x"), b"")
-    keys["generation"] = fingerprint(PLAIN, HERE, b"sha256:1")
+    keys = {name: key(one, HERE, b"") for name, one in {"": PLAIN, **DIFFERENT}.items()}
+    keys["kind of backend"] = key(PLAIN, HERE._replace(kind="openai"), b"")
+    keys["address"] = key(PLAIN, HERE._replace(address="http://x"), b"")
+    keys["generation"] = key(PLAIN, HERE, b"sha256:1")
 
     assert len(set(keys.values())) == len(keys)
     assert {len(key) for key in keys.values()} == {32}
@@ -90,14 +92,14 @@ def test_whatever_can_change_the_answer_changes_the_key() -> None:
     ],
 )
 def test_what_cannot_change_it_does_not(same: Request) -> None:
-    assert fingerprint(same, HERE, b"") == fingerprint(PLAIN, HERE, b"")
+    assert key(same, HERE, b"") == key(PLAIN, HERE, b"")
 
 
 def test_the_order_of_options_does_not_matter() -> None:
     one = request(options={"a": {"x": 1, "y": 2}, "b": 2})
     other = request(options={"b": 2, "a": {"y": 2, "x": 1}})
 
-    assert fingerprint(one, HERE, b"") == fingerprint(other, HERE, b"")
+    assert key(one, HERE, b"") == key(other, HERE, b"")
 
 
 def test_a_model_file_is_what_it_holds() -> None:
@@ -105,7 +107,7 @@ def test_a_model_file_is_what_it_holds() -> None:
     place = Place(GGUF, "ab" * 32)
     other = PLAIN._replace(model="/elsewhere/model.gguf")
 
-    assert fingerprint(PLAIN, place, b"") == fingerprint(other, place, b"")
+    assert key(PLAIN, place, b"") == key(other, place, b"")
 
 
 def test_the_key_is_the_same_in_every_process_and_version() -> None:
@@ -116,9 +118,7 @@ def test_the_key_is_the_same_in_every_process_and_version() -> None:
         Sampling(0.5, 9, 1, 0.9, ("x",), {"num_ctx": 4096, "a": [None, {"b": "c"}]}),
         think="high",
     )
-    program = (
-        "from tests.test_cache_key import *\nprint(fingerprint(PLAIN, HERE, b'').hex())"
-    )
+    program = "from tests.test_cache_key import *\nprint(key(PLAIN, HERE, b'').hex())"
 
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -128,9 +128,9 @@ def test_the_key_is_the_same_in_every_process_and_version() -> None:
         check=True,
     )
 
-    assert done.stdout.strip() == fingerprint(PLAIN, HERE, b"").hex()
-    assert fingerprint(PLAIN, HERE, b"").hex()[:16] == KEY_OF_PLAIN
-    assert fingerprint(full, HERE, b"g").hex()[:16] == KEY_OF_FULL
+    assert done.stdout.strip() == key(PLAIN, HERE, b"").hex()
+    assert key(PLAIN, HERE, b"").hex()[:16] == KEY_OF_PLAIN
+    assert key(full, HERE, b"g").hex()[:16] == KEY_OF_FULL
 
 
 @pytest.mark.parametrize(
@@ -144,15 +144,15 @@ def test_the_key_is_the_same_in_every_process_and_version() -> None:
 def test_how_fast_it_comes_is_not_in_it(options: dict[str, Json]) -> None:
     fast = request(options=options)
 
-    assert fingerprint(fast, HERE, b"") == fingerprint(PLAIN, HERE, b"")
+    assert key(fast, HERE, b"") == key(PLAIN, HERE, b"")
 
 
 def test_a_model_without_a_tag_is_the_latest_at_ollama_only() -> None:
     latest = PLAIN._replace(model="m:latest")
     elsewhere = Place("openai", "http://x")
 
-    assert fingerprint(latest, HERE, b"") == fingerprint(PLAIN, HERE, b"")
-    assert fingerprint(latest, elsewhere, b"") != fingerprint(PLAIN, elsewhere, b"")
+    assert key(latest, HERE, b"") == key(PLAIN, HERE, b"")
+    assert key(latest, elsewhere, b"") != key(PLAIN, elsewhere, b"")
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ def test_this_machine_is_one_place_by_name_and_by_number(
 
 def test_whose_it_is_is_in_it() -> None:
     mine, yours = (HERE._replace(owner=owner) for owner in (b"1", b"2"))
-    keys = {fingerprint(PLAIN, place, b"") for place in (HERE, mine, yours)}
+    keys = {key(PLAIN, place, b"") for place in (HERE, mine, yours)}
 
     assert len(keys) == 3
     assert len({model_name(place, "m") for place in (HERE, mine, yours)}) == 3
-    assert fingerprint(PLAIN, mine, b"") != fingerprint(PLAIN, HERE, b"1")
+    assert key(PLAIN, mine, b"") != key(PLAIN, HERE, b"1")
 
 
 # What is known of the weights

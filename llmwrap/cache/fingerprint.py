@@ -112,11 +112,6 @@ def key_of(asked: bytes, place: Place, generation: bytes) -> bytes:
     return hashed.digest()
 
 
-def fingerprint(request: Request, place: Place, generation: bytes) -> bytes:
-    """Return the key of a request's answer, 32 bytes."""
-    return key_of(asked(request, place), place, generation)
-
-
 def model_name(place: Place, model: str) -> bytes:
     """Return the name under which a model's generation is kept, 16 bytes.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from llmwrap import Config
-from llmwrap.cache.fingerprint import Place, fingerprint
+from llmwrap.cache.fingerprint import Place, asked, key_of
 from llmwrap.cli.words import take_apart
 from llmwrap.engine.folding import Folder
 from llmwrap.journal.records import Kind
@@ -79,7 +79,10 @@ def test_key_of_a_question_of_1_kb(benchmark: BenchmarkFixture) -> None:
     request = Request("llama3.2", (Message("user", QUESTION),))
     place = Place("ollama", "http://127.0.0.1:11434")
 
-    assert len(benchmark(fingerprint, request, place, b"digest")) == 32
+    def key() -> bytes:
+        return key_of(asked(request, place), place, b"digest")
+
+    assert len(benchmark(key)) == 32
 
 
 def test_finding_40_records_among_400_kb(benchmark: BenchmarkFixture) -> None:
