@@ -94,14 +94,20 @@ def test_a_configuration_may_come_through_a_pipe(
     assert body(server)["messages"][0]["content"] == "Be brief."
 
 
-def test_a_key_may_come_through_a_pipe(
-    cli: Runner, home: Home, server: FakeServer, fifo: Path
-) -> None:
+@pytest.fixture
+def key_pipe(home: Home, server: FakeServer, fifo: Path) -> Path:
+    """Give the pipe that the backend `mine` gets its key from."""
     home.configure(
         f'[backends.mine]\nbackend_type = "OpenAI"\nbase_url = "{server.url}/v1"\n'
         f'api_key_file = "{fifo}"\n'
     )
-    with written(fifo, "sk-secret\n"):
+    return fifo
+
+
+def test_a_key_may_come_through_a_pipe(
+    cli: Runner, server: FakeServer, key_pipe: Path
+) -> None:
+    with written(key_pipe, "sk-secret\n"):
         result = cli.run("-b", "mine", "-m", "alpha", "Hello")
 
     assert result.status == 0
@@ -109,13 +115,9 @@ def test_a_key_may_come_through_a_pipe(
 
 
 def test_a_doctor_leaves_a_key_that_can_be_read_once_to_who_asks(
-    cli: Runner, home: Home, server: FakeServer, fifo: Path
+    cli: Runner, key_pipe: Path
 ) -> None:
-    home.configure(
-        f'[backends.mine]\nbackend_type = "OpenAI"\nbase_url = "{server.url}/v1"\n'
-        f'api_key_file = "{fifo}"\n'
-    )
-    with written(fifo, "sk-secret\n"):
+    with written(key_pipe, "sk-secret\n"):
         result = cli.run("doctor", "-b", "mine", "-m", "alpha")
 
     assert result.status == 0, result.stderr
