@@ -136,6 +136,7 @@ class Room:
         """Say how to go on when the context is full, or do it."""
         question, mode = refused.question, self.config.ui.compact
         if refused.covers:
+            # Half of them, in whole exchanges.
             if self.talk.compact(refused.covers // 4 * 2):
                 return Effect(is_asked=True)
             waiting, self._waiting = self._waiting, None
