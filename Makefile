@@ -12,7 +12,7 @@ QUESTION ?= Why do people like small programs that do one thing well?
 
 # compat: a plain path in site-packages. The other modes import a finder, pathlib with
 # it, at every start of Python, which takes longer than all of `llmwrap --version`.
-INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+INSTALL = PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	--config-settings editable_mode=compat --editable
 DATA = $(abspath $(VENV))/data
 MODEL = $(wildcard $(DATA)/llmwrap/models/*.gguf)
