@@ -15,7 +15,6 @@ TYPE_CHECKING = False  # not from typing, whose import costs 8 ms; type checkers
 if TYPE_CHECKING:
     from .config import Config as Config
     from .engine import Answer as Answer
-    from .engine.cache_care import CacheStats as CacheStats
     from .errors import LLMWrapError as LLMWrapError
     from .messages import Chunk as Chunk
     from .messages import Completion as Completion
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from .messages import Usage as Usage
     from .templating import Template as Template
     from .templating import Variable as Variable
+    from .upkeep.cache_care import CacheStats as CacheStats
     from .wrapper import LLMWrapper as LLMWrapper
 
     EnhancedConfig = Config

@@ -1,4 +1,4 @@
-"""Start the programs: `python -m llmwrap`, entry points and bin/. Floor F7."""
+"""Start the programs: `python -m llmwrap`, entry points and bin/."""
 
 import os
 import sys

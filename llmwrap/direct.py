@@ -1,4 +1,4 @@
-"""Direct mode: a repeated invocation answered before anything is imported. Floor F7.
+"""Direct mode: a repeated invocation answered before anything is imported.
 
 A run that was answered, by a server or by the cache, and that depended on nothing but
 its words, its environment, its configuration and its stdin, leaves a record: their

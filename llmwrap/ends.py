@@ -1,4 +1,4 @@
-"""What the end markers of all dialects mean. Floor F0; no I/O.
+"""What the end markers of all dialects mean. No I/O.
 
 The only place that knows the words: `finish_reason`, `done_reason`, `stop_reason`. They
 are compared without case and without what is neither letter nor digit, so that

@@ -1,4 +1,4 @@
-"""The errors of llmwrap: one tree, one exit status each. Floor F0.
+"""The errors of llmwrap: one tree, one exit status each.
 
 Lower floors raise these `from` the foreign error they met; only `cli/main.py` turns
 them into an exit status. A message says what failed first, in lower case, without a

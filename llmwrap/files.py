@@ -1,4 +1,4 @@
-"""Files of the user's: read within a time, written whole or not at all. Floor F1.
+"""Files of the user's: read within a time, written whole or not at all.
 
 Not for the answer of `ask`, which follows the file it replaces: see
 cli/output_file.py.

@@ -1,4 +1,4 @@
-"""JSON that people write, as its standard has it. Floor F1.
+"""JSON that people write, as its standard has it.
 
 Python's json takes NaN and Infinity, and makes an infinity of 1e400; written out again
 that is nothing a server would read. Not for what servers say: see transport/framing.py.

@@ -1,4 +1,4 @@
-"""What lives in this process, so that a fork and the end find it. Floor F0.
+"""What lives in this process, so that a fork and the end find it.
 
 Everything with a thread, a lock, a socket or a held file enters here, weakly: being
 known keeps nothing alive. A forked child has a copy of all of it, but none of the

@@ -1,4 +1,4 @@
-"""What the program says beside its answers: notes, warnings, log lines. Floor F1.
+"""What the program says beside its answers: notes, warnings, log lines.
 
 One `Log` is made at the top and handed down. It hands each record to its sinks: lines
 for people on stderr (`llmwrap: note: ...`), and the log proper as text or as JSON with

@@ -1,4 +1,4 @@
-"""The values that walk through the house: requests, chunks, completions. Floor F0.
+"""The values that walk through the house: requests, chunks, completions.
 
 They are the field's terms (prompt tokens, completion tokens, finish reason, chunk).
 A backend translates them to and from its server's names; nothing above it sees those.

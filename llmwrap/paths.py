@@ -1,4 +1,4 @@
-"""Where llmwrap keeps its files: the XDG places. Floor F1.
+"""Where llmwrap keeps its files: the XDG places.
 
 Not platformdirs: it agrees with this module on Linux, costs 11 ms to import, and
 puts everything elsewhere on macOS, where users of such tools look in the same

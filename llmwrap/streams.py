@@ -1,4 +1,4 @@
-"""Run any iterator of chunks on a pool thread, behind a bounded queue. Floor F4.
+"""Run any iterator of chunks on a pool thread, behind a bounded queue.
 
 Knows no backend. A thread lives as long as there are streams to run and no longer, so
 a pool needs no closing; at the end of the interpreter all streams are cancelled and

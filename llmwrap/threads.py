@@ -1,4 +1,4 @@
-"""Threads beside the caller's: calls at once, and one that watches clocks. Floor F1.
+"""Threads beside the caller's: calls at once, and one that watches clocks.
 
 Plain daemon threads and not concurrent.futures: its import costs 13 ms, and its exit
 waits for workers that are blocked in a read. None of them keeps alive what it works

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, to numbers and back. Floor F0.
+"""Durations and sizes as people write them, to numbers and back.
 
 Inside the program a duration is a float of seconds and a size an int of bytes; only
 options, configuration and messages use the written forms.

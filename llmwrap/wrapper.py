@@ -1,4 +1,4 @@
-"""LLMWrapper: the engine's face for Python programs. Floor F6."""
+"""LLMWrapper: the engine's face for Python programs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 from .config import Config
 from .engine import Answer, Choice, Engine
-from .engine.cache_care import CacheStats, Filter, cache_stats, clear_cache
-from .engine.prompting import checked_image, read_input
-from .engine.sampling import with_options
 from .errors import UsageError
 from .log import SILENT, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
 from .paths import process_environ
+from .prompting.prompt import checked_image, read_input
+from .prompting.sampling import with_options
+from .upkeep.cache_care import CacheStats, Filter, cache_stats, clear_cache
 
 if TYPE_CHECKING:
     from .templating import Library, Template
@@ -124,7 +124,7 @@ class LLMWrapper:
         Raises: ConfigError for an unknown template or variable, LimitError for a
         bound, and what `chat_stream` raises.
         """
-        from .engine.templates import Filled  # late: as `templates`
+        from .prompting.templates import Filled  # late: as `templates`
 
         filled = Filled(self.templates.prepared(name), variables, is_lax)
         prompt, rendered = filled.timed_prompt("")
@@ -152,7 +152,7 @@ class LLMWrapper:
         """Return the library of templates, opened at the first use."""
         if self._templates is None:
             # Late: who only chats needs no pystache.
-            from .engine.templates import open_library
+            from .prompting.templates import open_library
 
             self._templates = open_library(self.config, self._environ)
         return self._templates

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from llmwrap import Config
-from llmwrap.engine.templates import Filled, open_library
 from llmwrap.messages import Json
+from llmwrap.prompting.templates import Filled, open_library
 from llmwrap.templating import INPUT, Library
 
 from .runner import ROOT, Home, Runner

@@ -11,7 +11,8 @@ import pytest
 from llmwrap.backends.base import Model
 from llmwrap.config import Config
 from llmwrap.engine import Choice
-from llmwrap.engine.checks import (
+from llmwrap.errors import ConfigError
+from llmwrap.upkeep.checks import (
     Finding,
     Severity,
     context_findings,
@@ -19,13 +20,12 @@ from llmwrap.engine.checks import (
     proxy_findings,
     trained_context_tokens,
 )
-from llmwrap.engine.diagnosis import (
+from llmwrap.upkeep.diagnosis import (
     Diagnosis,
     Surroundings,
     diagnose,
     diagnose_without_config,
 )
-from llmwrap.errors import ConfigError
 
 from .fakeserver import FakeServer
 from .fakeserver.replies import json_error, json_reply

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from llmwrap.backends.base import BackendSettings
-from llmwrap.backends.embedded.models import DEFAULT_MODEL
 from llmwrap.backends.lmstudio import LMStudioBackend
 from llmwrap.engine.discovery import first_that_answers, is_loopback
 from llmwrap.engine.state import read_discovered
 from llmwrap.errors import DeadlineError
+from llmwrap.models.installed import DEFAULT_MODEL
 
 from .asking import OPENAI, chats, error, lines
 from .fakeserver import (

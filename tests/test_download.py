@@ -22,8 +22,8 @@ from llmwrap.errors import (
     OutputError,
     ProtocolError,
 )
-from llmwrap.transport.download import Download, download
-from llmwrap.transport.fetch import FetchSettings
+from llmwrap.models.download import Download, download
+from llmwrap.models.fetch import FetchSettings
 
 from .fileserver import File, FileServer
 
@@ -367,8 +367,8 @@ def test_a_killed_download_goes_on_where_it_was(
     server.files["/file"] = File(BODY, etag='"a"')
     program = (
         "import os, signal, sys\n"
-        "from llmwrap.transport.download import Download, download\n"
-        "from llmwrap.transport.fetch import FetchSettings\n"
+        "from llmwrap.models.download import Download, download\n"
+        "from llmwrap.models.fetch import FetchSettings\n"
         "def die(done, total, label):\n"
         "    if done > 200_000: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"download(Download({server.url + '/file'!r}, {str(tmp_path / 'file')!r}),"

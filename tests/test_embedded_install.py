@@ -13,8 +13,6 @@ from random import Random
 
 import pytest
 
-from llmwrap.backends.embedded.install import install_default, install_url
-from llmwrap.backends.embedded.models import PackagedModel, models_dir
 from llmwrap.errors import (
     DeadlineError,
     OutputError,
@@ -22,6 +20,8 @@ from llmwrap.errors import (
     RefusedError,
     UsageError,
 )
+from llmwrap.models.install import install_default, install_url
+from llmwrap.models.installed import PackagedModel, models_dir
 
 from .fileserver import File, FileServer
 

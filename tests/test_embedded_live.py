@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from llmwrap import Config, LLMWrapper
-from llmwrap.backends.embedded.models import DEFAULT_MODEL
 from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     running_servers,
     stop_servers,
 )
+from llmwrap.models.installed import DEFAULT_MODEL
 from llmwrap.paths import state_dir
 
 from .asking import error, lines

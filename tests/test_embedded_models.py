@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded.models import (
+from llmwrap.errors import RefusedError
+from llmwrap.models.installed import (
     DEFAULT_MODEL,
     gguf_sha256,
     installed_models,
     model_path,
     models_dir,
 )
-from llmwrap.errors import RefusedError
 
 REAL_MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")
 

@@ -12,10 +12,10 @@ import pytest
 from llmwrap.backends.base import Backend, Model, Progress
 from llmwrap.config import Config
 from llmwrap.engine import Choice
-from llmwrap.engine.errands import install, patient, pull, pull_target, warm
 from llmwrap.errors import CancelledError, DeadlineError, RefusedError, UsageError
 from llmwrap.messages import Chunk, Request
 from llmwrap.transport.cancel import CancelToken
+from llmwrap.upkeep.errands import install, patient, pull, pull_target, warm
 
 from .runner import Home
 

@@ -17,8 +17,8 @@ from llmwrap.errors import (
     UnreachableError,
     UsageError,
 )
-from llmwrap.transport.download import fetch_page
-from llmwrap.transport.fetch import FetchSettings, public_url
+from llmwrap.models.download import fetch_page
+from llmwrap.models.fetch import FetchSettings, public_url
 
 from .fileserver import File, FileServer
 

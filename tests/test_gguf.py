@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded.gguf import check_gguf, trained_context_tokens
 from llmwrap.errors import ConfigError, RefusedError
+from llmwrap.models.gguf import check_gguf, trained_context_tokens
 
 REAL_MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")
 

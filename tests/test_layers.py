@@ -21,9 +21,10 @@ FLOORS = (
     {"ends", "errors", "lives", "messages", "units"},
     {"config", "files", "jsontext", "log", "paths", "threads"},
     {"transport", "journal"},
-    {"backends", "cache", "history", "metrics", "templating", "terminal"},
-    {"streams"},
+    {"backends", "cache", "history", "metrics", "models", "templating", "terminal"},
+    {"streams", "prompting"},
     {"engine"},
+    {"upkeep"},
     {"wrapper", "repl", "loadtest"},
     {"cli", "direct", "__main__"},
 )
@@ -34,6 +35,8 @@ NEIGHBOURS = {
     ("ends", "messages"),
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
+    # The embedded backend runs a model file.
+    ("backends", "models"),
     # A file that is named is read in one way, whoever names it.
     ("config", "files"),
     # A private file wants a private directory, which paths makes.
@@ -46,7 +49,7 @@ NEIGHBOURS = {
 }
 """Imports on one floor, each with its reason."""
 
-DOORS = {
+DOORS: dict[str, str | tuple[str, ...]] = {
     "argparse": "cli/",
     "colorama": "terminal/",
     "ddsketch": "metrics/histogram.py",
@@ -57,10 +60,10 @@ DOORS = {
     "prompt_toolkit": "repl/",
     "psutil": "cache/pressure.py",
     "pystache": "templating/renderer.py",
-    "requests": "transport/",
+    "requests": ("transport/", "models/fetch.py"),
     "rich": "terminal/",
     "tomllib": "config/",
-    "urllib3": "transport/",
+    "urllib3": ("transport/", "models/fetch.py"),
     "xllamacpp": "backends/embedded/server.py",
 }
 """Libraries, and the one place each is imported in."""

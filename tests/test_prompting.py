@@ -6,15 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.engine.prompting import (
-    checked_image,
-    decoded,
-    joined_prompt,
-    read_input,
-)
-from llmwrap.engine.sampling import with_options
 from llmwrap.errors import ConfigError, LimitError
 from llmwrap.messages import Sampling
+from llmwrap.prompting.prompt import checked_image, decoded, joined_prompt, read_input
+from llmwrap.prompting.sampling import with_options
 
 
 def test_words_come_first_then_files_then_what_was_piped() -> None:

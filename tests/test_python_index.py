@@ -9,13 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.backends.embedded.python_index import (
-    PYPI,
-    PipSettings,
-    WheelLink,
-    find_wheel,
-    pip_settings,
-)
 from llmwrap.errors import (
     BackendFailedError,
     ConfigError,
@@ -23,7 +16,14 @@ from llmwrap.errors import (
     RefusedError,
     UnreachableError,
 )
-from llmwrap.transport.fetch import FetchSettings
+from llmwrap.models.fetch import FetchSettings
+from llmwrap.models.python_index import (
+    PYPI,
+    PipSettings,
+    WheelLink,
+    find_wheel,
+    pip_settings,
+)
 
 from .fileserver import File, FileServer
 

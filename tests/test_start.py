@@ -201,7 +201,8 @@ def test_an_answer_without_a_template_imports_no_templates(
     found = modules(cli, tmp_path, *argv)
 
     assert (
-        found & {"pystache", "llmwrap.templating", "llmwrap.engine.templates"} == set()
+        found & {"pystache", "llmwrap.templating", "llmwrap.prompting.templates"}
+        == set()
     )
 
 

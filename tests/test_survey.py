@@ -9,8 +9,15 @@ import pytest
 from llmwrap.backends.base import Model
 from llmwrap.config import Config
 from llmwrap.engine import Choice, Engine
-from llmwrap.engine.listing import completable_models, model_rows, outlined
-from llmwrap.engine.survey import (
+from llmwrap.errors import (
+    ConfigError,
+    DeadlineError,
+    LLMWrapError,
+    RefusedError,
+    UnreachableError,
+)
+from llmwrap.upkeep.listing import completable_models, model_rows, outlined
+from llmwrap.upkeep.survey import (
     BackendReport,
     all_candidates,
     chosen_candidate,
@@ -20,13 +27,6 @@ from llmwrap.engine.survey import (
     limited,
     named_candidate,
     survey,
-)
-from llmwrap.errors import (
-    ConfigError,
-    DeadlineError,
-    LLMWrapError,
-    RefusedError,
-    UnreachableError,
 )
 
 from .fakeserver import FakeServer

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from markdown_it import MarkdownIt
 
-from llmwrap.engine.transcripts import Transcript, excerpt
 from llmwrap.history import Summary, Turn
 from llmwrap.messages import Image, Message
+from llmwrap.upkeep.transcripts import Transcript, excerpt
 
 SUMMARY = Summary("20260102-030405-bcdf", "why?", 2, "m", "b", 0.0, 60.0, 99)
 

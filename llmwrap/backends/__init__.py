@@ -1,4 +1,4 @@
-"""The servers llmwrap can talk to, by kind. Floor F3.
+"""The servers llmwrap can talk to, by kind.
 
 Each kind is imported when it is first asked for; one that is not built in is looked
 up among the entry points of the group `llmwrap.backends`.

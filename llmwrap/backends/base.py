@@ -1,4 +1,4 @@
-"""What the engine needs of a backend, and the values they exchange. Floor F3.
+"""What the engine needs of a backend, and the values they exchange.
 
 A backend translates: `Request` to its server's words, the server's words to `Chunk`.
 It never retries, keeps no clock and writes to nobody. Packages outside add backends

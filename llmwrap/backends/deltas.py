@@ -1,4 +1,4 @@
-"""Pieces of answers: read out of parsed replies, and put together. Floor F3."""
+"""Pieces of answers: read out of parsed replies, and put together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code of other packages, so that whatever it does ends in one line. Floor F3.
+"""Code of other packages, so that whatever it does ends in one line.
 
 A backend that an entry point brings runs in our process and may do anything: raise
 SystemExit, yield what is no chunk, end without a word. Here each such thing becomes

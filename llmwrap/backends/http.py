@@ -1,4 +1,4 @@
-"""What backends over HTTP share: small calls, and streams with errors. Floor F3."""
+"""What backends over HTTP share: small calls, and streams with errors."""
 
 from __future__ import annotations
 

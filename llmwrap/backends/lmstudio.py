@@ -1,4 +1,4 @@
-"""LM Studio: OpenAI's API, plus its own model list with what is loaded. Floor F3.
+"""LM Studio: OpenAI's API, plus its own model list with what is loaded.
 
 See: lmstudio.ai/docs, REST API v0.
 """

@@ -1,4 +1,4 @@
-"""Ollama's native API: /api/chat and what stands around it. Floor F3.
+"""Ollama's native API: /api/chat and what stands around it.
 
 Native and not /v1, because only here num_ctx, keep_alive, think and the server's own
 durations exist, and only here a prompt that is too long can be refused: both

@@ -1,4 +1,4 @@
-"""`OLLAMA_HOST` as its owner reads it. Floor F3.
+"""`OLLAMA_HOST` as its owner reads it.
 
 As Ollama's own client (the Go one) reads the variable, and then what every client has
 to do before it connects: no host means this machine, and so does the unspecified

@@ -1,4 +1,4 @@
-"""Ollama's words for requests, models and ends of answers, and ours. Floor F3; no I/O.
+"""Ollama's words for requests, models and ends of answers, and ours. No I/O.
 
 See: github.com/ollama/ollama docs/api.md.
 """

@@ -1,6 +1,6 @@
 """OpenAI's chat completions, as llama.cpp, vLLM, LiteLLM and many others speak it.
 
-Floor F3. Only the portable subset is sent; what a user names with `-o` goes along as
+Only the portable subset is sent; what a user names with `-o` goes along as
 it is. An answer is complete when a `finish_reason` came: `[DONE]` alone proves
 nothing, vLLM sends it after an error too.
 

@@ -1,4 +1,4 @@
-"""Options by the names people know them by, in the words of who is asked. Floor F3.
+"""Options by the names people know them by, in the words of who is asked.
 
 A user writes `-o max_tokens=5` whatever server it is for; Ollama calls it `num_predict`
 and overlooks what it does not know. No I/O.

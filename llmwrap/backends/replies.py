@@ -1,4 +1,4 @@
-"""What servers say when something is wrong, as our errors. Floor F3.
+"""What servers say when something is wrong, as our errors.
 
 What an error object says is read in server_errors.py; here it becomes the error of
 errors.py that the contract asks for, and every error learns whom it is about. Shared

@@ -1,4 +1,4 @@
-r"""What a server says is wrong, whatever shape it says it in. Floor F3; no I/O.
+r"""What a server says is wrong, whatever shape it says it in. No I/O.
 
 An error is an object, text, a list, JSON inside of text, problem+json, FastAPI's
 `detail`, Gemini's list of one, an HTML page; it stands alone, beside `choices` or in

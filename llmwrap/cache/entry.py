@@ -1,4 +1,4 @@
-"""A stored answer as a value, and as the bytes of a record. Floor F3."""
+"""A stored answer as a value, and as the bytes of a record."""
 
 from __future__ import annotations
 

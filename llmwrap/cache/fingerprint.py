@@ -1,4 +1,4 @@
-"""A request to the key of its answer. Floor F3; no I/O.
+"""A request to the key of its answer. No I/O.
 
 The key is BLAKE2b-256 over everything that can change the answer, in this order:
 

@@ -1,4 +1,4 @@
-"""One request in flight for a key, over all threads and processes. Floor F3.
+"""One request in flight for a key, over all threads and processes.
 
 Whoever asks a server for an answer holds a file locked meanwhile; who comes second
 waits until the lock is gone and looks the answer up. The kernel frees the lock of one

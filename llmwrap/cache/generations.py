@@ -1,4 +1,4 @@
-"""Which weights stand behind a model's name, as far as this machine knows. Floor F3.
+"""Which weights stand behind a model's name, as far as this machine knows.
 
 A model that is pulled anew keeps its name and answers otherwise. So the digest that a
 server names at a miss is kept here, in a small file for each model, and is part of

@@ -1,4 +1,4 @@
-"""Where things are in the cache directory, and when an answer was last used. F3.
+"""Where things are in the cache directory, and when an answer was last used.
 
     answers/00 ... ff   journals of answers, by the first byte of the key
     used/00 ... ff      for each of them 4096 moments of use, 4 bytes each

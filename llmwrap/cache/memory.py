@@ -1,4 +1,4 @@
-"""Answers in this process's memory, the least recently used going first. Floor F3.
+"""Answers in this process's memory, the least recently used going first.
 
 For packed answers under their keys, within a budget of entries and one of bytes, that
 give way when memory is short. Not for what a packed answer holds: who packs it knows

@@ -1,4 +1,4 @@
-"""Whose an answer is: a digest of what went with the request, under a key. Floor F3.
+"""Whose an answer is: a digest of what went with the request, under a key.
 
 An answer that a server gave for one key, password or header belongs to who has them.
 What is kept of them is a keyed digest: it tells two apart, and whoever reads the cache

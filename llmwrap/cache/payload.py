@@ -1,4 +1,4 @@
-"""What one stored answer is made of: head, text, the rest. Floor F3; no I/O.
+"""What one stored answer is made of: head, text, the rest. No I/O.
 
     1 byte   format, 2
     1 byte   1 if there is nothing to say of the answer beside its text, else 0

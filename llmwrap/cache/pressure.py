@@ -1,4 +1,4 @@
-"""Tell how much memory is in use, beside how much there is. Floor F3.
+"""Tell how much memory is in use, beside how much there is.
 
 For the cache in memory, which gives way before anything swaps. Not for what the cache
 itself takes: `memory.py` counts that. Looked at are

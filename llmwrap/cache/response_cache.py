@@ -1,4 +1,4 @@
-"""The response cache: memory in front of the disk, one question at a time. F3.
+"""The response cache: memory in front of the disk, one question at a time.
 
 Not for deciding when to look or to store: the engine does. A cache that cannot be
 used never fails a run: there is one warning, and it is as if it were empty until it

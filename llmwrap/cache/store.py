@@ -1,4 +1,4 @@
-"""Answers on disk, in 256 journals that all processes share. Floor F3.
+"""Answers on disk, in 256 journals that all processes share.
 
 What a key is and what an answer holds is other modules' business; here they are bytes
 with two moments in front. Room is made shard by shard, where it is wanted and never

@@ -1,1 +1,1 @@
-"""The command line: argv to a call, its result to output, errors to a status. F7."""
+"""The command line: argv to a call, its result to output, errors to a status."""

@@ -1,4 +1,4 @@
-"""`ask`: one question, the answer streamed to stdout. Floor F7."""
+"""`ask`: one question, the answer streamed to stdout."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable
 
 from ..engine import Answer
-from ..engine.prompting import checked_image
-from ..engine.sampling import with_options
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling
+from ..prompting.prompt import checked_image
+from ..prompting.sampling import with_options
 from .ask_options import add_arguments
 from .context import Context
 from .fronts import EventsFront, Front, JsonFront, Paper, TextFront

@@ -1,4 +1,4 @@
-"""The options of `ask`. Floor F7."""
+"""The options of `ask`."""
 
 from __future__ import annotations
 

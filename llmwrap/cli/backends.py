@@ -1,4 +1,4 @@
-"""`backends`: who can be asked, and ending the embedded servers. Floor F7."""
+"""`backends`: who can be asked, and ending the embedded servers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from ..engine.embedded_servers import (
+from ..errors import UsageError
+from ..messages import Json
+from ..units import format_duration
+from ..upkeep.embedded_servers import (
     EmbeddedReport,
     RunningServer,
     embedded_report,
     stop_embedded_servers,
 )
-from ..engine.listing import completable
-from ..engine.survey import (
+from ..upkeep.listing import completable
+from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
     all_candidates,
@@ -21,9 +24,6 @@ from ..engine.survey import (
     named_candidate,
     survey,
 )
-from ..errors import UsageError
-from ..messages import Json
-from ..units import format_duration
 from .context import Context
 from .output import error_fields
 from .parser import (

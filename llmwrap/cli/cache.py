@@ -1,4 +1,4 @@
-"""`cache`: what the response cache holds, and looking after it. Floor F7."""
+"""`cache`: what the response cache holds, and looking after it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import argparse
 import time
 
 from ..cache.response_cache import Found, ResponseCache
-from ..engine.cache_care import (
+from ..errors import CacheError, UsageError
+from ..messages import Json
+from ..units import format_duration, format_size
+from ..upkeep.cache_care import (
     Filter,
     cache_damage,
     cache_stats,
@@ -14,9 +17,6 @@ from ..engine.cache_care import (
     clear_cache,
     compact_cache,
 )
-from ..errors import CacheError, UsageError
-from ..messages import Json
-from ..units import format_duration, format_size
 from .context import Context
 from .parser import (
     Command,

@@ -1,4 +1,4 @@
-"""`chat`: a conversation, line by line. Floor F7."""
+"""`chat`: a conversation, line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `chat` and `interactive`. Floor F7."""
+"""The options of `chat` and `interactive`."""
 
 from __future__ import annotations
 

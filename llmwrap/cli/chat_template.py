@@ -1,4 +1,4 @@
-"""`chat-template NAME`: the same as `ask -t NAME`. Floor F7."""
+"""`chat-template NAME`: the same as `ask -t NAME`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `chat` and `interactive` share: a room opened by their options. Floor F7."""
+"""What `chat` and `interactive` share: a room opened by their options."""
 
 from __future__ import annotations
 

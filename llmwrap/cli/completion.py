@@ -1,4 +1,4 @@
-"""`completion`: a script that completes command lines, made from the parsers. F7.
+"""`completion`: a script that completes command lines, made from the parsers.
 
 Not shtab: it wants one parser with subparsers and fixed positions, but here options
 may stand before the command and a first word that is none is a question; and its bash

@@ -1,4 +1,4 @@
-"""The completion script for bash, 3.2 and newer. Floor F7.
+"""The completion script for bash, 3.2 and newer.
 
 bash parts words at the characters of COMP_WORDBREAKS, `:` and `=` among them, and
 replaces only the last part. So the script puts the words together again, completes

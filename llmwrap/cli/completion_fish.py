@@ -1,4 +1,4 @@
-"""The completion script for fish. Floor F7."""
+"""The completion script for fish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be completed: commands, verbs, options and their values. Floor F7.
+"""What can be completed: commands, verbs, options and their values.
 
 Read from the parsers, so that a script cannot know less than the program.
 """

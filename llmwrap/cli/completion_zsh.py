@@ -1,4 +1,4 @@
-"""The completion script for zsh. Floor F7.
+"""The completion script for zsh.
 
 To be sourced, or kept as `_llmwrap` in a directory of fpath. Names of models go to
 `compadd`, which takes them as they are; `_describe` would part them at the colon.

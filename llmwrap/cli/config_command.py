@@ -1,4 +1,4 @@
-"""`config`: the settings in force, their file, and writing a first one. Floor F7."""
+"""`config`: the settings in force, their file, and writing a first one."""
 
 from __future__ import annotations
 

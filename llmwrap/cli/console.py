@@ -1,9 +1,9 @@
-"""Where a plain chat reads and writes: the standard descriptors. Floor F7."""
+"""Where a plain chat reads and writes: the standard descriptors."""
 
 from __future__ import annotations
 
-from ..engine.prompting import decoded
 from ..errors import LimitError
+from ..prompting.prompt import decoded
 from ..repl.plain import LineDropped
 from ..units import format_size
 from .context import Context

@@ -1,4 +1,4 @@
-"""The world a command runs in: descriptors, environment, clock, in one object. F7.
+"""The world a command runs in: descriptors, environment, clock, in one object.
 
 Tests make one of their own. Nothing else in the program touches sys.stdin, sys.stdout,
 sys.stderr, os.environ or signals.

@@ -1,4 +1,4 @@
-"""One of the standard descriptors, unbuffered. Floor F7."""
+"""One of the standard descriptors, unbuffered."""
 
 from __future__ import annotations
 

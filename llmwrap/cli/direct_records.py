@@ -1,4 +1,4 @@
-"""What direct mode may answer next time, decided when all is known. Floor F7.
+"""What direct mode may answer next time, decided when all is known.
 
 A run leaves a record only if everything that made its answer is in the digest of its
 invocation (direct.py), and if giving it again says nothing but the text. What may be
@@ -23,7 +23,6 @@ from ..direct import (
     is_covered,
 )
 from ..engine import Answer
-from ..engine.prompting import decoded
 from ..engine.question import Question
 from ..errors import ConfigError
 from ..journal.keyed import KeyedJournal
@@ -31,6 +30,7 @@ from ..journal.records import Record
 from ..messages import Completion
 from ..metrics.recorder import Run, moved_run, pack_run
 from ..paths import ensure_private_dir
+from ..prompting.prompt import decoded
 from .session import Session
 
 ALLOWED = frozenset(

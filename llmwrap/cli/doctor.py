@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with the set-up, and what to do about it. Floor F7."""
+"""`doctor`: what is wrong with the set-up, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import os
 
 from ..config import Config
-from ..engine.checks import Finding
-from ..engine.diagnosis import (
+from ..errors import ConfigError, UsageError
+from ..upkeep.checks import Finding
+from ..upkeep.diagnosis import (
     Diagnosis,
     Surroundings,
     diagnose,
     diagnose_without_config,
 )
-from ..errors import ConfigError, UsageError
 from .context import Context
 from .output import error_fields
 from .parser import Command, Parser, add_backend, add_common, add_json

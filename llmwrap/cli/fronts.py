@@ -1,4 +1,4 @@
-"""What answers look like: text, JSON or events, each piece as it arrives. Floor F7."""
+"""What answers look like: text, JSON or events, each piece as it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`history`: the conversations that are kept. Floor F7."""
+"""`history`: the conversations that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each verb of `history` does. Floor F7."""
+"""What each verb of `history` does."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from ..engine.transcripts import (
-    Transcript,
-    excerpt,
-    match_document,
-    summary_document,
-)
 from ..errors import ConfigError
 from ..history import Conversation, Conversations, Summary
 from ..messages import Json
 from ..units import format_duration
+from ..upkeep.transcripts import Transcript, excerpt, match_document, summary_document
 from .fronts import Paper
 from .output_file import AtomicFile
 from .session import Session

@@ -1,4 +1,4 @@
-"""`interactive`: a conversation on the full screen. Floor F7."""
+"""`interactive`: a conversation on the full screen."""
 
 from __future__ import annotations
 

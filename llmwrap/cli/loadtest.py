@@ -1,4 +1,4 @@
-"""`loadtest`: what a server does under load, and whether it became worse. Floor F7."""
+"""`loadtest`: what a server does under load, and whether it became worse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `loadtest`. Floor F7."""
+"""The options of `loadtest`."""
 
 from __future__ import annotations
 

@@ -1,12 +1,9 @@
-"""From the options of `loadtest` to what is to be done. Floor F7."""
+"""From the options of `loadtest` to what is to be done."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..engine.prompting import decoded
-from ..engine.sampling import with_options
-from ..engine.templates import open_library
 from ..loadtest.plan import Load
 from ..loadtest.prompts import (
     Prompts,
@@ -18,6 +15,9 @@ from ..loadtest.prompts import (
 from ..loadtest.templates import filled_prompts, template_prompts
 from ..loadtest.trial import Plan
 from ..messages import Message, Request, Sampling
+from ..prompting.prompt import decoded
+from ..prompting.sampling import with_options
+from ..prompting.templates import open_library
 from .session import Session
 from .template_options import filled_template
 

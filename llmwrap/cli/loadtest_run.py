@@ -1,4 +1,4 @@
-"""One run of `loadtest`: from options to results and exit status. Floor F7."""
+"""One run of `loadtest`: from options to results and exit status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import tempfile
 from contextlib import ExitStack
 
 from ..engine import Engine
-from ..engine.prompting import read_input
 from ..engine.targets import Target
 from ..errors import Interrupted, SomeFailedError, TargetMissedError
 from ..loadtest.baseline import check_comparable
@@ -17,6 +16,7 @@ from ..loadtest.machine import Machine, this_machine
 from ..loadtest.summary import Outcome, Summary, summary_of
 from ..loadtest.trial import Plan, Trial, setting_of, settled
 from ..log import LEVELS, Log, Record, Sink
+from ..prompting.prompt import read_input
 from .context import Context
 from .loadtest_plan import plan_of
 from .loadtest_text import ProgressLine, report_text

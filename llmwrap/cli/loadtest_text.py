@@ -1,4 +1,4 @@
-"""What `loadtest` shows: a line while it runs, the report at its end. Floor F7."""
+"""What `loadtest` shows: a line while it runs, the report at its end."""
 
 from __future__ import annotations
 

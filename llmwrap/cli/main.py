@@ -1,4 +1,4 @@
-"""The program: a command line in, an exit status out. Floor F7.
+"""The program: a command line in, an exit status out.
 
 The one place where errors become exit statuses and lines on stderr.
 """

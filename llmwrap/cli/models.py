@@ -1,4 +1,4 @@
-"""`models`: what the backends offer, and getting more of it. Floor F7."""
+"""`models`: what the backends offer, and getting more of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from ..engine import Choice, Engine
-from ..engine.errands import install, patient, pull, pull_target, warm
-from ..engine.listing import ModelRow, completable_models, model_rows, outlined
-from ..engine.survey import (
+from ..errors import UsageError
+from ..messages import Json
+from ..units import format_size
+from ..upkeep.errands import install, patient, pull, pull_target, warm
+from ..upkeep.listing import ModelRow, completable_models, model_rows, outlined
+from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
     all_candidates,
@@ -20,9 +23,6 @@ from ..engine.survey import (
     survey,
     where,
 )
-from ..errors import UsageError
-from ..messages import Json
-from ..units import format_size
 from .context import Context
 from .parser import (
     Command,

@@ -1,4 +1,4 @@
-"""Stdout and stderr, by one object: nothing else in the program writes there. Floor F7.
+"""Stdout and stderr, by one object: nothing else in the program writes there.
 
 Answers and data go to stdout: `text` and `end_text`, `line`, `rows`, `json`. What is
 said to people goes to stderr: `note`, `thinking`, `say`, `prompt`, `progress`. Commands

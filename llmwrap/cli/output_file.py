@@ -1,4 +1,4 @@
-"""An answer in a file of the user's: complete or not at all. Floor F7.
+"""An answer in a file of the user's: complete or not at all.
 
 It is written beside its name and renamed when the answer is complete. What has no
 name to rename to (a pipe, a terminal, /dev/stdout) gets all of it at the end.

@@ -1,4 +1,4 @@
-"""The first page of `--help`: what the program is and its commands. Floor F7."""
+"""The first page of `--help`: what the program is and its commands."""
 
 from __future__ import annotations
 

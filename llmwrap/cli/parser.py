@@ -1,4 +1,4 @@
-"""Parsers of the commands: options that mean the same everywhere. Floor F7."""
+"""Parsers of the commands: options that mean the same everywhere."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What is asked: the words, the files, and what is piped in. Floor F7."""
+"""What is asked: the words, the files, and what is piped in."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from ..engine.prompting import joined_prompt
+from ..prompting.prompt import joined_prompt
 from .session import Session
 
 

@@ -1,4 +1,4 @@
-"""What every command needs once its options are parsed. Floor F7.
+"""What every command needs once its options are parsed.
 
 Configuration, log, engine, and the one reading of stdin: two options that both want
 it are a usage error.
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
-from ..engine.prompting import decoded, read_input
 from ..errors import UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
+from ..prompting.prompt import decoded, read_input
 from ..terminal.sanitize import visible
 from .context import Context
 

@@ -1,4 +1,4 @@
-"""`stats`: the metrics of all runs, and whether the targets are met. Floor F7."""
+"""`stats`: the metrics of all runs, and whether the targets are met."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     with context.output.errors_as_json(is_wanted=args.json):
         Session.of(args, context, stdout_is_data=has_data)
         # Late: the libraries of histograms are nothing that help and manual need.
-        from ..engine.statistics import EXPORTED, exporter, read_statistics
+        from ..upkeep.statistics import EXPORTED, exporter, read_statistics
 
         export = exporter(args.export) if args.export is not None else None
         if args.export is not None and export is None:

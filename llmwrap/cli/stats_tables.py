@@ -1,15 +1,15 @@
-"""The metrics of runs as tables, and a small histogram. Floor F7."""
+"""The metrics of runs as tables, and a small histogram."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 
-from ..engine.statistics import Statistics
 from ..metrics.figures import Figure, bars, figures, ordered
 from ..metrics.series import DURATIONS, INTERRUPTED
 from ..metrics.tally import Tally
 from ..metrics.targets import Target
+from ..upkeep.statistics import Statistics
 from .tables import Column, table
 
 _BAR_CELLS = 40

@@ -1,4 +1,4 @@
-"""How far something is: one line on stderr, drawn again while it lasts. Floor F7."""
+"""How far something is: one line on stderr, drawn again while it lasts."""
 
 from __future__ import annotations
 

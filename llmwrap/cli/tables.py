@@ -1,4 +1,4 @@
-"""Data as aligned tables. Floor F7.
+"""Data as aligned tables.
 
 A table has a line for each row and is never wrapped, so that `grep`, `awk` and a wide
 terminal can all read it; programs take `--json`.

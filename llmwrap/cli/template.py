@@ -1,4 +1,4 @@
-"""`template`: the library of templates, looked at, filled and kept. Floor F7."""
+"""`template`: the library of templates, looked at, filled and kept."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
-    from ..engine.templates import open_library  # late: help and manual need none
+    from ..prompting.templates import open_library  # late: help and manual need none
 
     verb, operands = verb_and_operands(COMMAND, args.operands)
     # What is wrong with templates stands in the rows that validate prints.

@@ -1,4 +1,4 @@
-"""Templates of one's own: creating, editing and bringing them in. Floor F7."""
+"""Templates of one's own: creating, editing and bringing them in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from ..engine.prompting import read_input
 from ..errors import ConfigError, LLMWrapError, UsageError
 from ..files import write_whole
 from ..messages import Json
+from ..prompting.prompt import read_input
 from ..templating import Library, Place
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
 from .session import Session

@@ -1,4 +1,4 @@
-"""Options that fill a template, and what they make. Floor F7."""
+"""Options that fill a template, and what they make."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..errors import UsageError
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..engine.templates import Filled
     from ..messages import Json
+    from ..prompting.templates import Filled
     from ..templating import Library
     from ..templating.values import Assignment
 
@@ -62,7 +62,9 @@ def filled_template(args: argparse.Namespace, session: Session) -> Filled | None
         if args.vars or args.var or args.lax:
             raise UsageError("variables are given and no template", hint="-t names one")
         return None
-    from ..engine.templates import open_library  # late: most who ask have no template
+    from ..prompting.templates import (
+        open_library,  # late: most who ask have no template
+    )
 
     library = open_library(session.config, session.context.environ)
     return filled(args.template, args, session, library)
@@ -73,7 +75,7 @@ def filled(
 ) -> Filled:
     """Return a template with its variables. Raises: as `filled_template`."""
     # Late, as above: most who ask have no template.
-    from ..engine.templates import Filled
+    from ..prompting.templates import Filled
     from ..templating.values import assigned, parse_variables
 
     template = library.prepared(name)

@@ -1,4 +1,4 @@
-"""Which command a command line means, and where its operands are. Floor F7.
+"""Which command a command line means, and where its operands are.
 
 Options and operands may be mixed and a command word may stand behind options, so
 something must know which options take a value before any parser is built. That is

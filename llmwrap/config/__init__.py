@@ -1,4 +1,4 @@
-"""Settings: TOML file and LLMWRAP_* variables to frozen values. Floor F1.
+"""Settings: TOML file and LLMWRAP_* variables to frozen values.
 
 Read once at the top (`Config.load`), handed down as values. On the way of every run,
 so that nothing here imports tomllib, json, difflib, pathlib or dataclasses before it

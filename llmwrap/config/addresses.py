@@ -1,4 +1,4 @@
-"""Addresses of servers and proxies: checked, in one normal form, and masked. Floor F1.
+"""Addresses of servers and proxies: checked, in one normal form, and masked.
 
 Not urllib.parse: it costs 2.2 ms on the way of a cached answer, and lets pass what
 must be refused here (blanks, backslashes, a port of 99999 until it is used).

@@ -1,4 +1,4 @@
-"""The API key of a backend: from its variable or its file. Floor F1.
+"""The API key of a backend: from its variable or its file.
 
 Not for LLMWRAP_API_KEY (`Config.api_key`), which goes to the backend of first choice
 only and so is the business of whoever chooses, nor for the rule that no key of a table

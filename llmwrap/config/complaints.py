@@ -1,4 +1,4 @@
-"""One-line errors about settings: where, which key, what value, what instead. Floor F1.
+"""One-line errors about settings: where, which key, what value, what instead.
 
 An origin is what `Config.origins` holds: `default`, `file /x/config.toml`, or the name
 of a variable.

@@ -1,4 +1,4 @@
-"""The LLMWRAP_* variables as settings. Floor F1.
+"""The LLMWRAP_* variables as settings.
 
 `LLMWRAP_SECTION_KEY` sets a key, `LLMWRAP_BACKENDS_NAME_KEY` one of a backend, with `-`
 as `_`; lists and tables are JSON; an empty one counts as not set, as XDG has it. A

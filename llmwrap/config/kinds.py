@@ -1,4 +1,4 @@
-"""The kinds of values a setting can have: read from TOML or text, checked. Floor F1.
+"""The kinds of values a setting can have: read from TOML or text, checked.
 
 A kind is strict: a bool is no number, "10" is no number in a file (a variable has
 only text). What it raises is a ValueError whose text is the hint of the message;

@@ -1,4 +1,4 @@
-"""The configuration in force: file, variables and defaults as one value. Floor F1.
+"""The configuration in force: file, variables and defaults as one value.
 
 Not for options (the command line lays them over this value), and not for probing: no
 directory is made, no key read, no backend asked.

@@ -1,4 +1,4 @@
-"""The settings as a first file (`config init`) and as entries of the manual. Floor F1.
+"""The settings as a first file (`config init`) and as entries of the manual.
 
 Both are made from `schema.py`, so that a key cannot be without its line.
 """

@@ -1,4 +1,4 @@
-"""The one table of all settings: section, key, kind, default, meaning. Floor F1.
+"""The one table of all settings: section, key, kind, default, meaning.
 
 Defaults stand here and nowhere else, in their written form ("1h", "16MiB"), so that
 `config init`, the manual page and the program cannot differ. The order is that of the

@@ -1,4 +1,4 @@
-"""What file and variables set, before defaults fill in the rest. Floor F1."""
+"""What file and variables set, before defaults fill in the rest."""
 
 from __future__ import annotations
 

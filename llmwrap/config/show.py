@@ -1,4 +1,4 @@
-"""The configuration in force for people and programs, secrets masked. Floor F1."""
+"""The configuration in force for people and programs, secrets masked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration file: which one it is, what stands in it. Floor F1."""
+"""The configuration file: which one it is, what stands in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as TOML literals, which the standard library can read but not write. Floor F1.
+"""Values as TOML literals, which the standard library can read but not write.
 
 See: TOML 1.0.0, sections String, Inline Table.
 """

@@ -1,4 +1,4 @@
-"""TOML to plain values, with errors of one line that name file and place. Floor F1.
+"""TOML to plain values, with errors of one line that name file and place.
 
 The one door to tomllib: for the configuration, and for what stands at the head of a
 template.

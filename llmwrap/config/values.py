@@ -1,4 +1,4 @@
-"""The configuration as frozen values, numbers in base units. Floor F1.
+"""The configuration as frozen values, numbers in base units.
 
 A value class has its fields in the order of its keys in `schema.py`, which says what
 each means; a field differs in name from its key only to carry the unit. Nothing here

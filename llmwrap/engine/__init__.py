@@ -1,4 +1,4 @@
-"""The wrapper around everything: one call asks one question. Floor F5.
+"""The wrapper around everything: one call asks one question.
 
 The names are loaded when they are first used (PEP 562): what renders a template or
 shows the configuration needs a module or two of this package, and no engine, whose

@@ -1,4 +1,4 @@
-"""How each backend is reached, found out once for an engine. Floor F5.
+"""How each backend is reached, found out once for an engine.
 
 A key may be read from a pipe, which gives it only once: whoever wants to know whose an
 answer is, and whoever asks for it, get the same settings.

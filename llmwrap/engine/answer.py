@@ -1,4 +1,4 @@
-"""One answer under way, whoever gives it: a server or the cache. Floor F5."""
+"""One answer under way, whoever gives it: a server or the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that one answer of a server needs to come about. Floor F5."""
+"""All that one answer of a server needs to come about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the engine looks into the cache, and for which answer. Floor F5.
+"""When the engine looks into the cache, and for which answer.
 
 A look-up comes before anything is asked or probed: where options and configuration do
 not say which backend and which model, what was discovered last does.

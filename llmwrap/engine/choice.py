@@ -1,4 +1,4 @@
-"""What the user asked for on top of the configuration. Floor F5."""
+"""What the user asked for on top of the configuration."""
 
 from __future__ import annotations
 

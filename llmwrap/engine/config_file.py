@@ -1,4 +1,4 @@
-"""Writing the first configuration file. Floor F5."""
+"""Writing the first configuration file."""
 
 from __future__ import annotations
 

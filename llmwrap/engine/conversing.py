@@ -1,4 +1,4 @@
-"""One question as part of a conversation that is kept. Floor F5.
+"""One question as part of a conversation that is kept.
 
 Earlier turns go before the new question as messages, so the key of the cache follows
 from them. Question and answer are kept together when it is known how the answer ended:

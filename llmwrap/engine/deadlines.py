@@ -1,4 +1,4 @@
-"""What is said when a time-out passes, each with the option that sets it. Floor F5."""
+"""What is said when a time-out passes, each with the option that sets it."""
 
 from __future__ import annotations
 

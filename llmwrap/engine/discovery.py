@@ -1,4 +1,4 @@
-"""Find a server without any configuration. Floor F5.
+"""Find a server without any configuration.
 
 All candidates are asked at once; the first in the order of preference that answers is
 taken: one on this machine within 80 ms, one whose address was given, or that is
@@ -90,6 +90,6 @@ def _probe(candidate: BackendSettings, timeout_s: float) -> Callable[[], None]:
 
 def embedded_is_ready(environ: Mapping[str, str]) -> bool:
     """Tell whether the embedded default model is installed."""
-    from ..backends.embedded.models import DEFAULT_MODEL, installed_models
+    from ..models.installed import DEFAULT_MODEL, installed_models
 
     return any(model.name == DEFAULT_MODEL.name for model in installed_models(environ))

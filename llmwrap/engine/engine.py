@@ -1,4 +1,4 @@
-"""The engine: the only place where the floors meet. Floor F5."""
+"""The engine: the only place where the floors meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chunks to a completion, and what their counts give away. Floor F5."""
+"""Chunks to a completion, and what their counts give away."""
 
 from __future__ import annotations
 

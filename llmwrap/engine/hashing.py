@@ -1,4 +1,4 @@
-"""What is looked at while a model file is hashed: clock, cancelling, people. F5.
+"""What is looked at while a model file is hashed: clock, cancelling, people.
 
 A file of some GiB takes a minute, before anything is asked. Imports nothing that a hit
 in the cache has no need of.

@@ -1,4 +1,4 @@
-"""Streams that are driven by whoever reads them, for fronts with many readers. F5.
+"""Streams that are driven by whoever reads them, for fronts with many readers.
 
 A StreamPool has a thread of its own for each stream and hands every chunk over. Where
 each reader is a thread already, as in a load test, that costs half of the requests per

@@ -1,4 +1,4 @@
-"""What one answer of a server has to do with the cache. Floor F5."""
+"""What one answer of a server has to do with the cache."""
 
 from __future__ import annotations
 

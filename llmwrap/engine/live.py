@@ -1,4 +1,4 @@
-"""An answer that a server gives, over all attempts. Floor F5.
+"""An answer that a server gives, over all attempts.
 
 The only loop over attempts. Its clocks run where the answer is read: a piece that
 never comes is noticed whatever keeps it (a name that does not resolve, a server that

@@ -1,4 +1,4 @@
-"""A question, resolved once: who may be asked, and whose the answer is. Floor F5.
+"""A question, resolved once: who may be asked, and whose the answer is.
 
 Made at the top of `Engine.ask`, of what the rules say and of what is remembered, and
 handed to the look-up, the flight, the put and direct mode; completed when a server had
@@ -158,7 +158,7 @@ class Questions:
         return place
 
     def _file_place(self, model: str, on_block: Callable[[], object]) -> Place:
-        from ..backends.embedded.models import gguf_sha256, model_path
+        from ..models.installed import gguf_sha256, model_path
 
         environ = self._access.environ
         path = model_path(model, environ)

@@ -1,4 +1,4 @@
-"""Whether a request is sent again, and when. Floor F5."""
+"""Whether a request is sent again, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of one answer. Floor F5."""
+"""What is recorded of one answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which backend, which model: options, environment, file, discovery. Floor F5.
+"""Which backend, which model: options, environment, file, discovery.
 
 The rules stand in the manual under "Which backend, which model". This module decides
 and asks nobody; what has to be asked (discovery, the default model) is discovery.py's.

@@ -1,4 +1,4 @@
-"""What was discovered last, kept between runs. Floor F5.
+"""What was discovered last, kept between runs.
 
 One small JSON file in the state directory: the backend found last, and for each
 address the model that was taken without being named. It is a memory and no truth:

@@ -1,4 +1,4 @@
-"""An answer that the cache gives. Floor F5.
+"""An answer that the cache gives.
 
 It looks like one of a server: chunks, then a completion, with timings of its own.
 """

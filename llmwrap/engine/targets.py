@@ -1,4 +1,4 @@
-"""Whom to ask: backends made once, servers and models found where none is named. F5.
+"""Whom to ask: backends made once, servers and models found where none is named.
 
 What is decided without asking anybody is selection.py's.
 """

@@ -1,4 +1,4 @@
-"""Log records of answers, in OpenTelemetry's words. Floor F5.
+"""Log records of answers, in OpenTelemetry's words.
 
 See: OpenTelemetry semantic conventions, generative AI, attributes registry.
 """

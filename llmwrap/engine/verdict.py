@@ -1,4 +1,4 @@
-"""What the end of an answer means for whoever asked. Floor F5; pure."""
+"""What the end of an answer means for whoever asked. Pure."""
 
 from __future__ import annotations
 

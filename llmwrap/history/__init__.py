@@ -1,4 +1,4 @@
-"""Conversations kept as they happen. Floor F3.
+"""Conversations kept as they happen.
 
 One journal a conversation in the state directory, each turn appended when it is
 there: a crash loses the turn in flight and nothing else. Not for asking: the engine

@@ -1,4 +1,4 @@
-"""One conversation: its turns, in memory or in a journal. Floor F3."""
+"""One conversation: its turns, in memory or in a journal."""
 
 from __future__ import annotations
 

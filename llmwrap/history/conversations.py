@@ -1,4 +1,4 @@
-"""All conversations that are kept: finding, listing, removing them. Floor F3."""
+"""All conversations that are kept: finding, listing, removing them."""
 
 from __future__ import annotations
 

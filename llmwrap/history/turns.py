@@ -1,4 +1,4 @@
-"""What the journal of a conversation holds: turns, and turns taken back. F3; no I/O.
+"""What the journal of a conversation holds: turns, and turns taken back. No I/O.
 
     turn   [1, exchange, at, role, content, images, model, backend,
             is_interrupted, is_cached, prompt_tokens, completion_tokens, options]

@@ -1,4 +1,4 @@
-"""Journals as files: read without a lock, appended and rewritten under one. Floor F2.
+"""Journals as files: read without a lock, appended and rewritten under one.
 
 Nothing here follows a symbolic link, opens what is no regular file of the user's own,
 or reads more than it was told to. A reader needs no lock: it sees a record whole or

@@ -1,4 +1,4 @@
-"""A journal with one live record a key: the file of one shard. Floor F2."""
+"""A journal with one live record a key: the file of one shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values to msgpack and back, the only door to the library. Floor F2.
+"""Values to msgpack and back, the only door to the library.
 
 What is read may have been written by anybody who could write the file, so the size of
 everything is bounded by what is given, no extension type is taken and keys of maps

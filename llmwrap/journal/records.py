@@ -1,4 +1,4 @@
-r"""What a journal's bytes are: a header, then records. Floor F2; no I/O.
+r"""What a journal's bytes are: a header, then records. No I/O.
 
     header  b"lwjrnl", version, 255 - version, u64 size when it was last rewritten
     record  ff fe 4c 57, key, u32 length, 16 bytes checksum, payload

@@ -1,1 +1,1 @@
-"""Load tests one can trust: plan, workers, figures, reports, the gate. Floor F6."""
+"""Load tests one can trust: plan, workers, figures, reports, the gate."""

@@ -1,4 +1,4 @@
-"""Ask one question and note what it took. Floor F6.
+"""Ask one question and note what it took.
 
 Through the engine, as every other front: attempts, time-outs and what counts as a
 complete answer are those that users meet.

@@ -1,4 +1,4 @@
-"""Whether two load tests can be compared at all. Floor F6."""
+"""Whether two load tests can be compared at all."""
 
 from __future__ import annotations
 

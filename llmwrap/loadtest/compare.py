@@ -1,4 +1,4 @@
-"""Whether a load test is slower than one before, by more than chance explains. F6.
+"""Whether a load test is slower than one before, by more than chance explains.
 
 Two questions to each figure, and it has to fail both. Is it worse by more than the
 tolerance? And would the bootstrap, drawing both tests anew from their own samples, see

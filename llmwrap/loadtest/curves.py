@@ -1,4 +1,4 @@
-"""What the plots of a report draw, as numbers. Floor F6."""
+"""What the plots of a report draw, as numbers."""
 
 from __future__ import annotations
 

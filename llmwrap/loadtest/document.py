@@ -1,4 +1,4 @@
-"""A load test as JSON, schema version 1, and back for the gate. Floor F6.
+"""A load test as JSON, schema version 1, and back for the gate.
 
 The schema stands in llmwrap-loadtest(1). Fields may be added to a version, none is
 ever renamed or given another meaning. Seconds everywhere, null for what is unknown.

@@ -1,4 +1,4 @@
-"""The machine a load test ran on. Floor F6.
+"""The machine a load test ran on.
 
 What is compared says whether two tests can be: not the host's name, which is another
 for each container of the same machine.

@@ -1,4 +1,4 @@
-"""A load test as one HTML file that needs nothing else. Floor F6.
+"""A load test as one HTML file that needs nothing else.
 
 No script, no request to anywhere: a policy in the page itself forbids both. All that a
 server or a user named is escaped.

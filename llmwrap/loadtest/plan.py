@@ -1,4 +1,4 @@
-"""What a load test sends and when: closed loop or open loop. Floor F6.
+"""What a load test sends and when: closed loop or open loop.
 
 In a closed loop each worker asks again when it has its answer, so a slow server is
 asked less: a stall delays a request of each worker and hides from the percentiles. In

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG; the only door to matplotlib. Floor F6.
+"""The plots of a report, as SVG; the only door to matplotlib.
 
 matplotlib and not plotly: a report is kept for every build and sent around, and one
 plot of ours is some ten kilobytes where plotly's script alone is four megabytes; and

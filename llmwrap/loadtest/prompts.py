@@ -1,4 +1,4 @@
-"""What a load test asks: built-in prompts, a file of them, or made to a length. F6.
+"""What a load test asks: built-in prompts, a file of them, or made to a length.
 
 A server may keep the state of a prompt it has seen (a prefix cache), so repeated
 prompts can make it look faster than it is for new ones. Prompts made to a length begin

@@ -1,4 +1,4 @@
-"""What one request of a load test came to, and all of them together. Floor F6.
+"""What one request of a load test came to, and all of them together.
 
 Everything is kept, not a sketch of it: the gate compares raw samples, and a hundred
 thousand requests are some tens of megabytes. Gaps between chunks are plain doubles.

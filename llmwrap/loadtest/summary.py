@@ -1,4 +1,4 @@
-"""The figures of a load test, from its samples. Floor F6."""
+"""The figures of a load test, from its samples."""
 
 from __future__ import annotations
 

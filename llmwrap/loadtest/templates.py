@@ -1,4 +1,4 @@
-"""Prompts of a load test that templates make. Floor F6.
+"""Prompts of a load test that templates make.
 
 They are rendered at each request, as `ask -t` does it, so that a test of templates is
 one of rendering under load too.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..engine.templates import Filled
 from ..errors import UsageError
 from ..messages import Json, Message
+from ..prompting.templates import Filled
 from ..templating import Library
 from ..templating.template import INPUT, Type, Variable
 from .prompts import BUILT_IN, Prompts, digest_of

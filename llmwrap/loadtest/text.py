@@ -1,4 +1,4 @@
-"""A load test in rows of text, for the terminal and the page alike. Floor F6."""
+"""A load test in rows of text, for the terminal and the page alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One load test from its warm-up to its outcome. Floor F6."""
+"""One load test from its warm-up to its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers of a load test. Floor F6.
+"""The workers of a load test.
 
 A worker takes a turn, waits for its moment, asks, and notes what came. There is no
 dispatcher whose delay would be measured too: in an open loop idle workers wait for the

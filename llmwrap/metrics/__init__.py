@@ -1,1 +1,1 @@
-"""Figures of runs: what is measured and how it is defined. Floor F3."""
+"""Figures of runs: what is measured and how it is defined."""

@@ -1,4 +1,4 @@
-"""Classes of nearly equal values, and which one a value belongs to. Floor F3; no I/O.
+"""Classes of nearly equal values, and which one a value belongs to. No I/O.
 
 The keys are those of ddsketch's LogarithmicMapping, computed by hand: a short run
 counts its gaps and does not import the library, which takes 4 ms. What is counted so

@@ -1,4 +1,4 @@
-"""What was counted as figures: for tables, for JSON and for CSV. Floor F3."""
+"""What was counted as figures: for tables, for JSON and for CSV."""
 
 from __future__ import annotations
 

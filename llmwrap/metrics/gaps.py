@@ -1,4 +1,4 @@
-"""The gaps between the pieces of an answer (ITL), as older records have them. F3.
+"""The gaps between the pieces of an answer (ITL), as older records have them.
 
 Newer ones have them counted in classes, with their exact sum (classes.py). An older
 llmwrap sorted the gaps and put them together in groups, each given by its median: the

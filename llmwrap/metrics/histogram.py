@@ -2,7 +2,7 @@
 
 A histogram stands for any number of values in a few hundred numbers. Two of them are
 added without loss, whatever the order, and each quantile is within `ACCURACY_RATIO` of
-a value that was counted, wherever in the range it lies. Floor F3.
+a value that was counted, wherever in the range it lies.
 
 Not for the samples of one load test: those are few enough to be kept (percentiles.py).
 

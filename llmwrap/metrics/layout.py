@@ -1,4 +1,4 @@
-"""Where runs are recorded. Floor F3.
+"""Where runs are recorded.
 
 Apart from recorder.py, so that the fast way of a hit can record its runs too.
 """

@@ -1,4 +1,4 @@
-"""The percentiles that are shown everywhere: p50, p90, p95, p99. Floor F3."""
+"""The percentiles that are shown everywhere: p50, p90, p95, p99."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was counted, as Prometheus reads it from a file. Floor F3.
+"""What was counted, as Prometheus reads it from a file.
 
 Durations and tokens have the names of OpenTelemetry's metrics for generative AI, dots
 as underscores and the unit behind, as its exporters for Prometheus write them; what

@@ -1,4 +1,4 @@
-"""One record for each run, kept across processes. Floor F3.
+"""One record for each run, kept across processes.
 
 A run is one answer that was asked for, whatever became of it. Its record is appended
 after the answer is out, in one small write; nothing waits for the disk. The journal

@@ -4,7 +4,7 @@ A journal that has grown too long is rewritten: its newest runs stay as they are
 others become one record for each period, model, backend, template and outcome. A
 period is an hour, a day for what is older than a week, 30 days for what is older than
 a hundred; what is older than 400 days goes. If that is still too much, the periods
-become longer, and at last the oldest go. Floor F3.
+become longer, and at last the oldest go.
 
     run      [1, the fields of Run in order]
     totals   [2, hits, misses]: by the first llmwrap that counted; read, not written

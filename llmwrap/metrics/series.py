@@ -1,7 +1,4 @@
-"""The figures of many runs that have model, backend, template and outcome in common.
-
-Floor F3.
-"""
+"""The figures of many runs that have model, backend, template and outcome in common."""
 
 from __future__ import annotations
 

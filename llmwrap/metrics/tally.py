@@ -1,4 +1,4 @@
-"""All runs of this machine, counted together: what `stats` shows. Floor F3."""
+"""All runs of this machine, counted together: what `stats` shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five performance targets, and whether they are met. Floor F3."""
+"""The five performance targets, and whether they are met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The definitions of latency, in one place. Floor F3.
+"""The definitions of latency, in one place.
 
 All in seconds on the monotonic clock, as a client sees them:
 

@@ -1,4 +1,4 @@
-"""Chats: one conversation with a model, and the three fronts that show it. Floor F6.
+"""Chats: one conversation with a model, and the three fronts that show it.
 
     talk                 asks on a thread, and takes what comes under a lock
     room                 what a line means: a question, or a /command of slash

@@ -1,4 +1,4 @@
-"""How a question is asked, and what came of it so far. Floor F6."""
+"""How a question is asked, and what came of it so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""prompt_toolkit's application: frame by frame, or below what scrolls away. F6.
+"""prompt_toolkit's application: frame by frame, or below what scrolls away.
 
 The renderer of prompt_toolkit has no public way to begin anew below what was just
 written, nor to be told that the terminal wrapped its rows again: hence its private

@@ -1,4 +1,4 @@
-"""The line front: a chat at the bottom of the terminal's scrollback. Floor F6.
+"""The line front: a chat at the bottom of the terminal's scrollback.
 
 One long-lived application and one owner of the cursor. Finished blocks are written
 once, within a frame, above where the interface then begins anew; the open block is a

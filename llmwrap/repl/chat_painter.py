@@ -1,4 +1,4 @@
-"""Events of a chat to rows, on a thread of its own: the line front's painter. Floor F6.
+"""Events of a chat to rows, on a thread of its own: the line front's painter.
 
 Rendering takes up to milliseconds a row, so it never happens where keys are read. What
 is finished and what is still open are published together, under one lock, and taken

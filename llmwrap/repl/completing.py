@@ -1,4 +1,4 @@
-"""Completion of /commands and their arguments. Floor F6."""
+"""Completion of /commands and their arguments."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class SlashCompleter(Completer):
                 yield word
 
     def _templates(self) -> list[str]:
-        from ..engine.templates import open_library  # late, as in slash_settings
+        from ..prompting.templates import open_library  # late, as in slash_settings
 
         return open_library(self._room.config, self._room.environ).names()
 

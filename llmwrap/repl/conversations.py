@@ -1,4 +1,4 @@
-"""Which conversation a chat goes on with, and where others are found. Floor F6."""
+"""Which conversation a chat goes on with, and where others are found."""
 
 from __future__ import annotations
 

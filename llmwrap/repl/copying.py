@@ -1,4 +1,4 @@
-"""What of an answer goes to the clipboard, and what of that may be pasted. F6; pure."""
+"""What of an answer goes to the clipboard, and what of that may be pasted. Pure."""
 
 from __future__ import annotations
 

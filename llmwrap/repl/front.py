@@ -1,4 +1,4 @@
-"""What both drawn fronts do alike: lines entered, models, themes, leaving. Floor F6."""
+"""What both drawn fronts do alike: lines entered, models, themes, leaving."""
 
 from __future__ import annotations
 

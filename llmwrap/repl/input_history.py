@@ -1,4 +1,4 @@
-"""What was entered in chats, for the next one: one JSON text a line. Floor F6."""
+"""What was entered in chats, for the next one: one JSON text a line."""
 
 from __future__ import annotations
 

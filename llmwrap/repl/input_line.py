@@ -1,4 +1,4 @@
-"""The line one types in, its completions and its history, for both fronts. F6."""
+"""The line one types in, its completions and its history, for both fronts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversation a talk adds to; one that cannot be kept costs no turn. F6."""
+"""The conversation a talk adds to; one that cannot be kept costs no turn."""
 
 from __future__ import annotations
 

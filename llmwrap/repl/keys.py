@@ -1,4 +1,4 @@
-"""What keys do, and which ones: the actions of the fronts, configurable. Floor F6."""
+"""What keys do, and which ones: the actions of the fronts, configurable."""
 
 from __future__ import annotations
 

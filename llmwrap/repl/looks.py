@@ -1,4 +1,4 @@
-"""Looks of themes, and styles of rows, in prompt_toolkit's words. Floor F6.
+"""Looks of themes, and styles of rows, in prompt_toolkit's words.
 
 Does not import rich, which the first picture of a chat does not need.
 """

@@ -1,4 +1,4 @@
-"""What happens in a chat, handed from the threads where it does to the front. F6."""
+"""What happens in a chat, handed from the threads where it does to the front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model will answer, and which others could: looked up behind the prompt. F6."""
+"""Which model will answer, and which others could: looked up behind the prompt."""
 
 from __future__ import annotations
 

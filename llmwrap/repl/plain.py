@@ -1,4 +1,4 @@
-"""The plain chat: a line in, an answer out. Floor F6.
+"""The plain chat: a line in, an answer out.
 
 For pipes, dumb terminals and screen readers: nothing is drawn again, no cursor moves,
 nothing is animated, and there is no escape code. On a terminal roles are announced in

@@ -1,4 +1,4 @@
-"""What a chat's lines work on, and what they bring about. Floor F6."""
+"""What a chat's lines work on, and what they bring about."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ..config import Config
 from ..config.kinds import expand_home
-from ..engine.prompting import checked_image, decoded, joined_prompt, read_input
 from ..history import Conversation
 from ..messages import Image, Message
+from ..prompting.prompt import checked_image, decoded, joined_prompt, read_input
 from .asked import Refused, context_used, settings_of
 from .conversations import AnyConversations
 from .mailbox import Event

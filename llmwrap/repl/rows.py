@@ -1,4 +1,4 @@
-"""Rows that are drawn as they are: a control of prompt_toolkit. Floor F6."""
+"""Rows that are drawn as they are: a control of prompt_toolkit."""
 
 from __future__ import annotations
 

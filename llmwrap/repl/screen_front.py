@@ -1,4 +1,4 @@
-"""The full screen: a conversation that scrolls, is searched, and goes on. Floor F6."""
+"""The full screen: a conversation that scrolls, is searched, and goes on."""
 
 from __future__ import annotations
 

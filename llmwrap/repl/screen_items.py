@@ -1,4 +1,4 @@
-"""What was said in a full-screen chat, and how each piece looks at a width. F6."""
+"""What was said in a full-screen chat, and how each piece looks at a width."""
 
 from __future__ import annotations
 

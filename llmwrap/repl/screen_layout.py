@@ -1,4 +1,4 @@
-"""Where things are on the full screen, from 40 by 10 to 300 by 100. Floor F6."""
+"""Where things are on the full screen, from 40 by 10 to 300 by 100."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a text stands in rows that are on the screen. Floor F6; pure."""
+"""Where a text stands in rows that are on the screen. Pure."""
 
 from __future__ import annotations
 

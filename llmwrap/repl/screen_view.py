@@ -1,4 +1,4 @@
-"""Which rows of a conversation are on the screen: scrolling and searching. Floor F6.
+"""Which rows of a conversation are on the screen: scrolling and searching.
 
 A place is an item and a row in it, counted from the item's first. Nothing is ever
 rendered but what is looked at, so ten thousand messages scroll like ten; and what is

@@ -1,4 +1,4 @@
-"""The /commands of a chat in one table, and how a line is understood. Floor F6."""
+"""The /commands of a chat in one table, and how a line is understood."""
 
 from __future__ import annotations
 

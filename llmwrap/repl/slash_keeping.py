@@ -1,4 +1,4 @@
-"""/commands about what is kept: files, conversations, figures, the cache. Floor F6."""
+"""/commands about what is kept: files, conversations, figures, the cache."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import statistics
 import time
 from collections.abc import Iterable
 
-from ..engine.cache_care import Filter, cache_stats, clear_cache
-from ..engine.transcripts import image_documents, images_of
 from ..errors import ConfigError, OutputError, UsageError
 from ..files import write_whole
 from ..history import Turn
 from ..messages import Json, Message
 from ..terminal.sanitize import visible
 from ..units import format_duration, format_size
+from ..upkeep.cache_care import Filter, cache_stats, clear_cache
+from ..upkeep.transcripts import image_documents, images_of
 from .asked import context_used
 from .keeper import is_said
 from .room import Effect, Room, Slash

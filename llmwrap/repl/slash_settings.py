@@ -1,4 +1,4 @@
-"""/commands about how the next question is asked. Floor F6."""
+"""/commands about how the next question is asked."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _template(room: Room, argument: str) -> Effect:
     if room.talk.is_busy:
         return Effect(error="an answer is under way; Ctrl-C stops it")
     # Late: a chat is ready for its first key sooner.
-    from ..engine.templates import Filled, open_library
+    from ..prompting.templates import Filled, open_library
     from ..templating.values import assigned, parse_assignment
 
     library = open_library(room.config, room.environ)

@@ -1,4 +1,4 @@
-"""/commands about questions and answers. Floor F6."""
+"""/commands about questions and answers."""
 
 from __future__ import annotations
 

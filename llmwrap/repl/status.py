@@ -1,4 +1,4 @@
-"""What is known of the chat in one row: model, figures, what is under way. Floor F6."""
+"""What is known of the chat in one row: model, figures, what is under way."""
 
 from __future__ import annotations
 

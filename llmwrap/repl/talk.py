@@ -1,4 +1,4 @@
-"""One conversation under way: questions asked on a thread, answers kept. Floor F6.
+"""One conversation under way: questions asked on a thread, answers kept.
 
 Knows no screen: what happens goes to a mailbox, and a front shows it. Stopping takes
 effect at once, whatever the backend does meanwhile (a connect cannot be cancelled):

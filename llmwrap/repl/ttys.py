@@ -1,4 +1,4 @@
-"""The terminal as prompt_toolkit's input and output. Floor F6."""
+"""The terminal as prompt_toolkit's input and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: logic-less Mustache, and a library people keep. Floor F3.
+"""Templates: logic-less Mustache, and a library people keep.
 
 `renderer.py` is the one door to pystache. The rest of the house imports from here, and
 `values.py` where it needs no library.

@@ -1,4 +1,4 @@
-"""Where names are looked up while a template is rendered. Floor F3.
+"""Where names are looked up while a template is rendered.
 
 Not pystache's ContextStack: that one takes attributes of whatever object it meets and
 calls what is callable. These look into dictionaries, and nowhere else.

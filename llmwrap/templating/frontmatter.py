@@ -1,4 +1,4 @@
-"""The head of a template's file: TOML between two lines of `+++`. Floor F3.
+"""The head of a template's file: TOML between two lines of `+++`.
 
     +++
     description = "Greet somebody"

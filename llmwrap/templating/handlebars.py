@@ -1,4 +1,4 @@
-"""Handlebars brought in: its templates as Mustache that gives the same text. Floor F3.
+"""Handlebars brought in: its templates as Mustache that gives the same text.
 
     Hello {{name}}!              Hello {{name}}!
     {{#if urgent}}               {{#if:urgent}}

@@ -1,4 +1,4 @@
-"""Blanks that Handlebars takes away around its tags. Floor F3.
+"""Blanks that Handlebars takes away around its tags.
 
 A tag alone on its line takes the line with it, `~` takes all blanks on its side. This
 follows lib/handlebars/compiler/whitespace-control.js of Handlebars 4.7 step by step, as

@@ -1,4 +1,4 @@
-"""Names in Mustache that came from Handlebars. Floor F3. See handlebars.py."""
+"""Names in Mustache that came from Handlebars. See handlebars.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks of Handlebars, and where its names are looked up. Floor F3.
+"""Blocks of Handlebars, and where its names are looked up.
 
 See handlebars.py; the rules are those of its lib/handlebars/runtime.js and helpers.
 """

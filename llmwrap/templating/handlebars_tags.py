@@ -1,4 +1,4 @@
-"""Handlebars text to its tags, with what has no equal refused. Floor F3.
+"""Handlebars text to its tags, with what has no equal refused.
 
 Each refusal names the line, the construct, and a way out. See handlebars.py.
 """

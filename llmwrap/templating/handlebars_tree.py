@@ -1,4 +1,4 @@
-"""Handlebars text to a tree: content, variables, partials, comments, blocks. F3.
+"""Handlebars text to a tree: content, variables, partials, comments, blocks.
 
 The rules are those of Handlebars' own lexer and grammar (spec/handlebars.l and .yy of
 @handlebars/parser) for what has an equal in Mustache. See handlebars.py.

@@ -1,4 +1,4 @@
-"""A Handlebars tree as Mustache. Floor F3.
+"""A Handlebars tree as Mustache.
 
 The blanks are stripped already, so no line may be lost on the way: a tag at the
 beginning of a line gets a line of its own, which Mustache takes away again, and one

@@ -1,4 +1,4 @@
-"""Plain JSON as JavaScript sees it, for what came from Handlebars. Floor F3.
+"""Plain JSON as JavaScript sees it, for what came from Handlebars.
 
 What Handlebars prints and what it takes for empty are JavaScript's rules, and imported
 templates give the same text as the original. Pure. See: ECMA-262, Number::toString,

@@ -1,7 +1,7 @@
-"""The library of templates: the project's, the user's, the built-in ones. Floor F3.
+"""The library of templates: the project's, the user's, the built-in ones.
 
 The first place that has a name wins. Not for what a command line says: see
-engine/templates.py.
+prompting/templates.py.
 """
 
 from __future__ import annotations

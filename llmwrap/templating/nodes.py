@@ -1,4 +1,4 @@
-"""What a parsed template is made of beside text and variables. Floor F3.
+"""What a parsed template is made of beside text and variables.
 
 Nodes as pystache's ParsedTemplate takes them: something with `render(engine,
 contexts)`. Its own section calls what is callable and looks at nothing before it is

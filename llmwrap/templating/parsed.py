@@ -1,4 +1,4 @@
-"""Templates that were parsed, each kept while its file is the same. Floor F3."""
+"""Templates that were parsed, each kept while its file is the same."""
 
 from __future__ import annotations
 

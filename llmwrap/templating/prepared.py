@@ -1,4 +1,4 @@
-"""A template ready to be rendered: parsed, with all it says of its variables. F3."""
+"""A template ready to be rendered: parsed, with all it says of its variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendering Mustache through pystache: the one door to it. Floor F3.
+"""Rendering Mustache through pystache: the one door to it.
 
 What is done around pystache 0.6.8, each for its reason:
 

@@ -1,4 +1,4 @@
-"""Templates in a directory: finding, reading and removing their files. Floor F3."""
+"""Templates in a directory: finding, reading and removing their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the tags of a Mustache text, in one pass. Floor F3.
+"""Finding the tags of a Mustache text, in one pass.
 
 pystache's parser asks a regular expression for the next tag. That one takes quadratic
 time, and worse, over blanks and over braces that are never closed (0.6.8: 20 s for

@@ -1,4 +1,4 @@
-"""Templates and their variables, as values. Floor F3.
+"""Templates and their variables, as values.
 
 The fields are those of the specification's Template; what is added says how the text
 is to be read.

@@ -1,4 +1,4 @@
-"""The data of a template: plain JSON, of the types the template declares. Floor F3."""
+"""The data of a template: plain JSON, of the types the template declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A template as the text of its file. Floor F3."""
+"""A template as the text of its file."""
 
 from __future__ import annotations
 

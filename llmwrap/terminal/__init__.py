@@ -9,6 +9,6 @@ commits what grows too high to be redrawn, `render` turns a block into rows,
 Not for: deciding whether there is a terminal (the caller knows), nor for a
 pipe, which gets the model's text byte for byte.
 
-Floor F3. Nothing is imported here: `sanitize` is on the path of every run and
+Nothing is imported here: `sanitize` is on the path of every run and
 rich, which `render` needs, costs a hundred times as much.
 """

@@ -1,7 +1,7 @@
 """Split Markdown, while it arrives, into finished blocks and the open one.
 
 Not for: inline markup (`inline`) nor looks (`render`). Sans-IO and pure; floor
-F3, standard library only.
+Standard library only.
 
 Blocks come flat: a paragraph in a list in a quote is one Block that names its
 containers, so that each can be drawn as soon as it is finished and never again.

@@ -1,6 +1,6 @@
 """The geometry of a table: cells, widths of columns, height.
 
-Not for: styles (`render`). Floor F3, pure; imports rich's cell widths only.
+Not for: styles (`render`). Pure; imports rich's cell widths only.
 """
 
 from __future__ import annotations

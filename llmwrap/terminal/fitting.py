@@ -1,6 +1,6 @@
 """Split Markdown so that no open block outgrows the screen.
 
-Not for: drawing. Sans-IO; floor F3; imports rich's cell widths only.
+Not for: drawing. Sans-IO; imports rich's cell widths only.
 
 What is higher than the screen cannot be redrawn: its top has scrolled away. So an
 open block that grows too high is cut, its first part is finished early, and the

@@ -1,6 +1,6 @@
 """Colours for code that comes line by line.
 
-Not for: layout. Floor F3; pygments is reached through rich's Syntax only, and
+Not for: layout. Pygments is reached through rich's Syntax only, and
 imported with the first block of code.
 
 A lexer of pygments cannot be stopped and resumed, and a multi-line string is

@@ -1,6 +1,6 @@
 """Inline Markdown to styled text: emphasis, code, links.
 
-Not for: blocks. Floor F3; the only door to markdown-it, rich's own parser.
+Not for: blocks. The only door to markdown-it, rich's own parser.
 
 Nothing of the model gets out of here as markup of another kind: HTML is text, so
 is rich's [bold], a link shows its address instead of becoming a hyperlink of the

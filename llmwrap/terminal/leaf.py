@@ -1,6 +1,6 @@
 """The unit that the splitter hands out, and the one that it is filling.
 
-Not for: deciding where a block ends (`blocks`). Floor F3, standard library only.
+Not for: deciding where a block ends (`blocks`). Standard library only.
 """
 
 from __future__ import annotations

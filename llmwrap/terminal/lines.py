@@ -1,6 +1,6 @@
 """What one line of Markdown is: the patterns behind `blocks`.
 
-Not for: anything that spans lines. Floor F3, standard library only, pure.
+Not for: anything that spans lines. Standard library only, pure.
 
 The rules are CommonMark's, less what a stream cannot wait for. Tabs have been
 replaced by blanks before a line comes here. `rest` is always a line without the

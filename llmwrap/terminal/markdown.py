@@ -1,6 +1,6 @@
 """Markdown on a terminal while it streams.
 
-Not for: a pipe or a dumb terminal, which get the text as it is. Floor F3.
+Not for: a pipe or a dumb terminal, which get the text as it is.
 Importing this module imports rich and markdown-it (80 ms), so do it late, best
 while the first token is awaited.
 

@@ -1,4 +1,4 @@
-"""A theme as rich's styles. Floor F3.
+"""A theme as rich's styles.
 
 Not for: which colours there are (`themes`). Importing it imports rich.
 """

@@ -1,6 +1,6 @@
 """One answer as rows while it arrives, for a screen that somebody else draws.
 
-Not for: writing (`markdown` does both). Floor F3; importing it imports rich.
+Not for: writing (`markdown` does both). Importing it imports rich.
 
     text -> visible -> Fitter -> blocks -> Renderer -> rows: finished, and open
 """

@@ -1,6 +1,6 @@
 """What stands left of a block: quote bars, bullets, numbers, indents.
 
-Not for: the block itself. Floor F3, pure; imports rich's cell widths only.
+Not for: the block itself. Pure; imports rich's cell widths only.
 """
 
 from __future__ import annotations

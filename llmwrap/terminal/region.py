@@ -1,6 +1,6 @@
 """The rows at the bottom of the screen that may still change.
 
-Not for: what the rows say (`render`). Floor F3.
+Not for: what the rows say (`render`).
 
 Rows that are finished are written once and left to the terminal; below them the
 open ones are redrawn in place: the rows from the first changed one on are erased,

@@ -1,7 +1,7 @@
 """Turn blocks into rows of a given width, styled by rich.
 
-Not for: the screen (`region`) nor the stream (`markdown`). Pure but for caches;
-floor F3. Importing it imports rich and markdown-it (80 ms), so a pipe never does.
+Not for: the screen (`region`) nor the stream (`markdown`). Pure but for caches.
+Importing it imports rich and markdown-it (80 ms), so a pipe never does.
 
 rich's own Markdown is not used: it drops HTML and the addresses of images, pads
 rows to the full width, puts blank rows round code and tables, and can neither

@@ -1,6 +1,6 @@
 """Make control characters visible, so that no text can drive a terminal.
 
-Not for: a pipe, whose reader gets what the model wrote. Floor F3; imports
+Not for: a pipe, whose reader gets what the model wrote. Imports
 nothing, because every run that prints a word passes here.
 
 One character is mapped to its visible form without a look at its neighbours. A

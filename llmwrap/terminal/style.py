@@ -1,6 +1,6 @@
 """Colour of the labels and of the reasoning on stderr.
 
-Not for: the answer, which `markdown` renders. Floor F3. colorama is imported
+Not for: the answer, which `markdown` renders. colorama is imported
 only when colour is on, and nothing else ever: an error line on a pipe must not
 pay for either.
 """

@@ -1,6 +1,6 @@
 """The lines of a table.
 
-Not for: finding the rows (`blocks`) nor their geometry (`columns`). Floor F3.
+Not for: finding the rows (`blocks`) nor their geometry (`columns`).
 """
 
 from __future__ import annotations

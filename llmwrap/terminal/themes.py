@@ -1,4 +1,4 @@
-"""The colours of chats: what each thing looks like, by theme. Floor F3.
+"""The colours of chats: what each thing looks like, by theme.
 
 `default` uses the terminal's own sixteen colours on its own background. The others name
 their colours and the background these are meant for; all of them stand in the cube of

@@ -1,6 +1,6 @@
 """Where a line breaks so that it fits a width, counted in terminal cells.
 
-Not for: what a line looks like. Floor F3.
+Not for: what a line looks like.
 
 rich has a wrapper of its own; not taken, because it cannot break between two CJK
 characters, breaks at a no-break space, and the height of a text must be known

@@ -1,1 +1,1 @@
-"""HTTP: the only door to requests, and decoders for what comes through it. Floor F2."""
+"""HTTP: the only door to requests, and decoders for what comes through it."""

@@ -1,4 +1,4 @@
-"""The one thing that travels against the stream: cancelling, and the clock. Floor F2.
+"""The one thing that travels against the stream: cancelling, and the clock.
 
 Closing a response or a session from another thread leaves its reader blocked until
 the read times out (urllib3 issue #2868), and before the headers there is no response

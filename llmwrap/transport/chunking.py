@@ -1,4 +1,4 @@
-r"""The chunked transfer coding of HTTP/1.1, taken off a body; no I/O. Floor F2.
+r"""The chunked transfer coding of HTTP/1.1, taken off a body; no I/O.
 
 The hexadecimal size of each chunk first, a chunk of size 0 and trailers last::
 

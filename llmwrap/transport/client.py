@@ -1,4 +1,4 @@
-"""One server's HTTP client: pooled connections, the errors of one attempt. Floor F2.
+"""One server's HTTP client: pooled connections, the errors of one attempt.
 
 The only module that sends a request. It knows no protocol above HTTP, makes no second
 attempt (but replaces a pooled connection that died while idle) and keeps no clock but

@@ -1,4 +1,4 @@
-"""Connections that can be cancelled: what we add to urllib3's. Floor F2.
+"""Connections that can be cancelled: what we add to urllib3's.
 
 A connection class is the only place that holds the socket before the reply's headers
 come, and Ollama sends none before the first token. requests offers no way to choose

@@ -1,4 +1,4 @@
-"""Where a server is, and how to reach it. Floor F2."""
+"""Where a server is, and how to reach it."""
 
 from __future__ import annotations
 

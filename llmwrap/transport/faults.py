@@ -1,4 +1,4 @@
-"""What went wrong on the wire, as our errors. Floor F2.
+"""What went wrong on the wire, as our errors.
 
 requests wraps urllib3's errors, which wrap those of http.client and of the operating
 system, in other ways from version to version; so the whole chain is looked at, and

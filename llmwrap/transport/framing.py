@@ -1,4 +1,4 @@
-r"""Bytes to lines, lines to events, events to JSON; no I/O. Floor F2.
+r"""Bytes to lines, lines to events, events to JSON; no I/O.
 
 Decoders are fed whatever a read brought and give what is complete; where the bytes
 were cut never matters. Lines end with LF, CR LF or CR and nothing else: requests'

@@ -1,4 +1,4 @@
-"""The head of the usual reply, read without the machinery for e-mail. Floor F2.
+"""The head of the usual reply, read without the machinery for e-mail.
 
 http.client parses headers with the email package, which takes as long as all else that
 is done for a short reply. A stream of tokens always begins in the same way, 200 and

@@ -1,4 +1,4 @@
-"""Import requests without what a one-shot never uses. Floor F2.
+"""Import requests without what a one-shot never uses.
 
 A tenth of that import is charset_normalizer, which guesses the encoding of texts;
 everything here reads bytes. Only for a process of our own that ends after one answer:

@@ -59,7 +59,7 @@ RENDER = """
 import json, statistics, sys, time
 import pystache
 from llmwrap import Config
-from llmwrap.engine.templates import open_library
+from llmwrap.prompting.templates import open_library
 environ = {"HOME": "/nonexistent"}
 library = open_library(Config.load("/dev/null", environ), environ)
 variables = {"name": "Alice", "urgent": True, "message": "Please review the code",

@@ -1,4 +1,4 @@
-"""A llama.cpp of our own, its background process and its models. Floor F3.
+"""A llama.cpp of our own and its background process.
 
 Imports nothing: who asks only whether a model is installed must not pay for HTTP.
 """

@@ -1,4 +1,4 @@
-"""A llama.cpp of our own, for a machine without a server. Floor F3.
+"""A llama.cpp of our own, for a machine without a server.
 
 The model runs in a background process that other invocations reuse; here it is asked
 over OpenAI's API, on the loopback port and with the key that its state file names.
@@ -12,12 +12,12 @@ from contextlib import suppress
 
 from ...errors import DeadlineError, UnreachableError
 from ...messages import Chunk, Json, Request
+from ...models.gguf import context_tokens
+from ...models.installed import gguf_sha256, installed_models, model_path
 from ...paths import state_dir
 from ...transport.cancel import CancelToken
 from ..base import Backend, BackendSettings, Model, WireRequest
 from ..openai import OpenAIBackend
-from .gguf import context_tokens
-from .models import gguf_sha256, installed_models, model_path
 from .process import EmbeddedServer, ensure_server, running_servers
 
 _NO_ADDRESS = "http://127.0.0.1/v1"  # before a port is picked

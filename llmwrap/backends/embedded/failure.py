@@ -1,4 +1,4 @@
-"""Why an embedded server did not start, from what it left behind. Floor F3.
+"""Why an embedded server did not start, from what it left behind.
 
 llmwrap asks for it when the process could not say so itself: llama.cpp logs the cause
 and hands Python only "failed", or aborts the process.

@@ -1,4 +1,4 @@
-"""The life of the embedded servers, seen from whoever asks them. Floor F3.
+"""The life of the embedded servers, seen from whoever asks them.
 
 `ensure_server` is on the way of every question to the embedded backend: when a server
 runs it reads one small file, asks the kernel for one lock, and imports neither
@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from ...errors import BackendFailedError, ConfigError, DeadlineError, RefusedError
+from ...models.gguf import check_gguf
 from ...paths import ensure_private_dir
 from ...units import format_duration
-from .gguf import check_gguf
 from .state import (
     ModelFile,
     Place,

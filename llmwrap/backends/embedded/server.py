@@ -1,4 +1,4 @@
-"""The background process that serves one model: a real llama.cpp. Floor F3.
+"""The background process that serves one model: a real llama.cpp.
 
     python -P -m llmwrap.backends.embedded.server < SETTINGS
 
@@ -34,8 +34,8 @@ import time
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
+from ...models.gguf import context_tokens
 from .failure import start_failure
-from .gguf import context_tokens
 from .state import (
     Failure,
     ModelFile,

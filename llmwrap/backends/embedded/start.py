@@ -1,4 +1,4 @@
-"""Start an embedded server and cut it loose from us. Floor F3.
+"""Start an embedded server and cut it loose from us.
 
 Apart from process.py, because its imports (subprocess) cost more than all of
 the way that finds a running server.

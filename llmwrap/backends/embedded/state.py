@@ -1,4 +1,4 @@
-"""The files by which invocations share the embedded servers. Floor F3.
+"""The files by which invocations share the embedded servers.
 
 One server process serves one model file, and leaves under the state directory
 

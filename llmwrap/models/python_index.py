@@ -1,4 +1,4 @@
-"""Find a wheel where pip would find it, for when there is no pip. Floor F3.
+"""Find a wheel where pip would find it, for when there is no pip.
 
 pip's configuration is honoured as far as it says where wheels come from: the files
 in their usual places, `PIP_*` variables, index-url, extra-index-url, find-links,
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from ...errors import (
+from ..errors import (
     BackendFailedError,
     ConfigError,
     DeadlineError,
@@ -30,8 +30,8 @@ from ...errors import (
     RefusedError,
     UnreachableError,
 )
-from ...transport.download import Page, fetch_page
-from ...transport.fetch import FetchSettings, public_url
+from .download import Page, fetch_page
+from .fetch import FetchSettings, public_url
 
 PYPI = "https://pypi.org/simple"
 _ACCEPT = (

@@ -1,4 +1,4 @@
-"""The embedded backend on this machine: its library, its running servers. Floor F5."""
+"""The embedded backend on this machine: its library, its running servers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The models of the embedded backend: which there are, where, and their digest.
 
-Floor F3. Not for getting them: install.py does. A model is a GGUF file; its
+Not for getting them: install.py does. A model is a GGUF file; its
 name is the file's name without `.gguf` when it lies in the data directory.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from ...errors import ConfigError, RefusedError
-from ...paths import data_dir, ensure_private_dir
+from ..errors import ConfigError, RefusedError
+from ..paths import data_dir, ensure_private_dir
 
 SUFFIX = ".gguf"
 _LARGEST_RECORD_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-"""Conversations as documents: for JSON, as Markdown, in a line. Floor F5; no I/O."""
+"""Conversations as documents: for JSON, as Markdown, in a line. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from public servers, resumed and checked, or not at all. Floor F2.
+"""Files from public servers, resumed and checked, or not at all.
 
 A download grows in `FILE.part` and is renamed to `FILE` when it is whole and its
 checksum right. What broke off stays there, and the next call goes on from its end if

@@ -1,4 +1,4 @@
-"""What is wrong with a set-up, and what `ask` would end with now. Floor F5.
+"""What is wrong with a set-up, and what `ask` would end with now.
 
 The same selection as for a question, the model looked up, nothing asked: no model is
 loaded and no server started.
@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from ..backends.base import Model
 from ..config import Config
+from ..engine.choice import Choice
+from ..engine.engine import Engine
+from ..engine.targets import Target
 from ..errors import BackendFailedError, ConfigError, LLMWrapError, RefusedError
 from ..log import LEVELS, Log, Record, Sink
 from ..units import format_duration
@@ -27,9 +30,7 @@ from .checks import (
     stray_file_findings,
     trained_context_tokens,
 )
-from .choice import Choice
 from .embedded_servers import has_embedded_extra
-from .engine import Engine
 from .survey import (
     LOOKUP_S,
     BackendReport,
@@ -39,7 +40,6 @@ from .survey import (
     limited,
     survey,
 )
-from .targets import Target
 
 _SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "error")
 # Servers with OpenAI's API may answer to any name, so their list does not settle it.
@@ -180,7 +180,7 @@ def _model(
 
 
 def _embedded_model(name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    from ..backends.embedded.models import model_path
+    from ..models.installed import model_path
 
     path = model_path(name, environ)
     if not has_embedded_extra():

@@ -1,4 +1,4 @@
-"""Prompts from templates: which library, and where the input goes. Floor F5."""
+"""Prompts from templates: which library, and where the input goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an answer is drawn, from options and configuration. Floor F5."""
+"""How an answer is drawn, from options and configuration."""
 
 from __future__ import annotations
 

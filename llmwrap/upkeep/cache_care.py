@@ -1,4 +1,4 @@
-"""Looking after the response cache: counts, lists, clearing, checking. Floor F5."""
+"""Looking after the response cache: counts, lists, clearing, checking."""
 
 from __future__ import annotations
 

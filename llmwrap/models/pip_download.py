@@ -1,4 +1,4 @@
-"""Have pip fetch one wheel, and tell how far it is. Floor F3."""
+"""Have pip fetch one wheel, and tell how far it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import IO, NamedTuple
 
-from ...errors import (
+from ..errors import (
     DeadlineError,
     LLMWrapError,
     OutputError,
     RefusedError,
     UnreachableError,
 )
-from ...transport.download import OnProgress
+from .download import OnProgress
 
 _PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _FULL = re.compile(r"Errno (?:28|122)\]|No space left|quota exceeded", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""What may be wrong with a set-up, each thing looked at by itself. Floor F5.
+"""What may be wrong with a set-up, each thing looked at by itself.
 
 Values in, findings out; nothing here asks a server. diagnosis.py puts them together.
 """
@@ -14,10 +14,10 @@ from .. import paths
 from ..backends.base import Model
 from ..config import BackendConfig, Config, mask_secrets
 from ..config.api_key import read_api_key
+from ..engine.discovery import is_loopback
 from ..errors import ConfigError, LLMWrapError, UnreachableError
 from ..files import is_read_once
 from ..messages import Json
-from .discovery import is_loopback
 
 SPECIFIED_FILE = "enhanced-config.toml"
 """The file that the specification has, and that a user may expect to be read."""

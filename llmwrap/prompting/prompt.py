@@ -1,4 +1,4 @@
-"""What is asked, put together from operands, files, images and stdin. Floor F5.
+"""What is asked, put together from operands, files, images and stdin.
 
 Pure but for reading the files that are named. The constant part comes first, so that
 a server's prefix cache can help when only the input changes.

@@ -1,4 +1,4 @@
-"""Long calls beside the questions: pulling, loading and installing models. Floor F5.
+"""Long calls beside the questions: pulling, loading and installing models.
 
 None of them has a time-out unless the user sets one, and all end at once by Ctrl-C.
 """
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from ..backends.base import Backend, Progress
 from ..config import Config
+from ..engine.choice import Choice
+from ..engine.selection import Selector
 from ..errors import DeadlineError, LLMWrapError, UsageError
 from ..streams import JOIN_S
 from ..threads import Outcome, start_together
 from ..transport.cancel import CancelToken
-from .choice import Choice
-from .selection import Selector
 from .survey import Candidate
 
 _TICK_S = 0.1
@@ -106,8 +106,8 @@ def install(
     Runs on the caller's thread, so that an interruption cleans up. Raises: UsageError
     for a source that is no URL, and as embedded/install.py says.
     """
-    from ..backends.embedded.install import install_default, install_url
-    from ..backends.embedded.models import SUFFIX
+    from ..models.install import install_default, install_url
+    from ..models.installed import SUFFIX
 
     def tell(done_bytes: int, total_bytes: int | None, label: str) -> None:
         on_progress(Progress(label, done_bytes, total_bytes))

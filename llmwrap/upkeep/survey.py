@@ -1,4 +1,4 @@
-"""Who is there: every backend asked at once. Floor F5.
+"""Who is there: every backend asked at once.
 
 What comes back are values; a backend that cannot be asked or does not answer is one
 with an error, never an exception. Nothing is started and no model loaded for it.
@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 from ..backends.base import Backend, Model
 from ..config import BUILT_IN_BASE_URLS, BackendConfig, Config
+from ..engine.choice import Choice
+from ..engine.discovery import is_loopback
+from ..engine.engine import Engine
+from ..engine.selection import Selector
 from ..errors import (
     ConfigError,
     DeadlineError,
@@ -23,10 +27,6 @@ from ..errors import (
 )
 from ..threads import start_together
 from ..units import format_duration
-from .choice import Choice
-from .discovery import is_loopback
-from .engine import Engine
-from .selection import Selector
 
 LOOKUP_S = 10.0
 """How long a small call may take: a list of models, a version."""

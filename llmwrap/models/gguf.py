@@ -1,4 +1,4 @@
-"""GGUF files: is it one, and how long a context was it trained for. Floor F3.
+"""GGUF files: is it one, and how long a context was it trained for.
 
 Only what is needed before llama.cpp gets the file; it checks the rest itself.
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from ...errors import ConfigError, RefusedError
+from ..errors import ConfigError, RefusedError
 
 MAGIC = b"GGUF"
 _KNOWN_VERSIONS = (2, 3)

@@ -1,0 +1,1 @@
+"""What keeps an installation well: doctor, lists, errands, care of what is kept."""
