@@ -29,7 +29,7 @@ from llmwrap import __version__
 from llmwrap.cli.main import load_command, parser_of
 from llmwrap.cli.parser import Command, Parser, add_common, new_parser
 from llmwrap.cli.words import BUILT
-from llmwrap.config.sample import SECTION_DOCS, Reference, reference
+from llmwrap.config.show import SECTION_DOCS, Reference, reference
 from llmwrap.errors import LLMWrapError
 
 SECTIONS = (

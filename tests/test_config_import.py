@@ -38,7 +38,7 @@ def test_a_run_without_a_file_imports_our_own_modules_only(
     modules = loaded(None, {"XDG_CONFIG_HOME": str(tmp_path), **environ})
 
     assert {name for name in modules if not name.startswith("llmwrap")} == set()
-    assert not modules & {"llmwrap.config.show", "llmwrap.config.sample"}
+    assert not modules & {"llmwrap.config.show"}
 
 
 def test_an_empty_file_costs_nothing() -> None:

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 from llmwrap.config import Config
-from llmwrap.config.sample import SECTION_DOCS, reference, sample
 from llmwrap.config.schema import SECTIONS
-from llmwrap.config.show import rows
+from llmwrap.config.show import SECTION_DOCS, reference, rows, sample
 
 HOME = {"HOME": "/home/user"}
 

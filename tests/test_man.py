@@ -21,8 +21,8 @@ import pytest
 from llmwrap.cli.main import load_command, parser_of
 from llmwrap.cli.parser import verb_and_operands
 from llmwrap.cli.words import BUILT, take_apart
-from llmwrap.config.environment import OWN_VARIABLES
-from llmwrap.config.sample import reference
+from llmwrap.config.show import reference
+from llmwrap.config.sources import OWN_VARIABLES
 from llmwrap.errors import LLMWrapError
 from llmwrap.repl.slash import COMMANDS as SLASH_COMMANDS
 from man.pages import ALIASES, SECTIONS, page, page_names, write_pages

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from ..config import config_path
-from ..config.show import rows
-from ..engine.config_file import write_first_config
+from ..config.show import rows, write_first_config
 from ..errors import UsageError
 from ..log import Log, people_sink
 from ..messages import Json

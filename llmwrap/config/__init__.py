@@ -9,9 +9,10 @@ lists the settings for the manual page.
 
 from .addresses import mask_secrets, parse_base_url
 from .load import Config, built_in_backend
-from .schema import BUILT_IN_BASE_URLS, FIRST_TOKEN_TIMEOUT_S, IDLE_TIMEOUT_S
-from .source import config_path
-from .values import (
+from .schema import (
+    BUILT_IN_BASE_URLS,
+    FIRST_TOKEN_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
     BackendConfig,
     CacheConfig,
     DefaultsConfig,
@@ -23,6 +24,7 @@ from .values import (
     TemplatesConfig,
     UIConfig,
 )
+from .sources import config_path
 
 __all__ = [
     "BUILT_IN_BASE_URLS",

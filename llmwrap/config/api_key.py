@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from ..errors import ConfigError
 from ..files import read_named
-from .source import read_until
-from .values import BackendConfig, Secret
+from .schema import BackendConfig, Secret
+from .sources import read_until
 
 _LARGEST_BYTES = 16384
 _OTHERS = 0o077

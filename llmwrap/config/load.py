@@ -21,17 +21,10 @@ from .complaints import (
     quoted,
     suggestion,
 )
-from .environment import (
-    API_KEY_VARIABLE,
-    BACKEND_VARIABLE,
-    MODEL_VARIABLE,
-    take_variables,
-)
 from .kinds import BUILT_IN_KINDS, NAME, Place
-from .schema import BACKENDS, SECTIONS
-from .settings import Settings, built_in_kind
-from .source import config_path, is_named, read_document, take_document
-from .values import (
+from .schema import (
+    BACKENDS,
+    SECTIONS,
     BackendConfig,
     CacheConfig,
     DefaultsConfig,
@@ -42,6 +35,18 @@ from .values import (
     StreamingConfig,
     TemplatesConfig,
     UIConfig,
+)
+from .sources import (
+    API_KEY_VARIABLE,
+    BACKEND_VARIABLE,
+    MODEL_VARIABLE,
+    Settings,
+    built_in_kind,
+    config_path,
+    is_named,
+    read_document,
+    take_document,
+    take_variables,
 )
 
 

@@ -1,20 +1,28 @@
-"""The configuration in force for people and programs, secrets masked."""
+"""Settings for people: those in force, the first file, entries of the manual.
+
+All are made from `schema.py`, so that no key can be without its line. Secrets are
+masked.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..files import write_whole
 from . import toml
 from .addresses import mask_secrets
 from .complaints import printable
-from .environment import API_KEY_VARIABLE, BACKEND_VARIABLE, MODEL_VARIABLE
 from .kinds import BASE_URL, DURATION, LIFETIME, PROXY, SIZE, Kind
 from .load import Config
-from .schema import BACKEND_KEYS, BACKENDS, SECTIONS
+from .schema import BACKEND_KEYS, BACKENDS, SECTIONS, Key
+from .sources import API_KEY_VARIABLE, BACKEND_VARIABLE, MODEL_VARIABLE, variable_of
 
 if TYPE_CHECKING:
     from ..messages import Json
+
 
 _ENVIRONMENT = "environment"
 _MASKED = "***"
@@ -93,3 +101,83 @@ def _json(value: object) -> Json:
     if isinstance(value, bool | int | float):
         return value
     return str(value)
+
+
+_HEADER = """\
+# Settings of llmwrap; llmwrap.toml(5) says more.
+#
+# A '#' with no blank after it hides a setting at its default, or at an example where
+# there is no default: take the '#' away and change what follows. LLMWRAP_SECTION_KEY
+# in the environment (LLMWRAP_CACHE_TTL=2h) and options of commands win over this file.
+# Relative paths start at the directory of this file.
+"""
+
+_EXAMPLE_BACKEND = "ollama"
+
+SECTION_DOCS: Mapping[str, str] = MappingProxyType(
+    {
+        "defaults": "what is asked when the command line does not say",
+        "limits": "sizes beyond which one gives up (status 9)",
+        BACKENDS: "the servers; without [defaults] backend the first table is asked",
+        "streaming": "answers on their way",
+        "cache": "answers kept",
+        "templates": "where templates are",
+        "ui": "chat on a terminal",
+        "logging": "what is logged, and where to",
+        "history": "conversations kept",
+    }
+)
+"""One line on each section."""
+
+
+class Reference(NamedTuple):
+    """One setting for the manual: `key` is dotted, `default` a literal or empty."""
+
+    key: str
+    variable: str
+    kind: str
+    default: str
+    doc: str
+
+
+def reference() -> Iterator[Reference]:
+    """Yield every setting in the order of the schema; a backend is called NAME."""
+    for section, keys in SECTIONS.items():
+        place = f"{section}.NAME" if section == BACKENDS else section
+        for key in keys:
+            default = "" if key.default is None else toml.literal(key.default)
+            variable = variable_of(place, key.name)
+            name = f"{place}.{key.name}"
+            yield Reference(name, variable, key.kind.name, default, key.doc)
+
+
+def sample() -> str:
+    """Return a commented file that changes nothing until a '#' is taken away.
+
+    Whatever the reader takes away, even every '#' before a setting, it loads.
+    """
+    return _HEADER + "".join(_section(*item) for item in SECTIONS.items())
+
+
+def _section(section: str, keys: tuple[Key, ...]) -> str:
+    # A table of a backend would be the one that is asked, so it is hidden too.
+    is_backend = section == BACKENDS
+    title = f"#[{section}.{_EXAMPLE_BACKEND}]" if is_backend else f"[{section}]"
+    lines = "".join(_setting(key) for key in keys)
+    return f"\n# {section}: {SECTION_DOCS[section]}\n{title}\n{lines}"
+
+
+def _setting(key: Key) -> str:
+    if key.default is not None:
+        return f"# {key.doc}\n#{key.name} = {toml.literal(key.default)}\n"
+    return f"# {key.doc} (an example)\n#{key.name} = {toml.literal(key.example)}\n"
+
+
+def write_first_config(path: str, *, is_replaced: bool = False) -> None:
+    """Write the commented sample, whole or not at all, for its owner's eyes only.
+
+    A link is followed, so that it stays one. Missing directories are made 0700.
+    Raises: UsageError for a file that exists (unless `is_replaced`), OutputError,
+    ConfigError when a directory cannot be made.
+    """
+    write_whole(os.path.realpath(path), sample().encode(), is_replaced=is_replaced)

@@ -1,11 +1,16 @@
-"""Values as TOML literals, which the standard library can read but not write.
+"""TOML: read to plain values, and values as its literals.
 
+The one door to tomllib, which reads but does not write: for the configuration, and for
+what stands at the head of a template. An error is one line that names file and place.
 See: TOML 1.0.0, sections String, Inline Table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from ..errors import ConfigError
+from .complaints import printable
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _UNITS_BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
@@ -58,3 +63,36 @@ def _escape(char: str) -> str:
     if char == " " or char.isprintable():
         return char
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def parse_toml(content: bytes, path: str) -> dict[str, object]:
+    """Return the tables of a TOML document; `path` is where it stands, for messages.
+
+    Raises: ConfigError in one line for whatever makes it unusable.
+    """
+    import tomllib  # late: 3.6 ms, and most users have no file
+
+    shown = printable(path)
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"'{shown}': not UTF-8 in line {line}") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _broken(shown, text, str(error)) from error
+    except RecursionError as error:
+        raise ConfigError(f"'{shown}': broken TOML, nested too deeply") from error
+    except ValueError as error:  # int() of more than 4300 digits
+        raise ConfigError(f"'{shown}': broken TOML, a number is too long") from error
+
+
+def _broken(shown: str, text: str, problem: str) -> ConfigError:
+    what, _, where = problem.removesuffix(")").rpartition(" (at ")
+    if where == "end of document":
+        last_line = text.rsplit("\n", 1)[-1]
+        where = f"line {text.count(chr(10)) + 1}, column {len(last_line) + 1}"
+    return ConfigError(
+        f"'{shown}': broken TOML at {where}", hint=what[:1].lower() + what[1:]
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
-from ..config.values import HistoryConfig
+from ..config.schema import HistoryConfig
 
 CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
 """Look and store, leave the cache alone, ask anew and store, or never ask."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from ..config.values import HistoryConfig
+from ..config.schema import HistoryConfig
 from ..errors import CacheError
 from ..history import Conversation, Conversations, Turn
 from ..log import Log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ..config.values import HistoryConfig
+from ..config.schema import HistoryConfig
 from ..engine.choice import ConversationChoice
 from ..errors import CacheError, ConfigError
 from ..history import Conversation, Conversations, Match, Summary

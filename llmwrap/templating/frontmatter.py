@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 from ..config.complaints import printable, quoted, suggestion
-from ..config.toml_text import parse_toml
+from ..config.toml import parse_toml
 from ..errors import ConfigError, LimitError
 from ..messages import Json
 from ..units import format_size
