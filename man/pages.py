@@ -26,7 +26,7 @@ from pathlib import Path
 from argparse_manpage.manpage import Manpage
 
 from llmwrap import __version__
-from llmwrap.cli.main import load_command, parser_of
+from llmwrap.cli.commands import load_command, parser_of
 from llmwrap.cli.parser import Command, Parser, add_common, new_parser
 from llmwrap.cli.words import BUILT
 from llmwrap.config.show import SECTION_DOCS, Reference, reference

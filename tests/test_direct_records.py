@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from llmwrap.cli.commands import load_command, parser_of
 from llmwrap.cli.direct_records import ALLOWED
-from llmwrap.cli.main import load_command, parser_of
 
 from .asking import address
 from .direct import answered, left_records, twice

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.main import load_command, parser_of
+from llmwrap.cli.commands import load_command, parser_of
 from llmwrap.cli.parser import verb_and_operands
 from llmwrap.cli.words import BUILT, take_apart
 from llmwrap.config.show import reference

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from llmwrap.cli.main import load_command, parser_of
+from llmwrap.cli.commands import load_command, parser_of
 from llmwrap.cli.words import BUILT, PLANNED, VALUE_OPTIONS, take_apart
 
 

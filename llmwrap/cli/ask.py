@@ -10,15 +10,22 @@ from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling
 from ..prompting.prompt import checked_image
 from ..prompting.sampling import with_options
-from .ask_options import add_arguments
 from .context import Context
 from .fronts import EventsFront, Front, JsonFront, Paper, TextFront
 from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
-from .parser import Command
-from .question import question
+from .parser import (
+    Command,
+    Group,
+    Parser,
+    add_backend,
+    add_common,
+    count,
+    number,
+    option_pair,
+)
+from .prompt import add_template, add_variables, filled_template, has_input, question
 from .session import Session
-from .template_options import filled_template, has_input
 
 TYPE_CHECKING = False  # most runs keep nothing
 if TYPE_CHECKING:
@@ -229,3 +236,215 @@ def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> 
     if not prompt.strip() and not has_images:
         raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
     return prompt
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `ask`."""
+    _add_prompt(parser)
+    add_sampling(parser)
+    _add_output(parser)
+    add_cache(parser)
+    add_conversation(parser)
+    add_backend(parser)
+    add_common(parser)
+
+
+def _add_prompt(parser: Parser) -> None:
+    group = parser.add_argument_group("question")
+    add_question(group)
+    group.add_argument(
+        "-n",
+        "--no-stdin",
+        action="store_true",
+        help="never read stdin (inside 'while read', whose list would be eaten)",
+    )
+    add_template(group)
+    add_variables(group)
+
+
+def add_question(group: Group) -> None:
+    """Add the options that make up a question, and say whom to ask."""
+    group.add_argument(
+        "-m",
+        "--model",
+        metavar="M",
+        help="model; BACKEND/M names the backend too, a path to a .gguf file means"
+        " the embedded one",
+    )
+    group.add_argument(
+        "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
+    )
+    group.add_argument(
+        "-f",
+        "--file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="add a text file to the prompt, under its name; repeatable",
+    )
+    group.add_argument(
+        "-i",
+        "--image",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="image for a vision model, - for stdin; repeatable",
+    )
+
+
+def add_sampling(parser: Parser) -> None:
+    """Add the options that say how an answer is drawn."""
+    group = parser.add_argument_group("sampling")
+    add_drawing(group, seed="seed of the randomness")
+    group.add_argument(
+        "--stop",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="end the answer before TEXT; repeatable",
+    )
+    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
+    add_thinking(group, think="ask a reasoning model to reason, and show it on stderr")
+    group.add_argument(
+        "--hide-thinking", action="store_true", help="do not show the reasoning"
+    )
+
+
+def add_drawing(group: Group, *, seed: str) -> None:
+    """Add the options of the backend; `seed` is the help of `--seed`."""
+    group.add_argument(
+        "-o",
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        type=option_pair,
+        help="option of the backend, such as num_ctx=8192; JSON if it parses, else a"
+        " string; repeatable",
+    )
+    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
+    group.add_argument(
+        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
+    )
+    group.add_argument("--seed", metavar="N", type=int, help=seed)
+
+
+def add_thinking(group: Group, *, think: str) -> None:
+    """Add what asks for reasoning; `think` is the help of `--think`."""
+    group.add_argument(
+        "--think", action="store_const", const=True, dest="think", help=think
+    )
+    group.add_argument(
+        "--no-think",
+        action="store_const",
+        const=False,
+        dest="think",
+        help="ask a reasoning model not to reason",
+    )
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-O",
+        "--output",
+        metavar="FILE",
+        help="write the answer to FILE, complete or not at all; - is stdout",
+    )
+    group.add_argument(
+        "--format",
+        choices=("text", "json", "events"),
+        default="text",
+        help="text: the answer; json: one object at the end; events: one object a"
+        " line as things happen",
+    )
+    group.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        help="the same as --format json",
+    )
+    group.add_argument(
+        "--raw", action="store_true", help="no Markdown rendering on a terminal"
+    )
+    group.add_argument(
+        "--stream",
+        action="store_true",
+        default=True,
+        help="show the answer while it comes (default)",
+    )
+    group.add_argument(
+        "--no-stream",
+        action="store_false",
+        dest="stream",
+        help="show nothing before the whole answer is there",
+    )
+    group.add_argument(
+        "--sanitize",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="make control characters visible: on a terminal (auto), always or never,"
+        " which leaves Markdown undrawn",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the request that would be sent, and ask nothing",
+    )
+
+
+def add_cache(parser: Parser) -> None:
+    """Add the options of the response cache."""
+    group = parser.add_argument_group("cache")
+    add_cache_use(group, off="leave the response cache alone")
+    group.add_argument(
+        "--refresh",
+        action="store_const",
+        const="refresh",
+        dest="cache",
+        help="ask anew and store the answer",
+    )
+    group.add_argument(
+        "--cache-only",
+        action="store_const",
+        const="only",
+        dest="cache",
+        help="never ask: an answer that is not stored is status 11",
+    )
+
+
+def add_cache_use(group: Group, *, off: str) -> None:
+    """Add what switches the cache on and off; `off` is the help of `--no-cache`."""
+    group.add_argument(
+        "--cache",
+        action="store_const",
+        const="use",
+        dest="cache",
+        help="use the response cache",
+    )
+    group.add_argument(
+        "--no-cache", action="store_const", const="off", dest="cache", help=off
+    )
+
+
+def add_conversation(parser: Parser) -> None:
+    """Add the options that say which conversation it is, and whether it is kept."""
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "-c",
+        "--continue",
+        action="store_true",
+        dest="is_continued",
+        help="carry on the conversation that was used last; without any, begin one",
+    )
+    group.add_argument(
+        "--conversation",
+        metavar="ID",
+        help="carry on the conversation of an id, whose beginning is enough",
+    )
+    group.add_argument(
+        "--no-history",
+        action="store_true",
+        help="keep neither the question nor the answer as a conversation",
+    )

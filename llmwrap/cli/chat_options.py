@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ask_options import (
+from .ask import (
     add_cache,
     add_conversation,
     add_question,

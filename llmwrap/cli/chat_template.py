@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import UsageError
 from . import ask
-from .ask_options import add_arguments
+from .ask import add_arguments
 from .context import Context
 from .parser import Command
 

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from .main import load_command, parser_of
+from .commands import load_command, parser_of
 from .words import BUILT
 
 Kind: TypeAlias = Literal[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from ..engine import Engine
@@ -13,15 +14,37 @@ from ..loadtest.baseline import check_comparable
 from ..loadtest.compare import ERRORS, Change, Gate, changes, worse
 from ..loadtest.document import Kept, document_of, read_kept
 from ..loadtest.machine import Machine, this_machine
+from ..loadtest.plan import Load
+from ..loadtest.prompts import (
+    Prompts,
+    built_in_prompts,
+    cache_prompts,
+    made_prompts,
+    read_prompts,
+)
 from ..loadtest.summary import Outcome, Summary, summary_of
-from ..loadtest.trial import Plan, Trial, setting_of, settled
+from ..loadtest.templates import filled_prompts, template_prompts
+from ..loadtest.text import (
+    Row,
+    change_rows,
+    figure_rows,
+    head_rows,
+    latency_rows,
+    sample_rows,
+)
+from ..loadtest.trial import Plan, Progress, Trial, setting_of, settled
 from ..log import LEVELS, Log, Record, Sink
-from ..prompting.prompt import read_input
+from ..messages import Message, Request, Sampling
+from ..prompting.prompt import decoded, read_input
+from ..prompting.sampling import with_options
+from ..prompting.templates import open_library
+from ..units import format_duration
 from .context import Context
-from .loadtest_plan import plan_of
-from .loadtest_text import ProgressLine, report_text
 from .output_file import AtomicFile
+from .prompt import filled_template
 from .session import Session
+from .status_line import StatusLine
+from .tables import Column, cut, table
 
 _LARGEST_BASELINE_BYTES = 1 << 30
 
@@ -202,3 +225,126 @@ def _said_once(log: Log) -> Log:
             log.record(record.level, record.message, record.attributes)
 
     return Log(Sink(LEVELS["warning"], emit))
+
+
+_DRAW_S = 0.2
+_BAR = 24
+
+
+class ProgressLine(StatusLine):
+    """How far a load test is."""
+
+    def show(self, progress: Progress) -> None:
+        """Draw how far it is, unless that was done a moment ago."""
+        now = self._clock()
+        if self._is_shown and not self._was_drawn(now, _DRAW_S):
+            self._draw(progress_line(progress, self._width), now)
+
+
+def progress_line(progress: Progress, width: int) -> str:
+    """Return a line of at most `width` cells."""
+    filled = int(_BAR * progress.ratio)
+    done = f"{progress.done}"
+    if progress.expected:
+        done += f" of {progress.expected}"
+    parts = [
+        f"{progress.phase} [{'#' * filled}{'.' * (_BAR - filled)}] {done}",
+        f"{progress.done / max(progress.elapsed_s, 1e-9):.1f}/s",
+        format_duration(progress.elapsed_s),
+    ]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    return cut("  ".join(parts), width)
+
+
+def report_text(
+    outcome: Outcome,
+    summary: Summary,
+    found: Sequence[Change],
+    *,
+    has_samples: bool,
+) -> str:
+    """Return the report of a test."""
+    parts = [_pairs(head_rows(outcome, summary)), _columns(latency_rows(summary))]
+    parts.append(_pairs(figure_rows(summary)))
+    if found:
+        parts.append(_columns(change_rows(found)))
+    if has_samples:
+        parts.append(_columns(sample_rows(outcome.samples)))
+    return "\n".join(parts)
+
+
+def _pairs(rows: Sequence[Row]) -> str:
+    return table((Column(""), Column("")), rows)
+
+
+def _columns(rows: Sequence[Row]) -> str:
+    titles, *others = rows
+    columns = [Column(title, is_right=bool(n)) for n, title in enumerate(titles)]
+    return table(columns, others)
+
+
+_CONCURRENCY, _REQUESTS = 10, 100
+_HIT_RATIO = 0.8
+
+
+def plan_of(args: argparse.Namespace, session: Session) -> Plan:
+    """Return what the options ask for. Raises: UsageError, ConfigError."""
+    load = _load(args)
+    base = _prompts(args, session)
+    prompts, cache = base, args.cache or "off"
+    if args.test_cache:
+        share = _HIT_RATIO if args.hit_ratio is None else args.hit_ratio
+        prompts, cache = cache_prompts(base, share, load.seed), "test"
+    sampling = Sampling(
+        temperature=args.temperature, max_tokens=args.max_tokens, seed=args.seed
+    )
+    defaults = session.config.defaults
+    request = Request(
+        model="",
+        messages=_system(args, session),
+        sampling=with_options(sampling, dict(args.option), defaults.options),
+        think=args.think,
+    )
+    return Plan(load, request, prompts, base, args.slo, cache)
+
+
+def _load(args: argparse.Namespace) -> Load:
+    requests = args.requests
+    if requests is None and args.duration is None:
+        requests = _REQUESTS
+    concurrency = args.concurrency
+    if concurrency is None and args.rate is None:
+        concurrency = _CONCURRENCY
+    return Load(
+        concurrency=concurrency,
+        requests=requests,
+        duration_s=args.duration,
+        rate_per_s=args.rate,
+        arrival=args.arrival,
+        warmup=args.warmup,
+        seed=args.seed or 0,
+    )
+
+
+def _prompts(args: argparse.Namespace, session: Session) -> Prompts:
+    if args.test_templates:
+        library = open_library(session.config, session.context.environ)
+        return template_prompts(library)
+    if filled := filled_template(args, session):
+        return filled_prompts(filled, "")
+    if args.prompt_tokens:
+        return made_prompts(args.prompt_tokens, args.seed or 0)
+    if args.prompts:
+        text, _ = decoded(session.bytes_of(args.prompts, is_text=False))
+        return read_prompts(text, args.prompts)
+    return built_in_prompts()
+
+
+def _system(args: argparse.Namespace, session: Session) -> tuple[Message, ...]:
+    text: str | None = args.system
+    if text is None:
+        text = session.config.defaults.system
+    elif text.startswith("@"):
+        text = session.text_of(text[1:]).rstrip("\n")
+    return (Message("system", text),) if text else ()

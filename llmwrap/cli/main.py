@@ -5,38 +5,18 @@ The one place where errors become exit statuses and lines on stderr.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Protocol, cast
 
 from .. import __version__
 from ..errors import ExhaustedError, Interrupted, LLMWrapError, UsageError
+from .commands import load_command, overview, parser_of
 from .context import Context, arguments
-from .parser import Command, Parser, new_parser
-from .words import BUILT, PLANNED, Words, take_apart
+from .parser import Parser
+from .words import PLANNED, Words, take_apart
 
 TYPE_CHECKING = False  # who calls this has imported it
 if TYPE_CHECKING:
     from ..direct import Invocation
-
-_MODULES = {name: name.replace("-", "_") for name in BUILT}
-_MODULES["config"] = "config_command"
-
-
-class CommandModule(Protocol):
-    """What a command's module offers."""
-
-    COMMAND: Command
-
-    def add_arguments(self, parser: Parser) -> None:
-        """Add the command's options."""
-
-    def run(self, args: argparse.Namespace, context: Context) -> int:
-        """Run the command and return its exit status.
-
-        `args.operands` has the words behind the command word.
-        """
 
 
 def main(argv: Sequence[str], context: Context) -> int:
@@ -100,19 +80,6 @@ def report(error: LLMWrapError, context: Context) -> None:
     context.log.error(line, error__type=error.kind, exit_status=error.exit_status)
 
 
-def load_command(name: str) -> CommandModule:
-    """Return the module of a command that is built."""
-    module = import_module(f".{_MODULES[name]}", __package__)
-    return cast("CommandModule", module)
-
-
-def parser_of(module: CommandModule) -> Parser:
-    """Return the parser of a command."""
-    parser = new_parser(module.COMMAND)
-    module.add_arguments(parser)
-    return parser
-
-
 def _run(words: Words, context: Context) -> int:
     if words.command in PLANNED:
         raise UsageError(
@@ -143,6 +110,4 @@ def _help(words: Words, parser: Parser) -> str:
     text = parser.format_help()
     if words.is_named:
         return text
-    from .overview import overview
-
     return f"{overview()}\n{text}"

@@ -11,10 +11,9 @@ from ..errors import ConfigError, LLMWrapError, UsageError
 from ..messages import Json
 from .context import Context
 from .parser import Command, Parser, add_common, add_json, verb_and_operands
-from .question import question
+from .prompt import add_variables, filled, one_name, question
 from .session import Session
 from .tables import Column
-from .template_options import add_variables, filled, one_name
 
 if TYPE_CHECKING:
     from ..templating import Library, Prepared, Stored, Variable

@@ -12,8 +12,8 @@ from ..messages import Json
 from ..prompting.prompt import read_input
 from ..templating import Library, Place
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
+from .prompt import one_name
 from .session import Session
-from .template_options import one_name
 
 SKELETON = """+++
 description = ""

@@ -1,4 +1,4 @@
-"""Options that fill a template, and what they make."""
+"""What is asked: words, files, stdin, and the template that they fill; its options."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..prompting.prompt import joined_prompt
 from .session import Session
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def filled_template(args: argparse.Namespace, session: Session) -> Filled | None
         if args.vars or args.var or args.lax:
             raise UsageError("variables are given and no template", hint="-t names one")
         return None
-    from ..prompting.templates import (
-        open_library,  # late: most who ask have no template
-    )
+    from ..prompting.templates import open_library
 
     library = open_library(session.config, session.context.environ)
     return filled(args.template, args, session, library)
@@ -110,3 +109,27 @@ def _assignment(text: str) -> Assignment:
         return parse_assignment(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def question(
+    words: Sequence[str],
+    args: argparse.Namespace,
+    session: Session,
+    *,
+    reads_piped: bool = True,
+) -> str:
+    """Return words, files and stdin, joined; empty when there is nothing.
+
+    `reads_piped` False leaves stdin alone unless the only word is `-`. Raises:
+    UsageError, ConfigError, LimitError.
+    """
+    files = [
+        ("stdin" if name == "-" else name, session.text_of(name)) for name in args.file
+    ]
+    piped = ""
+    if list(words) == ["-"]:
+        words = []
+        piped = session.text_of("-")
+    elif reads_piped and session.reads_stdin and not args.no_stdin:
+        piped = session.text_of("-")
+    return joined_prompt(words, files, piped)
