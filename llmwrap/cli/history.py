@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from ..errors import ConfigError, UsageError
-from ..history import Conversation, Conversations, Summary
-from ..messages import Json
-from ..units import format_duration
-from ..upkeep.transcripts import Transcript, excerpt, match_document, summary_document
+from ..errors import UsageError
 from .context import Context
-from .fronts import Paper
-from .output_file import AtomicFile
 from .parser import (
     Command,
     Parser,
@@ -24,7 +17,6 @@ from .parser import (
     verb_and_operands,
 )
 from .session import Session
-from .tables import Column
 
 COMMAND = Command(
     name="history",
@@ -72,6 +64,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _check(args, verb, operands)
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=_has_data(args, verb))
+        from .history_verbs import HistoryVerbs  # late: help needs none of it
 
         HistoryVerbs(args, session).do(verb, operands)
     return 0
@@ -98,146 +91,3 @@ def _check(args: argparse.Namespace, verb: str, operands: Sequence[str]) -> None
         raise UsageError(f"{what} limit", hint=hint)
     if verb != "export" and (args.format or args.output):
         raise UsageError(f"'history {verb}' exports nothing", hint=usage)
-
-
-_SHOWN_TITLE = 50
-_COLUMNS = (
-    Column("ID"),
-    Column("TITLE"),
-    Column("TURNS", is_right=True),
-    Column("MODEL"),
-    Column("AGE", is_right=True),
-)
-_FOUND_COLUMNS = (
-    Column("ID"),
-    Column("TURN", is_right=True),
-    Column("ROLE"),
-    Column("TEXT"),
-)
-
-
-class HistoryVerbs:
-    """One command on the conversations."""
-
-    def __init__(self, args: argparse.Namespace, session: Session) -> None:
-        self._args = args
-        self._session = session
-        self._context = session.context
-        self._output = session.output
-        self._kept = Conversations(session.context.environ, session.log)
-
-    def do(self, verb: str, operands: Sequence[str]) -> None:
-        """Do what a verb says. Raises: CacheError, ConfigError."""
-        verbs: Mapping[str, Callable[[Sequence[str]], None]] = {
-            "list": self._list,
-            "show": self._show,
-            "search": self._search,
-            "export": self._export,
-            "delete": self._delete,
-            "prune": self._prune,
-        }
-        verbs[verb](operands)
-
-    def _list(self, operands: Sequence[str]) -> None:
-        if self._args.names:
-            for name in self._kept.ids():
-                self._output.line(name)
-            return
-        found = self._kept.list()
-        if self._args.json:
-            self._write_rows([summary_document(one) for one in found])
-        elif found:
-            self._output.rows(_COLUMNS, [_cells(one) for one in found])
-
-    def _show(self, operands: Sequence[str]) -> None:
-        transcript = self._transcript(self._conversation(operands))
-        if self._args.json:
-            self._write_rows([transcript.document()])
-            return
-        if self._output.is_drawn:
-            self._output.begin_markdown()
-        for piece in transcript.markdown():
-            self._output.text(piece)
-        self._output.end_text()
-
-    def _search(self, operands: Sequence[str]) -> None:
-        wanted = " ".join(operands)
-        found = list(self._kept.search(wanted))
-        if self._args.json:
-            self._write_rows([match_document(one, wanted) for one in found])
-        elif found:
-            cells = [
-                [
-                    one.summary.id,
-                    str(one.number),
-                    one.turn.message.role,
-                    excerpt(one.turn.message.content, wanted),
-                ]
-                for one in found
-            ]
-            self._output.rows(_FOUND_COLUMNS, cells)
-        else:
-            self._session.log.note(f"no conversation has '{wanted}'")
-
-    def _export(self, operands: Sequence[str]) -> None:
-        chosen = [self._kept.open(name) for name in operands]
-        if not operands:
-            chosen = [self._kept.open(one.id) for one in self._kept.list()]
-        transcripts = [self._transcript(one) for one in chosen]
-        if self._args.output in (None, "-"):
-            self._put(transcripts, self._output)
-            return
-        with self._context.interruptible(), AtomicFile(self._args.output) as file:
-            self._put(transcripts, file)
-            file.commit(self._context.settle)
-
-    def _put(self, transcripts: Sequence[Transcript], paper: Paper) -> None:
-        if self._args.format == "markdown":
-            pieces = ["".join(transcript.markdown()) for transcript in transcripts]
-            paper.text("\n".join(pieces))
-        else:
-            rows: list[Json] = [dict(one.document()) for one in transcripts]
-            paper.json_line({"version": 1, "history": rows})
-
-    def _delete(self, operands: Sequence[str]) -> None:
-        # All of them are found before the first one goes.
-        names = [self._kept.open(name).id for name in operands]
-        self._tell_removed([self._kept.delete(name) for name in dict.fromkeys(names)])
-
-    def _prune(self, operands: Sequence[str]) -> None:
-        args = self._args
-        removed = self._kept.prune(older_than_s=args.older_than, keep=args.keep)
-        self._tell_removed(removed)
-
-    def _tell_removed(self, removed: Sequence[str]) -> None:
-        what = "conversation" if len(removed) == 1 else "conversations"
-        self._session.log.note(f"removed {len(removed)} {what}")
-        if self._args.json:
-            self._write_rows([{"id": name} for name in removed])
-
-    def _conversation(self, operands: Sequence[str]) -> Conversation:
-        if operands:
-            return self._kept.open(operands[0])
-        last = self._kept.last()
-        if last is None:
-            raise ConfigError("no conversation is kept")
-        return last
-
-    def _transcript(self, conversation: Conversation) -> Transcript:
-        return Transcript(self._kept.summary(conversation), conversation.turns())
-
-    def _write_rows(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        self._output.json_rows("history", rows)
-
-
-def _cells(summary: Summary) -> list[str]:
-    title = summary.title
-    if len(title) > _SHOWN_TITLE:
-        title = title[: _SHOWN_TITLE - 1] + "…"
-    return [
-        summary.id,
-        title,
-        str(summary.turn_count),
-        summary.model,
-        format_duration(max(0.0, time.time() - summary.last_at)),
-    ]
