@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "engine",
-    "CacheStats": "engine.cache_care",
+    "CacheStats": "upkeep.cache_care",
     "Chunk": "messages",
     "Completion": "messages",
     "Config": "config",

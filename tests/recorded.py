@@ -10,8 +10,8 @@ from typing import Any
 
 from llmwrap.journal.files import append_record
 from llmwrap.metrics.layout import RUNS, runs_path
-from llmwrap.metrics.recorder import Run, pack_run
 from llmwrap.metrics.rollup import Room
+from llmwrap.metrics.run import Run, pack_run
 
 from .runner import Home, Runner
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from llmwrap.log import SILENT
 from llmwrap.metrics.classes import ACCURACY_RATIO, class_key, packed
 from llmwrap.metrics.histogram import Histogram
-from llmwrap.metrics.recorder import Recorder, Run
+from llmwrap.metrics.recorder import Recorder
+from llmwrap.metrics.run import Run
 from llmwrap.metrics.tally import read_tally
 
 from .runner import Home

@@ -13,7 +13,7 @@ import pytest
 
 from llmwrap.journal.records import header
 from llmwrap.metrics.layout import RUNS
-from llmwrap.metrics.recorder import moved_run
+from llmwrap.metrics.run import moved_run
 from llmwrap.repl.input_history import InputHistory
 
 from .runner import Runner

@@ -12,8 +12,9 @@ from llmwrap.journal.files import LockedFile
 from llmwrap.journal.packing import pack
 from llmwrap.log import LEVELS, SILENT, Log, Sink
 from llmwrap.metrics.layout import LARGEST_BYTES, OLDEST_S, runs_path
-from llmwrap.metrics.recorder import Recorder, Run, moved_run, pack_run, unpack_record
+from llmwrap.metrics.recorder import Recorder
 from llmwrap.metrics.rollup import roll_up, rolled_up
+from llmwrap.metrics.run import Run, moved_run, pack_run, unpack_record
 from llmwrap.metrics.tally import read_tally
 
 from .recorded import ALL, DAY_S, HOUR_S, NOW, journal, runs

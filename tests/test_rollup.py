@@ -11,8 +11,8 @@ import pytest
 
 from llmwrap.journal.packing import Packable, pack, unpack
 from llmwrap.metrics.layout import OLDEST_S, runs_path
-from llmwrap.metrics.recorder import unpack_record
 from llmwrap.metrics.rollup import Room, rolled_up, rollup_of
+from llmwrap.metrics.run import unpack_record
 from llmwrap.metrics.tally import Tally, read_counts, read_tally
 
 from .recorded import ALL, DAY_S, HOUR_S, NOW, journal, runs

@@ -28,7 +28,7 @@ from ..errors import ConfigError
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
 from ..messages import Completion
-from ..metrics.recorder import Run, moved_run, pack_run
+from ..metrics.run import Run, moved_run, pack_run
 from ..paths import ensure_private_dir
 from ..prompting.prompt import decoded
 from .session import Session

@@ -8,7 +8,8 @@ from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..messages import Completion, Rendered
 from ..metrics.classes import packed
-from ..metrics.recorder import CacheOutcome, Recorder, Run
+from ..metrics.recorder import Recorder
+from ..metrics.run import CacheOutcome, Run
 from .answer import kind_of
 from .choice import CacheMode
 

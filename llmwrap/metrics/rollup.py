@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 from ..journal.files import BusyError, LockedFile
 from ..journal.packing import Packable, pack
 from .layout import LARGEST_BYTES, OLDEST_S, RUNS
-from .recorder import ROLLUP, RUN, TOTALS, is_outdated, unpack_record
+from .run import ROLLUP, RUN, TOTALS, is_outdated, unpack_record
 from .series import Labels, Row, Series, completed, labels_of, started_at
 
 FORMAT = 1

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from ..journal.packing import Packable
 from .gaps import gaps_of, is_of_medians
 from .histogram import Histogram
-from .recorder import Run
+from .run import Run
 
 DURATIONS = (
     "lookup_s",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ..journal.files import NewerError, read
 from ..journal.records import is_newer
 from .layout import OLDEST_S, RUNS, runs_path
-from .recorder import RUN, TOTALS, Counts, unpack_record
 from .rollup import rollup_of
+from .run import RUN, TOTALS, Counts, unpack_record
 from .series import Labels, Row, Series, completed, labels_of, started_at, total
 
 _ROWS_AT_ONCE = 4096

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..messages import Json
-    from .tags import Name
+    from .names import Name
 
 
 class Missing:
@@ -54,13 +54,3 @@ class Contexts:
                 return MISSING
             value = value[part]
         return value
-
-    def for_partial(self, *, is_handlebars: bool) -> Contexts:
-        """Return what a partial looks its names up in."""
-        if not is_handlebars:
-            return self
-        from .handlebars_nodes import HandlebarsContexts  # late: most have none
-
-        reserved, data, *_ = self.values
-        innermost = self.values[-1]
-        return HandlebarsContexts(reserved, data, innermost, is_partial=True)

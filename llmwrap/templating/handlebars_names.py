@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .tags import Name
+    from .names import Name
 
 _NAME = re.compile(
     r"(?:(?P<block>if|each|with):)?"

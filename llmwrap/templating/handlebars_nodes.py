@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from ..messages import Json
 from .contexts import MISSING, Contexts, Missing
 from .javascript import is_empty, is_same, is_true, items_of, part_of
-from .tags import Name
+from .names import Name
 
 if TYPE_CHECKING:
-    from .nodes import Node
-    from .renderer import Rendering
+    from .nodes import Node, Rendering
 
 
 class HandlebarsContexts(Contexts):
@@ -41,12 +40,6 @@ class HandlebarsContexts(Contexts):
         for part in name.parts:
             value = part_of(value, part)
         return value
-
-    def for_partial(self, *, is_handlebars: bool) -> Contexts:
-        """Return what a partial looks its names up in."""
-        if is_handlebars:
-            return super().for_partial(is_handlebars=True)
-        return Contexts(*self.values)
 
     def with_innermost(self, value: Json | Missing) -> HandlebarsContexts:
         """Return the same values but for the innermost."""
@@ -106,3 +99,9 @@ class HandlebarsSection:
         text = self._body.render(engine, contexts)
         contexts.values.pop()
         return text
+
+
+def for_partial(contexts: Contexts) -> HandlebarsContexts:
+    """Return what a partial that came from Handlebars looks its names up in."""
+    reserved, data, *_ = contexts.values
+    return HandlebarsContexts(reserved, data, contexts.values[-1], is_partial=True)

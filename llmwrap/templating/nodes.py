@@ -10,12 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .contexts import Contexts
-from .tags import Name
+from .names import Name
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from .renderer import Rendering
+    class Rendering(Protocol):
+        """What nodes ask of the rendering under way (`renderer.py`)."""
+
+        def count_items(self, count: int, name: Name) -> None:
+            """Count items before they are gone through. Raises: LimitError."""
+
+        def partial(self, name: Name, indent: str, contexts: Contexts) -> str:
+            """Return the text of a partial. Raises: ConfigError, LimitError."""
+
+        def indented(self, text: str, indent: str) -> str:
+            """Return a text with all its lines indented. Raises: LimitError."""
 
     class Node(Protocol):
         """A part of a parsed template."""

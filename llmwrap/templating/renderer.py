@@ -34,8 +34,9 @@ from ..errors import ConfigError, LimitError
 from ..messages import Json
 from ..units import format_duration, format_size
 from .contexts import Contexts, Missing
+from .names import Name
 from .nodes import Inverted, Partial, Section
-from .tags import BRACE, CONTENT, Name, Source, TagFinder, Use, names_used
+from .tags import BRACE, CONTENT, Source, TagFinder, Use, names_used
 
 if TYPE_CHECKING:
     from .nodes import Node
@@ -115,7 +116,7 @@ def render(
     empty. Raises: ConfigError, LimitError.
     """
     reserved: dict[str, Json] = {CONTENT: content, BRACE: "{"}
-    engine = Rendering(parsed.template, load, known, is_lax=is_lax)
+    engine = _Engine(parsed.template, load, known, is_lax=is_lax)
     contexts = Contexts(reserved)
     if parsed.is_handlebars:
         from .handlebars_nodes import HandlebarsContexts  # late: most are Mustache
@@ -170,7 +171,7 @@ class _Body(ParsedTemplate):  # type: ignore[misc]  # pystache is not typed
         self._parse_tree = parsed._parse_tree  # noqa: SLF001  no other way to it
         self._characters = sum(len(n) for n in self._parse_tree if type(n) is str)
 
-    def render(self, engine: Rendering, contexts: Contexts) -> str:
+    def render(self, engine: _Engine, contexts: Contexts) -> str:
         """Return the text."""
         engine.count(self._characters)
         engine.check_time()
@@ -181,7 +182,7 @@ class _Body(ParsedTemplate):  # type: ignore[misc]  # pystache is not typed
         return "".join(parts)
 
 
-class Rendering(RenderEngine):  # type: ignore[misc]  # pystache is not typed
+class _Engine(RenderEngine):  # type: ignore[misc]  # pystache is not typed
     """What one rendering knows: where partials are, what is left of each bound."""
 
     def __init__(
@@ -215,8 +216,7 @@ class Rendering(RenderEngine):  # type: ignore[misc]  # pystache is not typed
         self._depth += 1
         if self._depth > DEEPEST_PARTIAL:
             raise self.limit(f"nests partials deeper than {DEEPEST_PARTIAL}")
-        inner = contexts.for_partial(is_handlebars=parsed.is_handlebars)
-        text = parsed.body.render(self, inner)
+        text = parsed.body.render(self, _for_partial(parsed, contexts))
         self._depth -= 1
         return text
 
@@ -275,6 +275,15 @@ class Rendering(RenderEngine):  # type: ignore[misc]  # pystache is not typed
     def _missing(self, name: Name) -> ConfigError:
         known = f"known are {', '.join(self._known)}" if self._known else ""
         return ConfigError(f"{_where(name)}: missing variable '{name}'", hint=known)
+
+
+def _for_partial(parsed: Parsed, contexts: Contexts) -> Contexts:
+    """Return what a partial looks its names up in: each language its own way."""
+    if parsed.is_handlebars:
+        from .handlebars_nodes import for_partial  # late, as above
+
+        return for_partial(contexts)
+    return Contexts(*contexts.values) if contexts.is_handlebars else contexts
 
 
 def _where(name: Name) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError, LimitError
+from .names import Name
 from .template import NAMES_ARE_MADE_OF, is_name
 
 DEEPEST_SECTION = 64
@@ -26,23 +27,6 @@ BRACE = "@brace"
 _RESERVED = (CONTENT, BRACE)
 _SHOWN_CHARACTERS = 40
 _IMPORT = "Handlebars is brought in with 'llmwrap template import'"
-
-
-class Name(str):  # noqa: SLOT000  a dictionary costs nothing that matters here
-    """A name in a tag, and where it stands.
-
-    `parts` are what the dots part, none for `.` itself. In what came from Handlebars,
-    `up` counts the `../` before them, `is_root` tells of `@root`, and `block` is the
-    `if`, `each` or `with` of a section.
-    """
-
-    template: str
-    line: int
-    parts: tuple[str, ...]
-    up: int
-    is_root: bool
-    is_reserved: bool
-    block: str
 
 
 class Tag(NamedTuple):

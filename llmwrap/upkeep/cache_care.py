@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from ..cache.response_cache import Found, ResponseCache
 from ..cache.store import Damage
 from ..errors import CacheError
-from ..metrics.recorder import Counts
+from ..metrics.run import Counts
 
 T = TypeVar("T")
 

@@ -24,7 +24,8 @@ from llmwrap.log import SILENT
 from llmwrap.messages import Chunk, Message, Request
 from llmwrap.metrics.classes import packed
 from llmwrap.metrics.histogram import Histogram
-from llmwrap.metrics.recorder import Recorder, Run
+from llmwrap.metrics.recorder import Recorder
+from llmwrap.metrics.run import Run
 from llmwrap.terminal.sanitize import visible
 from llmwrap.transport.framing import EventDecoder, LineDecoder, parse_documents
 

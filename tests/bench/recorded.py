@@ -12,8 +12,9 @@ from pathlib import Path
 from llmwrap.log import SILENT
 from llmwrap.metrics.classes import packed
 from llmwrap.metrics.layout import LARGEST_BYTES, RUNS, runs_path
-from llmwrap.metrics.recorder import Recorder, Run, pack_run
+from llmwrap.metrics.recorder import Recorder
 from llmwrap.metrics.rollup import roll_up
+from llmwrap.metrics.run import Run, pack_run
 
 from .measure import Row, environment, run
 from .peak import peak_bytes
