@@ -26,7 +26,7 @@ from . import __version__
 from .cache import layout, payload
 from .errors import ConfigError
 from .journal.files import append_record, read
-from .journal.records import Kind, blake2b, is_newer
+from .journal.records import RecordFormat, blake2b, is_newer
 from .metrics.layout import LARGEST_BYTES, RUNS, runs_path
 from .paths import cache_dir, config_dir, ensure_private_dir, state_dir
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SWITCH = "LLMWRAP_DIRECT"
 """The variable that switches this off: `0`."""
 
-RECORDS = Kind("llmwrap direct", 32)
+RECORDS = RecordFormat("llmwrap direct", 32)
 READS_STDIN = b"S"
 """The record of an invocation whose answer depends on its stdin too."""
 

@@ -28,7 +28,7 @@ _SEVERITY = {10: 5, 20: 9, 25: 11, 30: 13, 40: 17}  # OpenTelemetry's numbers
 Attribute = None | bool | int | float | str | list[str]
 
 
-class Record(NamedTuple):
+class LogRecord(NamedTuple):
     """One thing said; `attributes` carry OpenTelemetry's dotted names."""
 
     level: str
@@ -40,7 +40,7 @@ class Sink(NamedTuple):
     """Where records go: from which level on (a number of LEVELS), and how."""
 
     threshold: int
-    emit: Callable[[Record], None]
+    emit: Callable[[LogRecord], None]
 
 
 class Log:
@@ -83,7 +83,7 @@ class Log:
         if not self.is_heard(level):
             return
         dotted = {name.replace("__", "."): attributes[name] for name in attributes}
-        record = Record(level, message, dotted)
+        record = LogRecord(level, message, dotted)
         for sink in self._sinks:
             if LEVELS[level] >= sink.threshold:
                 sink.emit(record)
@@ -99,7 +99,7 @@ def people_sink(tell: Callable[[str, str], None], threshold: int) -> Sink:
     Errors are left out: the program's end writes their line, exactly one.
     """
 
-    def emit(record: Record) -> None:
+    def emit(record: LogRecord) -> None:
         if record.level != "error":
             tell(record.level, record.message)
 
@@ -109,7 +109,7 @@ def people_sink(tell: Callable[[str, str], None], threshold: int) -> Sink:
 def text_sink(write: Callable[[str], None], threshold: int) -> Sink:
     """Return a sink of log lines: time, level, message, attributes as `name=value`."""
 
-    def emit(record: Record) -> None:
+    def emit(record: LogRecord) -> None:
         pairs = "".join(f" {name}={value}" for name, value in _known(record))
         write(f"{_now()} {record.level} {record.message}{pairs}\n")
 
@@ -125,7 +125,7 @@ def json_sink(
     place.
     """
 
-    def emit(record: Record) -> None:
+    def emit(record: LogRecord) -> None:
         if record.level == "error" and not has_errors:
             return
         import json
@@ -144,7 +144,7 @@ def json_sink(
     return Sink(threshold, emit)
 
 
-def _known(record: Record) -> list[tuple[str, Attribute]]:
+def _known(record: LogRecord) -> list[tuple[str, Attribute]]:
     return [(k, v) for k, v in record.attributes.items() if v is not None]
 
 

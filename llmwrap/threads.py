@@ -47,7 +47,7 @@ def start_thread(call: Callable[[], object], name: str) -> None:
         ) from error
 
 
-class Outcome(Generic[T]):
+class Future(Generic[T]):
     """What a call on a thread of its own will have brought."""
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -90,12 +90,12 @@ class Outcome(Generic[T]):
         return self._result  # type: ignore[return-value]  # set, or there was an error
 
 
-def start_together(calls: Sequence[Callable[[], T]]) -> list[Outcome[T]]:
+def start_together(calls: Sequence[Callable[[], T]]) -> list[Future[T]]:
     """Start every call at once, each on a daemon thread, and return their outcomes.
 
     Of one that gets no thread, that is the outcome.
     """
-    outcomes = [Outcome(call) for call in calls]
+    outcomes = [Future(call) for call in calls]
     for number, outcome in enumerate(outcomes, 1):
         try:
             start_thread(outcome.run, f"call-{number}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from llmwrap.cache.entry import Entry
 from llmwrap.cache.response_cache import ResponseCache
 from llmwrap.config import CacheConfig
-from llmwrap.log import LEVELS, Log, Record, Sink
+from llmwrap.log import LEVELS, Log, LogRecord, Sink
 from llmwrap.messages import Usage
 
 CONFIG = CacheConfig(
@@ -26,7 +26,7 @@ class Warnings(Log):
     """A log that keeps the warnings."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[LogRecord] = []
         super().__init__(Sink(LEVELS["warning"], self.records.append))
 
     def __len__(self) -> int:

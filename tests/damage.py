@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from llmwrap.cache import layout
 from llmwrap.cache.payload import Payload, parse
 from llmwrap.direct import READS_STDIN, RECORDS
-from llmwrap.journal.records import HEADER_BYTES, Kind, Record
+from llmwrap.journal.records import HEADER_BYTES, Record, RecordFormat
 
 from .cacheworld import ANSWER
 
@@ -79,7 +79,7 @@ FILES: Mapping[str, Damage] = {
 """What can become of any file."""
 
 
-def _each_record(kind: Kind, payload: Callable[[Record], bytes]) -> Damage:
+def _each_record(kind: RecordFormat, payload: Callable[[Record], bytes]) -> Damage:
     def damage(data: bytes) -> bytes:
         records = [kind.record(one.key, payload(one)) for one in kind.walk(data)]
         assert records

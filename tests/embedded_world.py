@@ -23,7 +23,7 @@ from llmwrap.backends.embedded.process import (
 )
 from llmwrap.backends.embedded.state import (
     ModelFile,
-    Place,
+    ServerFiles,
     ServerState,
     place_of,
     write_state,
@@ -98,7 +98,7 @@ class World:
         )
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ServerFiles:
         """Return where the server of the model has its files."""
         return place_of(self.state_dir, model_file(self.model))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmwrap.journal.files import append_record
 from llmwrap.metrics.layout import RUNS, runs_path
-from llmwrap.metrics.rollup import Room
+from llmwrap.metrics.rollup import Budget
 from llmwrap.metrics.run import Run, pack_run
 
 from .runner import Home, Runner
@@ -20,7 +20,7 @@ ODD = 'a "b"\\c\nd\x1b[31m'
 
 NOW = 1_800_000_000.0
 HOUR_S, DAY_S = 3600.0, 86400.0
-ALL = Room(0, 1 << 20)
+ALL = Budget(0, 1 << 20)
 """Leaves no run as it is."""
 
 

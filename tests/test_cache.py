@@ -13,10 +13,10 @@ from llmwrap import Config
 from llmwrap.cache import layout
 from llmwrap.cache.entry import Entry, pack_entry, unpack_entry
 from llmwrap.cache.payload import Payload, is_fresh, parse
-from llmwrap.cache.response_cache import Found, ResponseCache
+from llmwrap.cache.response_cache import Hit, ResponseCache
 from llmwrap.cache.store import Store
 from llmwrap.config import CacheConfig
-from llmwrap.log import Log, Record, Sink
+from llmwrap.log import Log, LogRecord, Sink
 from llmwrap.messages import Usage
 
 from .runner import Home
@@ -51,7 +51,7 @@ class Said:
     """A log that keeps what was said."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[LogRecord] = []
         self.log = Log(Sink(0, self.records.append))
 
     @property
@@ -457,7 +457,7 @@ def test_an_entry_says_how_much_it_takes(cache: ResponseCache) -> None:
 
     (found,) = cache.entries()
 
-    assert isinstance(found, Found)
+    assert isinstance(found, Hit)
     assert cache.size_bytes() == found.size_bytes + 16
 
 

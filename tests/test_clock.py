@@ -22,7 +22,7 @@ from llmwrap.errors import (
     ExhaustedError,
     LLMWrapError,
 )
-from llmwrap.log import LEVELS, Log, Record, Sink
+from llmwrap.log import LEVELS, Log, LogRecord, Sink
 from llmwrap.messages import Chunk, Message, Request
 from llmwrap.streams import StreamPool
 from llmwrap.threads import Watcher, start_together
@@ -241,7 +241,7 @@ def test_looking_for_a_model_can_be_cancelled(home: Home, server: FakeServer) ->
 
 
 def test_hashing_says_so_once_when_it_lasts() -> None:
-    said: list[Record] = []
+    said: list[LogRecord] = []
     log = Log(Sink(LEVELS["note"], said.append))
     hashing = Hashing(log, time.monotonic() + _LONG_S, None, silent_s=0.0)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.config import Config
-from llmwrap.config.show import Row, rows
+from llmwrap.config.show import InForce, rows
 
 FULL = """
 [defaults]
@@ -47,7 +47,7 @@ def load(tmp_path: Path, toml: str, environ: Mapping[str, str]) -> Config:
     return Config.load(file, {"HOME": "/home/user", **environ})
 
 
-def row(config: Config, key: str) -> Row:
+def row(config: Config, key: str) -> InForce:
     return next(row for row in rows(config) if row.key == key)
 
 
@@ -146,7 +146,7 @@ def test_the_choice_of_the_environment_comes_first() -> None:
 
     first, second, *_ = rows(config)
 
-    assert first == Row(
+    assert first == InForce(
         "LLMWRAP_BACKEND", "ollama", "environment", '# LLMWRAP_BACKEND = "ollama"'
     )
     assert second.key == "LLMWRAP_MODEL"

@@ -20,7 +20,7 @@ from llmwrap.backends.embedded.process import (
     EmbeddedServer,
     running_servers,
 )
-from llmwrap.backends.embedded.server import Settings
+from llmwrap.backends.embedded.server import Handover
 from llmwrap.backends.embedded.state import (
     is_alive,
     write_state,
@@ -118,13 +118,13 @@ def test_sigterm_ends_a_server_and_its_state(world: World) -> None:
     assert not os.path.exists(world.place.state)
 
 
-def settings_for(world: World, *, size_bytes: int | None = None) -> Settings:
+def settings_for(world: World, *, size_bytes: int | None = None) -> Handover:
     """Return the settings of a server for the world's model."""
     state = stale_state(world, 1 << 22, 1)
     model = state.model
     if size_bytes is not None:
         model = model._replace(size_bytes=size_bytes)
-    return Settings(state.start_id, "the key", LONG_S, 3, model, world.place)
+    return Handover(state.start_id, "the key", LONG_S, 3, model, world.place)
 
 
 def parameters_of(world: World, *, size_bytes: int | None = None) -> Any:

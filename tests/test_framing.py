@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from llmwrap.errors import LimitError, ProtocolError
 from llmwrap.transport.chunking import Dechunker
 from llmwrap.transport.framing import (
-    Event,
     EventDecoder,
     LineDecoder,
     ReplyDecoder,
+    ServerSentEvent,
     parse_documents,
     parse_json,
 )
@@ -29,7 +29,7 @@ def _lines(pieces: list[bytes]) -> list[bytes]:
     return [line for piece in pieces for line in decoder.feed(piece)] + decoder.flush()
 
 
-def _events(pieces: list[bytes]) -> list[Event]:
+def _events(pieces: list[bytes]) -> list[ServerSentEvent]:
     decoder = EventDecoder(_LIMIT)
     return [e for piece in pieces for e in decoder.feed(piece)] + decoder.flush()
 
@@ -116,18 +116,18 @@ def test_many_short_data_lines_are_bounded_too() -> None:
     ("wire", "events"),
     [
         (b": a comment\n\n:\n\n", []),
-        (b"data:tight\n\n", [Event("", b"tight")]),
-        (b"event: error\ndata: {}\n\n", [Event("error", b"{}")]),
-        (b'error: {"code":400}\n\n', [Event("error", b'{"code":400}')]),
-        (b'{"error":"bare"}\n', [Event("", b'{"error":"bare"}')]),
+        (b"data:tight\n\n", [ServerSentEvent("", b"tight")]),
+        (b"event: error\ndata: {}\n\n", [ServerSentEvent("error", b"{}")]),
+        (b'error: {"code":400}\n\n', [ServerSentEvent("error", b'{"code":400}')]),
+        (b'{"error":"bare"}\n', [ServerSentEvent("", b'{"error":"bare"}')]),
         (b"id: 1\nretry: 5\n\n", []),
-        (b"event: gone\n\ndata: 1\n\n", [Event("", b"1")]),
-        (b"data\n\n", [Event("", b"")]),
-        (b"data: no blank line", [Event("", b"no blank line")]),
+        (b"event: gone\n\ndata: 1\n\n", [ServerSentEvent("", b"1")]),
+        (b"data\n\n", [ServerSentEvent("", b"")]),
+        (b"data: no blank line", [ServerSentEvent("", b"no blank line")]),
     ],
 )
 def test_events_are_read_as_servers_write_them(
-    wire: bytes, events: list[Event]
+    wire: bytes, events: list[ServerSentEvent]
 ) -> None:
     assert _events([wire]) == events
 

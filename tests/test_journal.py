@@ -15,10 +15,10 @@ from llmwrap.journal import records
 from llmwrap.journal.files import BusyError, LockedFile, NewerError, append_record, read
 from llmwrap.journal.keyed import KeyedJournal
 from llmwrap.journal.packing import pack, unpack
-from llmwrap.journal.records import HEADER_BYTES, Kind, Record
+from llmwrap.journal.records import HEADER_BYTES, Record, RecordFormat
 
-KIND = Kind("test", 4)
-PLAIN = Kind("plain")
+KIND = RecordFormat("test", 4)
+PLAIN = RecordFormat("plain")
 Key = bytes
 
 
@@ -89,8 +89,8 @@ def test_a_damaged_record_hides_the_one_before_it() -> None:
 def test_a_record_of_another_kind_is_damage() -> None:
     data = records.header() + KIND.record(b"key1", b"text")
 
-    assert Kind("other", 4).find(data, b"key1") is None
-    assert Kind("other", 4).damaged_bytes(data) == len(data) - HEADER_BYTES
+    assert RecordFormat("other", 4).find(data, b"key1") is None
+    assert RecordFormat("other", 4).damaged_bytes(data) == len(data) - HEADER_BYTES
 
 
 def test_a_walk_passes_over_what_is_damaged() -> None:

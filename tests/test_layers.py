@@ -107,11 +107,12 @@ CATCH_ALL_PLACES = {
 
 
 class Import(NamedTuple):
-    """One import: the file, the line, and the whole name of what it wants."""
+    """One import: the file, the line, the whole name of what it wants, what of it."""
 
     file: str
     line: int
     name: str
+    item: str = ""
 
     @property
     def part(self) -> str:
@@ -148,7 +149,7 @@ def _imports(file: str, tree: ast.Module) -> Iterator[Import]:
             for alias in node.names:
                 # `from . import x` means the module, any other a name in a module.
                 name = start if node.module else f"{start}.{alias.name}"
-                yield Import(file, node.lineno, name)
+                yield Import(file, node.lineno, name, alias.name)
 
 
 def floor(part: str) -> int:
@@ -342,3 +343,35 @@ def test_every_wait_is_in_the_list_of_what_ends_it() -> None:
     }
 
     assert waiting - named == set()
+
+
+def test_no_class_name_means_two_things() -> None:
+    homes: dict[str, list[str]] = {}
+    for file, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(file)
+
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    # The root is there before any module of it is, and loads its names late.
+    modules = {_module(file) for file in sources()} - {"llmwrap"}
+    wants: dict[str, set[str]] = {module: set() for module in modules}
+    for found in imports():
+        whole = f"{found.name}.{found.item}"
+        wanted = whole if whole in modules else found.name
+        if wanted in modules and found.file != "__init__.py":
+            wants[_module(found.file)].add(wanted)
+
+    # What nobody in the rest imports is in no circle, and neither is what imports none.
+    while leaves := {module for module in wants if not wants[module] & set(wants)}:
+        wants = {module: wants[module] for module in wants if module not in leaves}
+
+    assert {module: wants[module] & set(wants) for module in wants} == {}
+
+
+def _module(file: str) -> str:
+    parts = ["llmwrap", *file.removesuffix(".py").split("/")]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 
 import pytest
 
-from llmwrap.loadtest.plan import Load, Turn, Turns, arrivals
+from llmwrap.loadtest.plan import Load, ScheduledRequest, Turns, arrivals
 
 
 def due(load: Load) -> list[float | None]:
@@ -21,13 +21,18 @@ def test_a_closed_loop_has_as_many_turns_as_requests() -> None:
 
     found = [turns.take(0.0) for _ in range(4)]
 
-    assert found == [Turn(0, None), Turn(1, None), Turn(2, None), None]
+    assert found == [
+        ScheduledRequest(0, None),
+        ScheduledRequest(1, None),
+        ScheduledRequest(2, None),
+        None,
+    ]
 
 
 def test_a_closed_loop_for_a_time_ends_with_it() -> None:
     turns = Turns(Load(concurrency=2, duration_s=5.0))
 
-    assert turns.take(4.9) == Turn(0, None)
+    assert turns.take(4.9) == ScheduledRequest(0, None)
     assert turns.take(5.0) is None
 
 

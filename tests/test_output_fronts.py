@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from llmwrap.cli.fronts import EventsFront, Front, JsonFront, Paper, TextFront
+from llmwrap.cli.fronts import EventsFront, JsonFront, Paper, Presenter, TextFront
 from llmwrap.errors import Interrupted
 from llmwrap.messages import Chunk, Completion, Timing, Usage
 
 from .runner import MemoryContext, Runner
 
-Make = Callable[[Paper], Front]
+Make = Callable[[Paper], Presenter]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from llmwrap.journal.packing import Packable, pack, unpack
 from llmwrap.metrics.layout import OLDEST_S, runs_path
-from llmwrap.metrics.rollup import Room, rolled_up, rollup_of
+from llmwrap.metrics.rollup import Budget, rolled_up, rollup_of
 from llmwrap.metrics.run import unpack_record
 from llmwrap.metrics.tally import Tally, read_counts, read_tally
 
@@ -142,7 +142,7 @@ def test_rolling_up_again_changes_nothing(tmp_path: Path) -> None:
 def test_the_newest_runs_stay_as_they_are() -> None:
     old, new = runs(10), runs(3, model="beta")
 
-    found = rolled_up(journal([*old, *new]), NOW, Room(len(journal(new)), 1 << 20))
+    found = rolled_up(journal([*old, *new]), NOW, Budget(len(journal(new)), 1 << 20))
 
     assert found[-3:] == new
     assert len(found) == 4
@@ -182,7 +182,7 @@ def test_many_models_take_no_more_room_than_there_is() -> None:
         for run in runs(at=NOW - hour * HOUR_S, model=f"m{hour % 20}")
     )
 
-    found = rolled_up(content, NOW, Room(0, 8000))
+    found = rolled_up(content, NOW, Budget(0, 8000))
 
     assert 0 < sum(map(len, found)) <= 8000
     assert max(start for start, _ in periods(found)) > NOW - 31 * DAY_S
@@ -194,7 +194,7 @@ def test_longer_periods_come_before_forgetting(tmp_path: Path) -> None:
         run for hour in range(150) for run in runs(at=now - hour * HOUR_S)
     )
 
-    found = rolled_up(content, now, Room(0, 9000))
+    found = rolled_up(content, now, Budget(0, 9000))
 
     assert tally(tmp_path, found).total().runs == 150
     assert sum(map(len, found)) <= 9000

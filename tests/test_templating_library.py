@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.errors import ConfigError, LimitError, UsageError
-from llmwrap.templating import Library, Place, Template, Variable
+from llmwrap.templating import Library, Template, TemplateDirectory, Variable
 
 SPECIFICATIONS = """
 Please review this {{language}} code:
@@ -36,9 +36,9 @@ class Shelves:
         for directory in (self.project, self.user, self.built_in):
             directory.mkdir()
         self.places = [
-            Place("project", str(self.project)),
-            Place("user", str(self.user)),
-            Place("built-in", str(self.built_in)),
+            TemplateDirectory("project", str(self.project)),
+            TemplateDirectory("user", str(self.user)),
+            TemplateDirectory("built-in", str(self.built_in)),
         ]
         self.library = Library(self.places)
 
@@ -77,7 +77,7 @@ def test_the_first_place_that_has_a_name_wins(shelves: Shelves) -> None:
 
 
 def test_a_place_that_is_missing_is_empty(tmp_path: Path) -> None:
-    library = Library([Place("user", str(tmp_path / "none"))])
+    library = Library([TemplateDirectory("user", str(tmp_path / "none"))])
 
     assert library.names() == []
     with pytest.raises(ConfigError, match="there is no template 'a'"):
@@ -147,7 +147,7 @@ def test_a_link_is_not_followed(shelves: Shelves) -> None:
 def test_a_link_that_an_installer_made_is_followed(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("Hi")
     (tmp_path / "a.mustache").symlink_to(tmp_path / "store")
-    library = Library([Place("built-in", str(tmp_path), is_ours=True)])
+    library = Library([TemplateDirectory("built-in", str(tmp_path), is_ours=True)])
 
     assert library.render("a", {}) == "Hi"
     assert library.get("a") is library.get("a")
@@ -431,7 +431,7 @@ def test_a_mustache_file_includes_one_of_handlebars_in_its_context(
 
 
 def test_what_is_created_is_private_and_whole(tmp_path: Path) -> None:
-    library = Library([Place("user", str(tmp_path / "new" / "templates"))])
+    library = Library([TemplateDirectory("user", str(tmp_path / "new" / "templates"))])
 
     path = Path(library.create("a", "Hi {{name}}"))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmwrap.terminal.fitting import Fitter
 from llmwrap.terminal.leaf import Block
-from llmwrap.terminal.render import Context, Renderer
+from llmwrap.terminal.render import Preceding, Renderer
 
 PROSE = " ".join(f"w{number}" for number in range(2000))
 TALL_ROW = f"|a|b|\n|-|-|\n|1|{PROSE[:4000]}|\n|2|3|\n\nend"
@@ -59,7 +59,7 @@ def fit(pieces: Iterable[str], width: int, height: int) -> list[Block]:
 def test_no_open_block_is_higher_than_the_screen(
     text: str, width: int, height: int
 ) -> None:
-    fitter, renderer, context = Fitter(), Renderer(color=False), Context()
+    fitter, renderer, context = Fitter(), Renderer(color=False), Preceding()
     for position in range(0, min(len(text), 4500), 3):
         for block in fitter.feed(text[position : position + 3], width, height):
             context = renderer.render(block, context, width).context

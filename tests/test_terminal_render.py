@@ -8,7 +8,7 @@ import pytest
 
 from llmwrap.terminal.blocks import Splitter
 from llmwrap.terminal.inline import InlineParser
-from llmwrap.terminal.render import Context, Renderer, Row
+from llmwrap.terminal.render import Preceding, Renderer, Row
 
 SGR = re.compile(r"\x1b\[[\d;]*m")
 DEEP = "- a\n  1. b\n     > - c\n       > ```\n       > x = 1\n       > ```\n"
@@ -17,7 +17,7 @@ DEEP = "- a\n  1. b\n     > - c\n       > ```\n       > x = 1\n       > ```\n"
 def rows(text: str, width: int = 40, *, color: bool = False) -> list[Row]:
     splitter = Splitter()
     renderer = Renderer(color=color)
-    context = Context()
+    context = Preceding()
     found: list[Row] = []
     for block in splitter.feed(text) + splitter.finish():
         rendered = renderer.render(block, context, width)
@@ -172,7 +172,7 @@ def test_a_cut_paragraph_shows_no_seam() -> None:
         splitter = Splitter()
         splitter.feed(text)
         blocks = [splitter.cut(size), *splitter.finish()]
-        renderer, context = Renderer(color=False), Context()
+        renderer, context = Renderer(color=False), Preceding()
         found: list[Row] = []
         for block in blocks:
             rendered = renderer.render(block, context, 12)
@@ -183,7 +183,7 @@ def test_a_cut_paragraph_shows_no_seam() -> None:
 
 
 def test_a_block_can_be_tried_without_consequence() -> None:
-    splitter, renderer, context = Splitter(), Renderer(color=True), Context()
+    splitter, renderer, context = Splitter(), Renderer(color=True), Preceding()
     for block in splitter.feed("```py\nx = '''\n"):
         context = renderer.render(block, context, 40).context
     splitter.feed("if")

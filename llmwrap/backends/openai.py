@@ -74,7 +74,7 @@ class OpenAIBackend(HttpBackend):
         with self._opened(
             "POST", self.chat_path, body, cancel=cancel, model=request.model
         ) as reply:
-            reader = _Reader(self._errors, request.model)
+            reader = _ReplyReader(self._errors, request.model)
             for documents in self._documents(reply, is_streamed=request.is_streamed):
                 yield from reader.chunks(documents)
             reader.check_end(is_streamed=request.is_streamed)
@@ -85,7 +85,7 @@ class OpenAIBackend(HttpBackend):
         return [_model(entry) for entry in objects_at(document, "data")]
 
 
-class _Reader:
+class _ReplyReader:
     """Read the chunks of one answer out of the documents of its reply."""
 
     def __init__(self, errors: ErrorReader, model: str) -> None:

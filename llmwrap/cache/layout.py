@@ -18,9 +18,9 @@ import errno
 import os
 from struct import pack
 
-from ..journal.records import Kind
+from ..journal.records import RecordFormat
 
-ANSWERS = Kind("llmwrap answers", 32)
+ANSWERS = RecordFormat("llmwrap answers", 32)
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 STAMP_BYTES = 24

@@ -38,7 +38,7 @@ _TOO_LARGE = "the answer is too large for the cache"
 T = TypeVar("T")
 
 
-class Found(NamedTuple):
+class Hit(NamedTuple):
     """An entry, its key, and how many bytes it takes where it is kept."""
 
     key: bytes
@@ -207,7 +207,7 @@ class ResponseCache:
         """Release the flight of a key, if it is ours."""
         self.tried("landing", lambda: self._flights.end(key), None)
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[Hit]:
         """Yield all answers that are kept, expired ones too."""
         if not self.is_on_disk:
             yield from self._in_memory()
@@ -216,7 +216,7 @@ class ResponseCache:
             if found := _found(record):
                 yield found
 
-    def remove(self, is_meant: Callable[[Found], bool]) -> int:
+    def remove(self, is_meant: Callable[[Hit], bool]) -> int:
         """Remove answers from disk and memory; return how many there were."""
         if not self.is_on_disk:
             meant = [found.key for found in self._in_memory() if is_meant(found)]
@@ -333,10 +333,10 @@ class ResponseCache:
         self._seen[key[0]] = _Seen(at, stamp)
         return stamp
 
-    def _in_memory(self) -> Iterator[Found]:
+    def _in_memory(self) -> Iterator[Hit]:
         for key, held in self._memory.items() if self._memory else ():
             if entry := unpack_entry(held[layout.STAMP_BYTES :]):
-                yield Found(key, entry, len(held))
+                yield Hit(key, entry, len(held))
 
     def _discard(self, key: bytes) -> None:
         if self._memory is not None:
@@ -347,11 +347,11 @@ class ResponseCache:
             self._memory.clear()
 
 
-def _found(record: Record) -> Found | None:
+def _found(record: Record) -> Hit | None:
     entry = unpack_entry(record.payload)
     if entry is None:
         return None
-    return Found(record.key, entry, layout.ANSWERS.record_bytes(record.payload))
+    return Hit(record.key, entry, layout.ANSWERS.record_bytes(record.payload))
 
 
 def _memory(config: CacheConfig) -> MemoryCache:

@@ -11,7 +11,7 @@ from ..messages import Image, Message, Request, Sampling
 from ..prompting.prompt import checked_image
 from ..prompting.sampling import with_options
 from .context import Context
-from .fronts import EventsFront, Front, JsonFront, Paper, TextFront
+from .fronts import EventsFront, JsonFront, Paper, Presenter, TextFront
 from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
 from .parser import (
@@ -155,7 +155,7 @@ def _show(args: argparse.Namespace, stage: Stage, answer: Answer, paper: Paper) 
     _show_chunks(stage, front, answer)
 
 
-def _show_chunks(stage: Stage, front: Front, answer: Answer) -> None:
+def _show_chunks(stage: Stage, front: Presenter, answer: Answer) -> None:
     output, rest_s = stage.output, stage.output.rest_s()
     has_started = False
     for chunk in answer:
@@ -173,7 +173,7 @@ def _show_chunks(stage: Stage, front: Front, answer: Answer) -> None:
     front.finish(answer.completion)
 
 
-def _structured_front(args: argparse.Namespace, paper: Paper) -> Front | None:
+def _structured_front(args: argparse.Namespace, paper: Paper) -> Presenter | None:
     if args.format == "json":
         return JsonFront(paper)
     if args.format == "events":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from ..cache.response_cache import Found, ResponseCache
+from ..cache.response_cache import Hit, ResponseCache
 from ..errors import CacheError, UsageError
 from ..messages import Json
 from ..units import format_duration, format_size
@@ -194,7 +194,7 @@ class _Work:
     def _write(self, **fields: Json) -> None:
         self._output.json(fields)
 
-    def _cells(self, found: Found) -> list[str]:
+    def _cells(self, found: Hit) -> list[str]:
         entry = found.entry
         tokens = entry.usage.completion_tokens
         return [
@@ -207,7 +207,7 @@ class _Work:
             "fresh" if self._cache.is_fresh(entry) else "expired",
         ]
 
-    def _document(self, found: Found) -> dict[str, Json]:
+    def _document(self, found: Hit) -> dict[str, Json]:
         entry = found.entry
         return {
             "key": found.key.hex(),

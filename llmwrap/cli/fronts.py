@@ -28,7 +28,7 @@ class Paper(Protocol):
         ...
 
 
-class Front:
+class Presenter:
     """What shows one answer. `fail` gets what came when the answer ends early.
 
     `conversation` is the id under which the answer will be kept, if any.
@@ -49,7 +49,7 @@ class Front:
         """Say that the answer ended early."""
 
 
-class TextFront(Front):
+class TextFront(Presenter):
     """The model's text, with one newline at the end."""
 
     def __init__(self, paper: Paper) -> None:
@@ -68,7 +68,7 @@ class TextFront(Front):
         self._paper.end_text()
 
 
-class JsonFront(Front):
+class JsonFront(Presenter):
     """One object at the end, of the answer or of the error."""
 
     def __init__(self, paper: Paper) -> None:
@@ -89,7 +89,7 @@ class JsonFront(Front):
         self._paper.json_line({"version": 1, **fields})
 
 
-class EventsFront(Front):
+class EventsFront(Presenter):
     """One object a line, as things happen."""
 
     def __init__(self, paper: Paper) -> None:

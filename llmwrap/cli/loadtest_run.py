@@ -22,7 +22,7 @@ from ..loadtest.prompts import (
     made_prompts,
     read_prompts,
 )
-from ..loadtest.summary import Outcome, Summary, summary_of
+from ..loadtest.summary import Outcome, Report, summary_of
 from ..loadtest.templates import filled_prompts, template_prompts
 from ..loadtest.text import (
     Row,
@@ -32,8 +32,8 @@ from ..loadtest.text import (
     latency_rows,
     sample_rows,
 )
-from ..loadtest.trial import Plan, Progress, Trial, setting_of, settled
-from ..log import LEVELS, Log, Record, Sink
+from ..loadtest.trial import Plan, Standing, Trial, setting_of, settled
+from ..log import LEVELS, Log, LogRecord, Sink
 from ..messages import Message, Request, Sampling
 from ..prompting.prompt import decoded, read_input
 from ..prompting.sampling import with_options
@@ -182,7 +182,7 @@ def _announcement(plan: Plan, target: Target) -> str:
 
 def _page(
     outcome: Outcome,
-    summary: Summary,
+    summary: Report,
     found: list[Change],
     args: argparse.Namespace,
 ) -> bytes:
@@ -194,7 +194,7 @@ def _page(
     return page.encode("utf-8", "replace")
 
 
-def _raise_verdict(summary: Summary, found: list[Change]) -> None:
+def _raise_verdict(summary: Report, found: list[Change]) -> None:
     """Raise TargetMissedError or SomeFailedError where one is due."""
     failed = ", ".join(f"{kind} {n}" for kind, n in summary.errors_by_kind.items())
     failed = f"{summary.errors} of {summary.requests} requests failed: {failed}"
@@ -219,7 +219,7 @@ def _said_once(log: Log) -> Log:
     """Return a log that passes each warning on once: every request would say it."""
     said: set[str] = set()
 
-    def emit(record: Record) -> None:
+    def emit(record: LogRecord) -> None:
         if record.message not in said:
             said.add(record.message)
             log.record(record.level, record.message, record.attributes)
@@ -234,14 +234,14 @@ _BAR = 24
 class ProgressLine(StatusLine):
     """How far a load test is."""
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Standing) -> None:
         """Draw how far it is, unless that was done a moment ago."""
         now = self._clock()
         if self._is_shown and not self._was_drawn(now, _DRAW_S):
             self._draw(progress_line(progress, self._width), now)
 
 
-def progress_line(progress: Progress, width: int) -> str:
+def progress_line(progress: Standing, width: int) -> str:
     """Return a line of at most `width` cells."""
     filled = int(_BAR * progress.ratio)
     done = f"{progress.done}"
@@ -259,7 +259,7 @@ def progress_line(progress: Progress, width: int) -> str:
 
 def report_text(
     outcome: Outcome,
-    summary: Summary,
+    summary: Report,
     found: Sequence[Change],
     *,
     has_samples: bool,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..metrics.figures import Figure, bars, figures, ordered
 from ..metrics.series import DURATIONS, INTERRUPTED
 from ..metrics.tally import Tally
-from ..metrics.targets import Target
+from ..metrics.targets import PerformanceTarget
 from ..upkeep.statistics import Statistics
 from .tables import Column, table
 
@@ -120,7 +120,7 @@ def _bar(values: int, most: int) -> str:
     return "#" * max(1, round(_BAR_CELLS * values / most)) if values else ""
 
 
-def _target_cells(target: Target) -> list[str]:
+def _target_cells(target: PerformanceTarget) -> list[str]:
     is_duration = target.name.endswith("_s")
     sign = "<" if target.is_upper else ">"
     shown = _duration if is_duration else _percent

@@ -10,7 +10,7 @@ from ..errors import ConfigError, LLMWrapError, UsageError
 from ..files import write_whole
 from ..messages import Json
 from ..prompting.prompt import read_input
-from ..templating import Library, Place
+from ..templating import Library, TemplateDirectory
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
 from .prompt import one_name
 from .session import Session
@@ -125,7 +125,7 @@ def _edited(session: Session, library: Library, name: str, text: str) -> str | N
         if not is_kept:
             os.unlink(draft)
         raise
-    after = raw_text(Place("draft", os.path.dirname(draft)), draft)
+    after = raw_text(TemplateDirectory("draft", os.path.dirname(draft)), draft)
     if after == text:
         session.log.note("nothing was changed")
         os.unlink(draft)

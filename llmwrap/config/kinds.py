@@ -29,7 +29,7 @@ _DURATION_WANTED = "a duration such as 30, 250ms, 1.5s, 2m, 1h, 7d is wanted"
 _SIZE_WANTED = "a size such as 4096, 64KiB, 16MiB, 1GB is wanted"
 
 
-class Place(NamedTuple):
+class PathBase(NamedTuple):
     """Where a value stands: what relative paths and `~` in it mean.
 
     An empty `directory` is the working directory, looked up when it is needed.
@@ -60,7 +60,7 @@ class Kind(NamedTuple):
     """
 
     name: str
-    parse: Callable[[object, Place], object]
+    parse: Callable[[object, PathBase], object]
     from_text: Callable[[str], object] = str
     mask: Callable[[str], str] = str
 
@@ -75,7 +75,7 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
     return os.path.expanduser(path)
 
 
-def _boolean(value: object, place: Place) -> bool:
+def _boolean(value: object, place: PathBase) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false is wanted")
     return value
@@ -87,7 +87,7 @@ def _boolean_from_text(text: str) -> object:
 
 
 def _count(lowest: int, highest: int) -> Kind:
-    def parse(value: object, place: Place) -> int:
+    def parse(value: object, place: PathBase) -> int:
         if type(value) is not int or not lowest <= value <= highest:
             raise ValueError(f"a whole number from {lowest} to {highest} is wanted")
         return value
@@ -102,7 +102,7 @@ def _count_from_text(text: str) -> object:
     return int(digits) if is_number else text
 
 
-def _ratio(value: object, place: Place) -> float:
+def _ratio(value: object, place: PathBase) -> float:
     # A NaN is not in the range either.
     if (
         isinstance(value, bool)
@@ -129,18 +129,18 @@ def _seconds(value: object) -> float:
         raise ValueError(_DURATION_WANTED) from None
 
 
-def _duration(value: object, place: Place) -> float:
+def _duration(value: object, place: PathBase) -> float:
     seconds = _seconds(value)
     if not seconds:
         raise ValueError("a time-out is longer than 0")
     return seconds
 
 
-def _lifetime(value: object, place: Place) -> float | None:
+def _lifetime(value: object, place: PathBase) -> float | None:
     return _seconds(value) or None
 
 
-def _size(value: object, place: Place) -> int:
+def _size(value: object, place: PathBase) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(_SIZE_WANTED)
     try:
@@ -152,13 +152,13 @@ def _size(value: object, place: Place) -> int:
     return size
 
 
-def _name(value: object, place: Place) -> str:
+def _name(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a name is wanted")
     return value.strip()
 
 
-def _text(value: object, place: Place) -> str:
+def _text(value: object, place: PathBase) -> str:
     if not isinstance(value, str):
         raise ValueError("text in quotes is wanted")
     if not _is_utf8(value):
@@ -172,7 +172,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _choice(*choices: str, **aliases: str) -> Kind:
-    def parse(value: object, place: Place) -> str:
+    def parse(value: object, place: PathBase) -> str:
         word = value.strip().lower() if isinstance(value, str) else ""
         word = aliases.get(word, word)
         if word not in choices:
@@ -182,31 +182,31 @@ def _choice(*choices: str, **aliases: str) -> Kind:
     return Kind("one of " + ", ".join(choices), parse)
 
 
-def _path(value: object, place: Place) -> str:
+def _path(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("a path is wanted")
     return place.resolve(value)
 
 
-def _log_output(value: object, place: Place) -> str:
+def _log_output(value: object, place: PathBase) -> str:
     return str(value) if value in ("stderr", "stdout") else _path(value, place)
 
 
-def _base_url(value: object, place: Place) -> str:
+def _base_url(value: object, place: PathBase) -> str:
     return parse_base_url(value if isinstance(value, str) else "")
 
 
-def _proxy(value: object, place: Place) -> str:
+def _proxy(value: object, place: PathBase) -> str:
     return parse_proxy(value if isinstance(value, str) else "")
 
 
-def _backend_kind(value: object, place: Place) -> str:
+def _backend_kind(value: object, place: PathBase) -> str:
     name = _name(value, place)
     folded = name.lower().replace(" ", "").replace("-", "").replace("_", "")
     return folded if folded in BUILT_IN_KINDS else name
 
 
-def _variable(value: object, place: Place) -> str:
+def _variable(value: object, place: PathBase) -> str:
     # Someone may have put the key itself here, so a bad value is not shown.
     if not isinstance(value, str) or not (value.isascii() and value.isidentifier()):
         raise ValueError(
@@ -216,7 +216,7 @@ def _variable(value: object, place: Place) -> str:
 
 
 def _names(highest: int) -> Kind:
-    def parse(value: object, place: Place) -> tuple[str, ...]:
+    def parse(value: object, place: PathBase) -> tuple[str, ...]:
         if not isinstance(value, list | tuple) or len(value) > highest:
             raise ValueError(f"a list of at most {highest} names is wanted")
         return tuple(_name(item, place) for item in value)
@@ -224,13 +224,13 @@ def _names(highest: int) -> Kind:
     return Kind("list", parse, _json_from_text)
 
 
-def _name_table(value: object, place: Place) -> Mapping[str, str]:
+def _name_table(value: object, place: PathBase) -> Mapping[str, str]:
     if not isinstance(value, dict | MappingProxyType):
         raise ValueError("a table of names is wanted")
     return MappingProxyType({key: _name(item, place) for key, item in value.items()})
 
 
-def _json_table(value: object, place: Place) -> Mapping[str, Json]:
+def _json_table(value: object, place: PathBase) -> Mapping[str, Json]:
     if not isinstance(value, dict | MappingProxyType):
         raise ValueError("a table is wanted")
     return MappingProxyType({k: _json(v, _DEEPEST_TABLE) for k, v in value.items()})

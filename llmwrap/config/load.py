@@ -21,7 +21,7 @@ from .complaints import (
     quoted,
     suggestion,
 )
-from .kinds import BUILT_IN_KINDS, NAME, Place
+from .kinds import BUILT_IN_KINDS, NAME, PathBase
 from .schema import (
     BACKENDS,
     SECTIONS,
@@ -40,7 +40,7 @@ from .sources import (
     API_KEY_VARIABLE,
     BACKEND_VARIABLE,
     MODEL_VARIABLE,
-    Settings,
+    Collected,
     built_in_kind,
     config_path,
     is_named,
@@ -98,11 +98,11 @@ class Config(NamedTuple):
         file = config_path(path, environ)
         must_exist = is_named(path, environ)
         document = read_document(file, must_exist=must_exist, until=until)
-        settings = Settings()
+        settings = Collected()
         if document is not None:
-            place = Place(os.path.dirname(file), environ)
+            place = PathBase(os.path.dirname(file), environ)
             take_document(settings, document, file, place)
-        warnings = take_variables(settings, environ, Place("", environ))
+        warnings = take_variables(settings, environ, PathBase("", environ))
         config = _filled(settings, None if document is None else file, environ)
         config = config._replace(warnings=warnings)
         _check_default_backend(config)
@@ -138,7 +138,7 @@ class Config(NamedTuple):
             if table.lower() == folded:
                 return backend
         if folded in BUILT_IN_KINDS:
-            return _backend(Settings(), folded)
+            return _backend(Collected(), folded)
         hint = suggestion(name, self.backend_names)
         raise ConfigError(f"unknown backend {quoted(name)}", hint=hint)
 
@@ -155,10 +155,12 @@ class Config(NamedTuple):
 
 def built_in_backend(kind: str) -> BackendConfig:
     """Return a built-in backend as it is without a table and without variables."""
-    return _backend(Settings(), kind)
+    return _backend(Collected(), kind)
 
 
-def _filled(settings: Settings, path: str | None, environ: Mapping[str, str]) -> Config:
+def _filled(
+    settings: Collected, path: str | None, environ: Mapping[str, str]
+) -> Config:
     backends = {name: _backend(settings, name) for name in settings.backends}
     cache = CacheConfig._make(_values(settings, "cache"))
     if not cache.path:
@@ -178,10 +180,10 @@ def _filled(settings: Settings, path: str | None, environ: Mapping[str, str]) ->
     )
 
 
-def _values(settings: Settings, section: str) -> list[object]:
+def _values(settings: Collected, section: str) -> list[object]:
     """Return the values of a section in the order of the schema."""
     given = settings.values.get(section, {})
-    nowhere = Place("", {})
+    nowhere = PathBase("", {})
     values: list[object] = []
     for key in SECTIONS[section.partition(".")[0]]:
         if key.name in given:
@@ -193,7 +195,7 @@ def _values(settings: Settings, section: str) -> list[object]:
     return values
 
 
-def _backend(settings: Settings, name: str) -> BackendConfig:
+def _backend(settings: Collected, name: str) -> BackendConfig:
     section = f"{BACKENDS}.{name}"
     kind, *others = _values(settings, section)
     kind = kind or built_in_kind(name)
@@ -227,7 +229,7 @@ def _name_in(environ: Mapping[str, str], variable: str) -> str | None:
     if not text:
         return None
     try:
-        return str(NAME.parse(text, Place("", {})))
+        return str(NAME.parse(text, PathBase("", {})))
     except ValueError as error:
         raise bad_value(variable, variable, text, str(error)) from None
 

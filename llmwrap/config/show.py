@@ -28,7 +28,7 @@ _ENVIRONMENT = "environment"
 _MASKED = "***"
 
 
-class Row(NamedTuple):
+class InForce(NamedTuple):
     """One value: its dotted key, itself as JSON has it, where it came from.
 
     Durations are seconds, sizes bytes; None is not set. `line` is the same as TOML
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     line: str
 
 
-def rows(config: Config) -> Iterator[Row]:
+def rows(config: Config) -> Iterator[InForce]:
     """Yield every value in force, in the order of the schema."""
     yield from _own_variables(config)
     for section, keys in SECTIONS.items():
@@ -54,7 +54,7 @@ def rows(config: Config) -> Iterator[Row]:
             yield _row(config, f"{section}.{key.name}", key.kind, value)
 
 
-def _own_variables(config: Config) -> Iterator[Row]:
+def _own_variables(config: Config) -> Iterator[InForce]:
     named = {
         BACKEND_VARIABLE: config.chosen_backend,
         MODEL_VARIABLE: config.chosen_model,
@@ -63,10 +63,10 @@ def _own_variables(config: Config) -> Iterator[Row]:
     for variable, text in named.items():
         if text is not None:
             line = f"# {variable} = {toml.literal(text)}"
-            yield Row(variable, text, _ENVIRONMENT, line)
+            yield InForce(variable, text, _ENVIRONMENT, line)
 
 
-def _backend_rows(config: Config) -> Iterator[Row]:
+def _backend_rows(config: Config) -> Iterator[InForce]:
     for name, backend in config.backends.items():
         fields = backend[1:-1]  # without the name and `explicit`
         for key, value in zip(BACKEND_KEYS, fields, strict=True):
@@ -75,14 +75,14 @@ def _backend_rows(config: Config) -> Iterator[Row]:
             yield _row(config, f"{BACKENDS}.{name}.{key.name}", key.kind, shown)
 
 
-def _row(config: Config, dotted: str, kind: Kind, value: object) -> Row:
+def _row(config: Config, dotted: str, kind: Kind, value: object) -> InForce:
     origin = config.origins[dotted]
     if kind is LIFETIME and value is None:
         value = 0.0
     if value is None:
-        return Row(dotted, None, origin, f"# {dotted} is not set")
+        return InForce(dotted, None, origin, f"# {dotted} is not set")
     line = f"{dotted} = {toml.literal(_written(kind, value))}  # {printable(origin)}"
-    return Row(dotted, _json(value), origin, line)
+    return InForce(dotted, _json(value), origin, line)
 
 
 def _written(kind: Kind, value: object) -> object:

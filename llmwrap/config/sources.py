@@ -17,7 +17,7 @@ from .. import paths
 from ..errors import ConfigError
 from ..files import read_named
 from .complaints import bad_value, file_origin, nearest, printable, quoted
-from .kinds import BACKEND_KIND, BUILT_IN_KINDS, Place, expand_home
+from .kinds import BACKEND_KIND, BUILT_IN_KINDS, PathBase, expand_home
 from .schema import BACKEND_KEYS, BACKENDS, SECTIONS, Key
 from .toml import parse_toml
 
@@ -42,7 +42,7 @@ _TEST_PREFIX = PREFIX + "TEST_"
 _BACKENDS_PREFIX = f"{PREFIX}{BACKENDS.upper()}_"
 
 
-class Settings:
+class Collected:
     """Collect parsed values of one load, each with its origin; the last one wins.
 
     `values` has a mapping for each section that was mentioned, whose keys are the
@@ -64,7 +64,7 @@ class Settings:
         return section
 
     def put(
-        self, section: str, key: Key, raw: object, origin: str, place: Place
+        self, section: str, key: Key, raw: object, origin: str, place: PathBase
     ) -> None:
         """Parse a value as TOML has it and keep it. Raises: ConfigError."""
         dotted = f"{section}.{key.name}"
@@ -77,7 +77,7 @@ class Settings:
         self.origins[dotted] = origin
 
     def put_text(
-        self, section: str, key: Key, text: str, origin: str, place: Place
+        self, section: str, key: Key, text: str, origin: str, place: PathBase
     ) -> None:
         """Parse a value as a variable has it and keep it. Raises: ConfigError."""
         try:
@@ -95,7 +95,7 @@ def is_backend_name(name: str) -> bool:
 
 def built_in_kind(name: str) -> str | None:
     """Return the built-in kind of which a backend's name speaks, None if of none."""
-    kind = str(BACKEND_KIND.parse(name, Place("", {})))
+    kind = str(BACKEND_KIND.parse(name, PathBase("", {})))
     return kind if kind in BUILT_IN_KINDS else None
 
 
@@ -162,7 +162,7 @@ def _cannot_read(path: str, why: str, hint: str = "") -> ConfigError:
 
 
 def take_document(
-    settings: Settings, document: Mapping[str, object], path: str, place: Place
+    settings: Collected, document: Mapping[str, object], path: str, place: PathBase
 ) -> None:
     """Check every key and value of the file and set them. Raises: ConfigError."""
     for section, table in document.items():
@@ -187,11 +187,11 @@ def take_document(
 
 
 def _take_table(
-    settings: Settings,
+    settings: Collected,
     section: str,
     table: Mapping[str, object],
     path: str,
-    place: Place,
+    place: PathBase,
 ) -> None:
     keys = _keys_of(section)
     by_name = {key.name: key for key in keys}
@@ -246,7 +246,7 @@ def variable_of(section: str, name: str) -> str:
 
 
 def take_variables(
-    settings: Settings, environ: Mapping[str, str], place: Place
+    settings: Collected, environ: Mapping[str, str], place: PathBase
 ) -> tuple[str, ...]:
     """Set what the variables say; return the warnings about unknown ones.
 
@@ -279,7 +279,7 @@ def _plain_key(variable: str) -> tuple[str, Key] | None:
 
 
 def _backend_key(
-    variable: str, settings: Settings, environ: Mapping[str, str]
+    variable: str, settings: Collected, environ: Mapping[str, str]
 ) -> tuple[str, Key] | None:
     # A name may hold '_', and so do keys: a backend that exists comes first, then
     # the longest key (FOO_CONNECT_TIMEOUT is 'connect_timeout' of FOO).
@@ -313,7 +313,7 @@ def _mangled(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def _unknown_variable(variable: str, settings: Settings) -> str:
+def _unknown_variable(variable: str, settings: Collected) -> str:
     known = list(OWN_VARIABLES)
     for section, keys in SECTIONS.items():
         if section != BACKENDS:

@@ -11,7 +11,7 @@ from ..cache.response_cache import ResponseCache
 from ..errors import LLMWrapError
 from ..log import Log
 from ..messages import Completion
-from ..threads import Outcome, start_together
+from ..threads import Future, start_together
 from .question import Question
 
 _DIGEST_S = 2.0
@@ -43,7 +43,7 @@ class Keeping:
         self._waiting: Waiting | None = None
         self._held: Held | None = None
         self._flight_key = b""
-        self._digest: Outcome[str | None] | None = None
+        self._digest: Future[str | None] | None = None
 
     @property
     def is_waiting(self) -> bool:

@@ -7,6 +7,6 @@ and the fronts do that.
 
 from .conversation import Conversation
 from .conversations import Conversations, Match, Summary
-from .turns import Entry, Turn
+from .turns import KeptTurn, Turn
 
-__all__ = ["Conversation", "Conversations", "Entry", "Match", "Summary", "Turn"]
+__all__ = ["Conversation", "Conversations", "KeptTurn", "Match", "Summary", "Turn"]

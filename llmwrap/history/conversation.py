@@ -16,7 +16,7 @@ from ..messages import Message, Usage
 from ..paths import ensure_private_dir
 from .turns import (
     HISTORY,
-    Entry,
+    KeptTurn,
     Turn,
     exchanges,
     new_exchange,
@@ -36,9 +36,9 @@ class Conversation:
 
     def __init__(self, name: str = "") -> None:
         self.id = name
-        self._entries: list[Entry] = []
+        self._entries: list[KeptTurn] = []
         self._exchange = b""
-        self._others: list[Entry] = []
+        self._others: list[KeptTurn] = []
 
     @property
     def is_kept(self) -> bool:
@@ -104,11 +104,11 @@ class Conversation:
             elif role == "assistant" and not exchange:
                 exchange = self._last_exchange() or new_exchange()
             number = new_exchange() if role == "system" else exchange
-            entries.append(Entry(number, turn))
+            entries.append(KeptTurn(number, turn))
         self._store(entries)
         self._exchange = exchange
 
-    def last_question(self) -> Entry | None:
+    def last_question(self) -> KeptTurn | None:
         """Return the last question that is not another process's.
 
         What was there at the beginning is nobody else's. Raises: CacheError.
@@ -117,12 +117,12 @@ class Conversation:
         others = {entry.exchange for entry in self._others}
         for exchange, turns in reversed(found.items()):
             if turns[0].message.role == "user" and exchange not in others:
-                return Entry(exchange, turns[0])
+                return KeptTurn(exchange, turns[0])
         return None
 
     def take_back(self, exchange: bytes) -> None:
         """Let a question no longer count, nor its answer. Raises: CacheError."""
-        self._store([Entry(exchange, None)])
+        self._store([KeptTurn(exchange, None)])
         self._exchange = b""
 
     def undo(self) -> Turn | None:
@@ -157,7 +157,7 @@ class Conversation:
     def _look(self) -> None:
         """Take in what others added. Raises: CacheError."""
 
-    def _store(self, entries: Sequence[Entry]) -> None:
+    def _store(self, entries: Sequence[KeptTurn]) -> None:
         """Keep entries, together. Raises: CacheError."""
         self._entries += entries
 
@@ -227,7 +227,7 @@ class KeptConversation(Conversation):
         self._others += [one for one in found if one.exchange not in known]
         self._tail = data[max(0, self._read_to - _TAIL_BYTES) : self._read_to]
 
-    def _store(self, entries: Sequence[Entry]) -> None:
+    def _store(self, entries: Sequence[KeptTurn]) -> None:
         if not self._has_looked:
             with suppress(CacheError):  # what follows says what is wrong
                 self._look()
@@ -269,7 +269,7 @@ def read_journal(path: str) -> bytes:
     return data
 
 
-def read_entries(path: str) -> list[Entry]:
+def read_entries(path: str) -> list[KeptTurn]:
     """Return what a journal holds, passing over what is damaged.
 
     Raises: OSError, NewerError.
@@ -277,7 +277,7 @@ def read_entries(path: str) -> list[Entry]:
     return _entries(read_journal(path), 0)[0]
 
 
-def _entries(data: bytes, start: int) -> tuple[list[Entry], int]:
+def _entries(data: bytes, start: int) -> tuple[list[KeptTurn], int]:
     """Return the entries from a place on, and where the last whole record ends."""
     found, end = [], start
     for record in HISTORY.walk(data[start:]):

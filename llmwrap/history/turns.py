@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..journal.packing import Packable, pack, unpack
-from ..journal.records import Kind
+from ..journal.records import RecordFormat
 from ..messages import Image, Json, Message, Role, Usage
 
-HISTORY = Kind("llmwrap history")
+HISTORY = RecordFormat("llmwrap history")
 
 _TURN, _UNDO = 1, 2
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -46,7 +46,7 @@ class Turn(NamedTuple):
     options: Mapping[str, Json] | None = None
 
 
-class Entry(NamedTuple):
+class KeptTurn(NamedTuple):
     """A turn and its exchange; without a turn, the exchange no longer counts."""
 
     exchange: bytes
@@ -58,7 +58,7 @@ def new_exchange() -> bytes:
     return os.urandom(_NUMBER_BYTES)
 
 
-def exchanges(entries: Iterable[Entry]) -> dict[bytes, list[Turn]]:
+def exchanges(entries: Iterable[KeptTurn]) -> dict[bytes, list[Turn]]:
     """Return the turns that count by exchange, in the order they began."""
     found: dict[bytes, list[Turn]] = {}
     gone = set()
@@ -71,7 +71,7 @@ def exchanges(entries: Iterable[Entry]) -> dict[bytes, list[Turn]]:
     return found
 
 
-def pack_entry(entry: Entry) -> bytes:
+def pack_entry(entry: KeptTurn) -> bytes:
     """Return an entry as the payload of a record."""
     turn = entry.turn
     if turn is None:
@@ -97,7 +97,7 @@ def pack_entry(entry: Entry) -> bytes:
     )
 
 
-def unpack_entry(payload: bytes) -> Entry | None:
+def unpack_entry(payload: bytes) -> KeptTurn | None:
     """Return the entry of a payload, None for one that is none of ours."""
     try:
         fields = unpack(payload)
@@ -105,14 +105,14 @@ def unpack_entry(payload: bytes) -> Entry | None:
         return None
     match fields:
         case [2, bytes(exchange), *_]:
-            return Entry(exchange, None)
+            return KeptTurn(exchange, None)
         case [1, bytes(exchange), float(at), str(role), str(content), list(images),
               str(model), str(backend), bool(is_interrupted), bool(is_cached),
               prompt_tokens, completion_tokens, *rest] if role in _ROLES:  # fmt: skip
             message = Message(_ROLES[role], content, _images(images))
             usage = Usage(_count(prompt_tokens), _count(completion_tokens))
             turn = Turn(message, model, backend, at, is_interrupted, is_cached, usage)
-            return Entry(exchange, turn._replace(options=_options(rest)))
+            return KeptTurn(exchange, turn._replace(options=_options(rest)))
     return None
 
 

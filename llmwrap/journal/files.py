@@ -18,7 +18,7 @@ import stat
 import time
 
 from . import records
-from .records import HEADER_BYTES, Kind, Record
+from .records import HEADER_BYTES, Record, RecordFormat
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def write_private(path: str, content: bytes, *, is_synced: bool) -> None:
         sync_directory(directory)
 
 
-def append_record(path: str, kind: Kind, payload: bytes) -> None:
+def append_record(path: str, kind: RecordFormat, payload: bytes) -> None:
     """Append a record without a key to a journal that is only ever read whole.
 
     Not synced: what a run of the machine lost with its power is no loss. Nor waited

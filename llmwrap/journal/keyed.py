@@ -8,7 +8,7 @@ import time
 
 from . import records
 from .files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, NewerError, read, sweep
-from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Kind, Record
+from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Record, RecordFormat
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class KeyedJournal:
     def __init__(
         self,
         path: str,
-        kind: Kind,
+        kind: RecordFormat,
         *,
         budget_bytes: int,
         select: Callable[[list[Record], int], list[Record]],

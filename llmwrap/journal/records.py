@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DEATH",
     "HEADER_BYTES",
-    "Kind",
     "Record",
+    "RecordFormat",
     "blake2b",
     "header",
     "is_headed",
@@ -92,7 +92,7 @@ class Record:
         self.payload = payload
 
 
-class Kind:
+class RecordFormat:
     """One kind of journal: its name, 16 bytes at most, and the length of its keys.
 
     Immutable; any thread may use it.

@@ -18,7 +18,7 @@ from ..metrics.percentiles import Percentiles
 from .compare import Change
 from .machine import Machine
 from .samples import Sample
-from .summary import LATENCIES, SERVER_PHASES, Outcome, Setting, Summary
+from .summary import LATENCIES, SERVER_PHASES, Outcome, Report, Setting
 
 VERSION = 1
 _SERVER = "server_"
@@ -34,7 +34,7 @@ class Kept(NamedTuple):
 
 
 def document_of(
-    outcome: Outcome, summary: Summary, changes: Sequence[Change] = ()
+    outcome: Outcome, summary: Report, changes: Sequence[Change] = ()
 ) -> dict[str, Json]:
     """Return the JSON object of a test, and of its comparison with a baseline."""
     machine: dict[str, Json] = dict(outcome.machine._asdict())

@@ -11,7 +11,7 @@ from html import escape
 
 from .compare import Change
 from .plots import Plot
-from .summary import Outcome, Summary
+from .summary import Outcome, Report
 from .text import Row, change_rows, figure_rows, head_rows, latency_rows, sample_rows
 
 _STYLE = """
@@ -61,7 +61,7 @@ _PAGE = """<!DOCTYPE html>
 
 def page_of(
     outcome: Outcome,
-    summary: Summary,
+    summary: Report,
     plots: Sequence[Plot],
     changes: Sequence[Change] = (),
     *,
@@ -102,7 +102,7 @@ def _figure(plot: Plot) -> str:
     return f"<h2>{title}</h2>\n<figure>{svg}{caption}</figure>"
 
 
-def _tiles(summary: Summary) -> str:
+def _tiles(summary: Report) -> str:
     ttft, e2e = summary.latencies["ttft_s"], summary.latencies["e2e_s"]
     tiles = [
         (str(summary.requests), "requests", False),

@@ -81,7 +81,7 @@ class Load(NamedTuple):
         return round(self.rate_per_s * self.duration_s)
 
 
-class Turn(NamedTuple):
+class ScheduledRequest(NamedTuple):
     """One request: its number from 0, and when it is due, in seconds from the start.
 
     `due_s` is None in a closed loop: it is due when there is a worker for it.
@@ -99,7 +99,7 @@ class Turns:
         self._lock = threading.Lock()
         self._turns = self._all()
 
-    def take(self, elapsed_s: float) -> Turn | None:
+    def take(self, elapsed_s: float) -> ScheduledRequest | None:
         """Return the next turn, None when there is none; `elapsed_s` since the start.
 
         What is due later is handed out now: its worker waits for its moment.
@@ -111,18 +111,18 @@ class Turns:
         with self._lock:
             return next(self._turns, None)
 
-    def _all(self) -> Iterator[Turn]:
+    def _all(self) -> Iterator[ScheduledRequest]:
         load = self._load
         if not load.is_open:
             numbers = itertools.islice(itertools.count(), load.requests)
-            yield from (Turn(number, None) for number in numbers)
+            yield from (ScheduledRequest(number, None) for number in numbers)
             return
         for number, due_s in enumerate(arrivals(load)):
             if load.requests is not None and number >= load.requests:
                 return
             if load.duration_s is not None and due_s >= load.duration_s:
                 return
-            yield Turn(number, due_s)
+            yield ScheduledRequest(number, due_s)
 
 
 def arrivals(load: Load) -> Iterator[float]:

@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
     cut_off: int
 
 
-class Summary(NamedTuple):
+class Report(NamedTuple):
     """The figures; None where there is nothing to say, as without any answer.
 
     Rates are over `wall_s` and count complete answers. Latencies are those of complete
@@ -83,7 +83,7 @@ class Summary(NamedTuple):
     goodput_per_s: float | None
 
 
-def summary_of(outcome: Outcome) -> Summary:
+def summary_of(outcome: Outcome) -> Report:
     """Return the figures of a test."""
     samples = outcome.samples
     good = [sample for sample in samples if sample.is_ok]
@@ -93,7 +93,7 @@ def summary_of(outcome: Outcome) -> Summary:
     tokens, is_counted = _completion_tokens(good)
     within = _within(good, outcome.slo) if outcome.slo else None
     uses_cache = outcome.setting.cache != "off"
-    return Summary(
+    return Report(
         requests=len(samples),
         errors=len(samples) - len(good),
         errors_by_kind=dict(Counter(s.error for s in samples if s.error).most_common()),

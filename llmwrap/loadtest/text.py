@@ -10,7 +10,7 @@ from ..metrics.percentiles import Percentiles
 from ..units import format_duration, format_size
 from .compare import ERRORS, Change
 from .samples import Sample
-from .summary import SERVER_PHASES, Outcome, Summary
+from .summary import SERVER_PHASES, Outcome, Report
 
 Row: TypeAlias = tuple[str, ...]
 
@@ -29,7 +29,7 @@ _PHASES = {
 }
 
 
-def head_rows(outcome: Outcome, summary: Summary) -> list[Row]:
+def head_rows(outcome: Outcome, summary: Report) -> list[Row]:
     """Return what was tested, how, and where: pairs of name and text."""
     setting, machine = outcome.setting, outcome.machine
     started = datetime.fromtimestamp(outcome.started_at, UTC)
@@ -56,7 +56,7 @@ def head_rows(outcome: Outcome, summary: Summary) -> list[Row]:
     return rows
 
 
-def latency_rows(summary: Summary) -> list[Row]:
+def latency_rows(summary: Report) -> list[Row]:
     """Return a table, titles first: a latency a row, its percentiles in columns."""
     rows: list[Row] = [("", "p50", "p90", "p95", "p99", "max")]
     rows += [_latency(_NAMES[n], found) for n, found in summary.latencies.items()]
@@ -72,7 +72,7 @@ def latency_rows(summary: Summary) -> list[Row]:
     return rows
 
 
-def figure_rows(summary: Summary) -> list[Row]:
+def figure_rows(summary: Report) -> list[Row]:
     """Return what is no percentile: pairs of name and text."""
     counted = (
         "" if summary.is_counted_by_server else " (chunks: the server did not count)"
@@ -141,7 +141,7 @@ def _load(outcome: Outcome) -> str:
     return f"open loop, {setting.rate_per_s:g} a second ({setting.arrival}){limit}"
 
 
-def _requests(outcome: Outcome, summary: Summary) -> str:
+def _requests(outcome: Outcome, summary: Report) -> str:
     text = f"{summary.requests:,}, {summary.errors:,} failed"
     if outcome.warmups:
         text += f"; {outcome.warmups:,} before to warm up"

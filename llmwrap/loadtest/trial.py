@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     cache: str = "off"
 
 
-class Progress(NamedTuple):
+class Standing(NamedTuple):
     """How far a test is; `expected` None where only `duration_s` says when it ends."""
 
     phase: str
@@ -78,7 +78,7 @@ class Trial:
         self._running: Workers | None = None
         self._ended_s: float | None = None
 
-    def run(self, show: Callable[[Progress], None]) -> None:
+    def run(self, show: Callable[[Standing], None]) -> None:
         """Warm up and test, telling `show` now and then how far it is.
 
         Raises: the error of the warm-up, where every request of it failed.
@@ -138,7 +138,7 @@ class Trial:
         workers: Workers,
         load: Load,
         phase: str,
-        show: Callable[[Progress], None],
+        show: Callable[[Standing], None],
     ) -> None:
         is_over = False
         while not is_over:
@@ -146,7 +146,7 @@ class Trial:
             done, failed = workers.samples.counts()
             elapsed_s = workers.elapsed_s
             expected, duration_s = load.expected_requests, load.duration_s
-            show(Progress(phase, done, expected, failed, elapsed_s, duration_s))
+            show(Standing(phase, done, expected, failed, elapsed_s, duration_s))
 
 
 def setting_of(plan: Plan, target: Target) -> Setting:

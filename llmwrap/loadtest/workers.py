@@ -11,7 +11,7 @@ import threading
 import time
 
 from ..errors import LLMWrapError
-from ..threads import Outcome, start_together, wait_for
+from ..threads import Future, start_together, wait_for
 from .asker import Asker
 from .plan import Load, Turns
 from .samples import Samples
@@ -35,7 +35,7 @@ class Workers:
         self._idle = 0
         self._stopped = threading.Event()
         self._over = threading.Event()
-        self._outcomes: list[Outcome[None]] = []
+        self._outcomes: list[Future[None]] = []
 
     @property
     def elapsed_s(self) -> float:

@@ -12,7 +12,7 @@ from .histogram import Histogram
 from .percentiles import Percentiles, percentiles_of
 from .series import METRICS, Labels, Series
 from .tally import Tally
-from .targets import Target
+from .targets import PerformanceTarget
 
 VERSION = 1
 """The version of the JSON document."""
@@ -52,7 +52,7 @@ def figures(labels: Labels, series: Series) -> Iterator[Figure]:
             yield Figure(labels, metric, histogram.count, histogram.sum, found)
 
 
-def document(tally: Tally, targets: Sequence[Target]) -> dict[str, Json]:
+def document(tally: Tally, targets: Sequence[PerformanceTarget]) -> dict[str, Json]:
     """Return everything as one JSON object."""
     every = tally.total()
     return {
@@ -123,7 +123,7 @@ def _row(labels: Labels, series: Series) -> dict[str, Json]:
     return row
 
 
-def _target(target: Target) -> dict[str, Json]:
+def _target(target: PerformanceTarget) -> dict[str, Json]:
     return {
         "target": target.name,
         "goal": target.goal,

@@ -22,7 +22,7 @@ from .figures import ordered
 from .histogram import Histogram
 from .series import Labels, Series
 from .tally import Tally
-from .targets import Target
+from .targets import PerformanceTarget
 
 _DURATIONS = tuple(0.01 * 2**step for step in range(14))
 _FIRST_TOKENS = (
@@ -90,7 +90,7 @@ _TOKEN_USAGE = _Family(
 _TOKEN_TYPES = {"prompt_tokens": "input", "completion_tokens": "output"}
 
 
-def exposition(tally: Tally, targets: Sequence[Target]) -> str:
+def exposition(tally: Tally, targets: Sequence[PerformanceTarget]) -> str:
     """Return the whole text, its last line ended."""
     series = [(_label_values(labels), one) for labels, one in ordered(tally)]
     lines = [*_counters(series), *_histograms(series), *_targets(targets)]
@@ -147,7 +147,7 @@ def _buckets(
     yield _sample(f"{family.name}_count", labels, histogram.count)
 
 
-def _targets(targets: Sequence[Target]) -> Iterator[str]:
+def _targets(targets: Sequence[PerformanceTarget]) -> Iterator[str]:
     name = "llmwrap_performance_target_met"
     yield from _head(name, "gauge", "Whether a target is met: 1 or 0.")
     for target in targets:

@@ -51,7 +51,7 @@ LADDERS = (
 """The first that makes everything fit is taken."""
 
 
-class Room(NamedTuple):
+class Budget(NamedTuple):
     """How many bytes of the newest runs stay as they are.
 
     And how many there are for what is counted together, as many for what is unknown.
@@ -61,7 +61,7 @@ class Room(NamedTuple):
     counted_bytes: int
 
 
-ROOM = Room(1 << 20, 1 << 20)
+ROOM = Budget(1 << 20, 1 << 20)
 
 
 class Period(NamedTuple):
@@ -136,7 +136,7 @@ def _roll_up(path: str, now: float) -> None:
             file.replace([*records, grown[len(content) :]])
 
 
-def rolled_up(content: bytes, now: float, room: Room = ROOM) -> list[bytes]:
+def rolled_up(content: bytes, now: float, room: Budget = ROOM) -> list[bytes]:
     """Return the payloads of a shorter journal, the older runs counted together."""
     contents = _Contents(content, len(content) - room.kept_bytes, now - OLDEST_S)
     packed: list[bytes] = []

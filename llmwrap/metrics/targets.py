@@ -15,7 +15,7 @@ ERROR_RATIO = 0.05
 _JUDGED_AT = 0.95
 
 
-class Target(NamedTuple):
+class PerformanceTarget(NamedTuple):
     """A target and what was measured, None where nothing was.
 
     `goal` and `measured` are seconds or ratios, as the name says. `is_upper` tells
@@ -37,7 +37,7 @@ class Target(NamedTuple):
         return is_below if self.is_upper else is_above
 
 
-def judged(tally: Tally) -> list[Target]:
+def judged(tally: Tally) -> list[PerformanceTarget]:
     """Return the targets as runs meet them: durations at p95.
 
     TTFT is that of runs which a server was asked for: those of hits are another
@@ -47,11 +47,11 @@ def judged(tally: Tally) -> list[Target]:
     asked = tally.total(_is_asked)
     error_ratio = every.failed / every.runs if every.runs else None
     return [
-        Target("ttft_p95_s", TTFT_S, _p95(asked, "ttft_s")),
-        Target("lookup_p95_s", LOOKUP_S, _p95(every, "lookup_s")),
-        Target("rendering_p95_s", RENDERING_S, _p95(every, "rendering_s")),
-        Target("hit_ratio", HIT_RATIO, tally.hit_ratio, is_upper=False),
-        Target("error_ratio", ERROR_RATIO, error_ratio),
+        PerformanceTarget("ttft_p95_s", TTFT_S, _p95(asked, "ttft_s")),
+        PerformanceTarget("lookup_p95_s", LOOKUP_S, _p95(every, "lookup_s")),
+        PerformanceTarget("rendering_p95_s", RENDERING_S, _p95(every, "rendering_s")),
+        PerformanceTarget("hit_ratio", HIT_RATIO, tally.hit_ratio, is_upper=False),
+        PerformanceTarget("error_ratio", ERROR_RATIO, error_ratio),
     ]
 
 

@@ -11,7 +11,7 @@ from .. import paths
 from ..config import Config
 from ..errors import ConfigError, UsageError
 from ..messages import Json, Rendered
-from ..templating import BUILT_IN, INPUT, Library, Place, Prepared
+from ..templating import BUILT_IN, INPUT, Library, Prepared, TemplateDirectory
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
@@ -20,11 +20,11 @@ def open_library(config: Config, environ: Mapping[str, str]) -> Library:
     """Return the templates of the project, of the user, and the built-in ones."""
     settings = config.templates
     places = [
-        Place("user", os.path.join(paths.config_dir(environ), "templates")),
-        Place(BUILT_IN, _built_in_dir(), is_ours=True),
+        TemplateDirectory("user", os.path.join(paths.config_dir(environ), "templates")),
+        TemplateDirectory(BUILT_IN, _built_in_dir(), is_ours=True),
     ]
     if settings.template_dir:
-        places.insert(0, Place("project", settings.template_dir))
+        places.insert(0, TemplateDirectory("project", settings.template_dir))
     return Library(places, auto_reload=settings.auto_reload)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from ..errors import CacheError
-from ..history import Conversation, Entry, Turn
+from ..history import Conversation, KeptTurn, Turn
 from ..messages import Message
 from .mailbox import Facts, Mailbox
 
@@ -83,7 +83,7 @@ class Keeper:
                 self._give_up(error)
                 self.conversation.extend(turns)
 
-    def last_question(self) -> Entry | None:
+    def last_question(self) -> KeptTurn | None:
         """Return the last question of this chat, None without any."""
         with self._lock:
             try:

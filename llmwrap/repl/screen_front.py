@@ -49,12 +49,11 @@ class ScreenFront(Front):
         self.searched = Buffer(
             multiline=False, on_text_changed=lambda b: self.view.search(b.text)
         )
-        self.is_helping = False
         self._first = ""
         self._has_begun = False
         self._stopped = threading.Event()
         self._bug: BaseException | None = None
-        self.layout = ScreenLayout(self)
+        self.layout = ScreenLayout(self, self.view, self.searched)
         self.bind_common()
         self._bind_own()
         self.app = DrawnApplication(
@@ -97,12 +96,12 @@ class ScreenFront(Front):
 
     def show_help(self) -> None:
         """Show what keys and commands do, or no longer."""
-        self.is_helping = not self.is_helping
+        self.layout.is_helping = not self.layout.is_helping
         self.layout.help_top = 0
 
     def stop(self, event: KeyPressEvent | None = None) -> None:
         """Close what is open, stop the answer under way, clear the line, or leave."""
-        if self.is_searching or self.is_helping:
+        if self.is_searching or self.layout.is_helping:
             self.close_panels()
         else:
             super().stop(event)
@@ -119,14 +118,14 @@ class ScreenFront(Front):
 
     def close_panels(self) -> None:
         """End searching, and the help."""
-        self.is_helping = False
+        self.layout.is_helping = False
         self.searched.reset()
         self.view.search("")
         self.app.layout.focus(self.input.window)
 
     def _bind_own(self) -> None:
         searching = Condition(lambda: self.is_searching)
-        helping = Condition(lambda: self.is_helping)
+        helping = Condition(lambda: self.layout.is_helping)
         self.bind("clear", lambda event: self.do(enter(self.room, "/clear")))
         self.bind("auto_scroll", lambda event: self._toggle_follows())
         self.bind("search", lambda event: self.app.layout.focus(self.searched))
@@ -152,13 +151,13 @@ class ScreenFront(Front):
         return lambda event: self._scroll(by)
 
     def _scroll(self, by: int) -> None:
-        if self.is_helping:
+        if self.layout.is_helping:
             self.layout.scroll_help(by)
         elif not (by == -1 and self.input.bring_back()):
             self.view.scroll(by)
 
     def _page(self, by: int) -> None:
-        if self.is_helping:
+        if self.layout.is_helping:
             self.layout.scroll_help(by * 10)
         else:
             self.view.page(by)

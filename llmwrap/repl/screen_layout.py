@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout import (
     BufferControl,
@@ -25,7 +25,10 @@ from .slash import COMMANDS
 from .status import context_words, model_name, status_row, waiting
 
 if TYPE_CHECKING:
-    from .screen_front import ScreenFront
+    from prompt_toolkit.buffer import Buffer
+
+    from .front import Front
+    from .screen_view import View
 
 _LOW_ROWS = 14
 """Below so many rows there is no bar but the one with the figures."""
@@ -48,8 +51,10 @@ _HINTS = (
 class ScreenLayout:
     """The containers of the full screen, and what is in its bars and panels."""
 
-    def __init__(self, front: ScreenFront) -> None:
+    def __init__(self, front: Front, view: View, searched: Buffer) -> None:
         self._front = front
+        self._view = view
+        self.is_helping = False
         self.help_top = 0
         is_tall = Condition(lambda: front.terminal.size().rows >= _LOW_ROWS)
         is_wide = Condition(lambda: front.terminal.size().columns >= _WIDE_COLUMNS)
@@ -58,17 +63,17 @@ class ScreenLayout:
         side = Window(RowsControl(self._side), width=_SIDE_COLUMNS, style=text)
         edge = Window(width=1, char="│", style=self._style("quiet"))
         wide = ConditionalContainer(VSplit([edge, side]), is_wide)
-        searched = Window(
-            BufferControl(front.searched, input_processors=[BeforeInput(self._found)]),
+        search = Window(
+            BufferControl(searched, input_processors=[BeforeInput(self._found)]),
             height=1,
             style=text,
         )
-        is_searching = Condition(lambda: front.is_searching or bool(front.view.query))
+        is_searching = has_focus(searched) | Condition(lambda: bool(view.query))
         self.root = HSplit(
             [
                 ConditionalContainer(self._bar(self._title), is_tall),
                 VSplit([body, wide]),
-                ConditionalContainer(searched, is_searching),
+                ConditionalContainer(search, is_searching),
                 self._bar(self._status),
                 front.input.container,
                 ConditionalContainer(self._bar(self._hints), is_tall),
@@ -91,14 +96,14 @@ class ScreenLayout:
 
     def _title(self, width: int) -> list[Fragment]:
         bar = theme_style(self._front.theme, "bar")
-        at, count = self._front.view.position
-        place = "" if self._front.view.is_at_end else f" · {at}/{count}"
+        at, count = self._view.position
+        place = "" if self._view.is_at_end else f" · {at}/{count}"
         return cut([(bar, f" llmwrap · {model_name(self._front.room)}{place}")], width)
 
     def _status(self, width: int) -> list[Fragment]:
         row = status_row(self._front.room, self._front.theme, width)
         bar = theme_style(self._front.theme, "bar")
-        view = self._front.view
+        view = self._view
         follows = "" if view.follows else "· auto-scroll off "
         below = "" if view.is_at_end else "· more below "
         return cut([*row, (bar, follows + below)], width)
@@ -110,17 +115,17 @@ class ScreenLayout:
         return cut([(bar, " " + "  ".join(words))], width)
 
     def _found(self) -> StyleAndTextTuples:
-        at, count = self._front.view.matches
+        at, count = self._view.matches
         quiet = theme_style(self._front.theme, "user")
         return [(quiet, f"search ({at}/{count}): ")]
 
     def _body(self, width: int, height: int) -> list[list[Fragment]]:
         front = self._front
-        if front.is_helping:
+        if self.is_helping:
             return self._help(width)
         turning = waiting(front.room)
         room = max(1, height - bool(turning))
-        rows = front.view.rows(max(2, min(_WIDEST_TEXT, width - 1)), room)
+        rows = self._view.rows(max(2, min(_WIDEST_TEXT, width - 1)), room)
         match = theme_style(front.theme, "match")
         lines = [marked(fragments(seen.row), seen.marks, match) for seen in rows]
         if turning:

@@ -6,7 +6,7 @@
 
 from .library import BUILT_IN, Library
 from .prepared import Prepared
-from .stored import Place, Stored
+from .stored import Stored, TemplateDirectory
 from .template import INPUT, TYPES, Template, Variable, is_name
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "INPUT",
     "TYPES",
     "Library",
-    "Place",
     "Prepared",
     "Stored",
     "Template",
+    "TemplateDirectory",
     "Variable",
     "is_name",
 ]

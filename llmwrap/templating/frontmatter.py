@@ -79,10 +79,10 @@ def read_template(name: str, parts: Parts, path: str) -> Template:
         largest = format_size(LARGEST_HEAD_BYTES)
         raise LimitError(f"'{printable(path)}': the head is longer than {largest}")
     table = parse_toml(head, path)
-    return _Reader(path).template(name, parts.body, table)
+    return _HeadReader(path).template(name, parts.body, table)
 
 
-class _Reader:
+class _HeadReader:
     """Check what stands in a head, with the file in each message."""
 
     def __init__(self, path: str) -> None:

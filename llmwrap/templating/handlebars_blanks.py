@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, TypeAlias
 
-from .handlebars_tree import Block, Content, Include, Program, Statement, Value
+from .handlebars_tree import (
+    BlockStatement,
+    ContentStatement,
+    Include,
+    Program,
+    Statement,
+    Value,
+)
 
 Body: TypeAlias = "list[Statement]"
 
@@ -65,7 +72,7 @@ def _strip(program: Program | None, *, is_root: bool = False) -> None:
             _omit_right(body, index)
             if _omit_left(body, index) and isinstance(current, Include):
                 current.indent = _indent(body[index - 1])
-        if isinstance(current, Block):
+        if isinstance(current, BlockStatement):
             if found.may_open_alone and is_line_before:
                 _omit_right(_body(current.program or current.inverse))
                 _omit_left(body, index)
@@ -75,16 +82,16 @@ def _strip(program: Program | None, *, is_root: bool = False) -> None:
 
 
 def _candidate(current: Statement) -> _Candidate | None:
-    if isinstance(current, Content):
+    if isinstance(current, ContentStatement):
         return None
-    if isinstance(current, Block):
+    if isinstance(current, BlockStatement):
         return _block(current)
     is_alone = not isinstance(current, Value)
     strip = current.strip
     return _Candidate(strip.is_open, strip.is_close, may_be_alone=is_alone)
 
 
-def _block(block: Block) -> _Candidate:
+def _block(block: BlockStatement) -> _Candidate:
     _strip(block.program)
     _strip(block.inverse)
     program = _body(block.program or block.inverse)
@@ -129,9 +136,9 @@ def _halves(inverse: Program | None) -> tuple[Body, Body]:
     return first.body, last.body
 
 
-def _chained(program: Program) -> Block:
+def _chained(program: Program) -> BlockStatement:
     block = program.body[-1]
-    if not isinstance(block, Block):
+    if not isinstance(block, BlockStatement):
         raise TypeError(block)  # the parser puts nothing else there
     return block
 
@@ -145,7 +152,7 @@ def _is_line_before(body: Body, index: int, *, is_root: bool = False) -> bool:
     if index < 1:
         return is_root
     previous = body[index - 1]
-    if not isinstance(previous, Content):
+    if not isinstance(previous, ContentStatement):
         return False
     if _ENDS_WITH_LINE.search(previous.original):
         return True
@@ -158,7 +165,7 @@ def _is_line_after(body: Body, index: int, *, is_root: bool = False) -> bool:
     if index + 1 >= len(body):
         return is_root
     following = body[index + 1]
-    if not isinstance(following, Content):
+    if not isinstance(following, ContentStatement):
         return False
     is_last = index + 2 >= len(body) and is_root
     pattern = _BEGINS_WITH_LINE_OR_END if is_last else _BEGINS_WITH_LINE
@@ -168,7 +175,7 @@ def _is_line_after(body: Body, index: int, *, is_root: bool = False) -> bool:
 def _omit_right(body: Body, index: int = -1, *, is_all: bool = False) -> None:
     """Take blanks off the content behind an index; the first one without any."""
     current = body[index + 1] if index + 1 < len(body) else None
-    if not isinstance(current, Content):
+    if not isinstance(current, ContentStatement):
         return
     if not is_all and current.is_right_stripped:
         return
@@ -183,7 +190,7 @@ def _omit_left(body: Body, index: int | None = None, *, is_all: bool = False) ->
     """Take blanks off the content before an index; the last one without any."""
     before = (len(body) if index is None else index) - 1
     current = body[before] if before >= 0 else None
-    if not isinstance(current, Content):
+    if not isinstance(current, ContentStatement):
         return False
     if not is_all and current.is_left_stripped:
         return False
@@ -194,5 +201,9 @@ def _omit_left(body: Body, index: int | None = None, *, is_all: bool = False) ->
 
 
 def _indent(content: Statement) -> str:
-    found = _INDENT.search(content.original) if isinstance(content, Content) else None
+    found = (
+        _INDENT.search(content.original)
+        if isinstance(content, ContentStatement)
+        else None
+    )
     return found[1] if found else ""

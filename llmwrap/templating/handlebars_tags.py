@@ -75,7 +75,7 @@ def read_tags(
     text: str, first_line: int, refuse: Refuse
 ) -> Iterator[str | HandlebarsTag]:
     """Yield content and tags in their order. Raises: what `refuse` returns."""
-    reader = _Reader(refuse)
+    reader = _TagReader(refuse)
     at, line = 0, first_line
     while at < len(text):
         content, start = _content(text, at)
@@ -133,7 +133,7 @@ def _end(text: str, start: int) -> int:
     return end + len(closing) + is_triple if end >= 0 else -1
 
 
-class _Reader:
+class _TagReader:
     def __init__(self, refuse: Refuse) -> None:
         self._refuse = refuse
         self._line = 0

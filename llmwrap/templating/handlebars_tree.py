@@ -15,7 +15,7 @@ from .tags import DEEPEST_SECTION
 NO_STRIP = Strip(is_open=False, is_close=False)
 
 
-class Content:
+class ContentStatement:
     """Text. `value` is what is left of `original` once blanks are stripped."""
 
     def __init__(self, text: str) -> None:
@@ -56,7 +56,7 @@ class Program:
         self.is_chained = is_chained
 
 
-class Block:
+class BlockStatement:
     """A block: `program` for when it is so, `inverse` for when it is not."""
 
     def __init__(self, tag: HandlebarsTag, path: Path) -> None:
@@ -69,12 +69,12 @@ class Block:
         self.close_strip = NO_STRIP
 
 
-Statement = Content | Comment | Value | Include | Block
+Statement = ContentStatement | Comment | Value | Include | BlockStatement
 
 
 def parse_handlebars(template: str, text: str, first_line: int) -> Program:
     """Return the tree of a text. Raises: ConfigError, LimitError."""
-    return _Parser(template, text, first_line).whole()
+    return _TreeBuilder(template, text, first_line).whole()
 
 
 class _Else(NamedTuple):
@@ -84,7 +84,7 @@ class _Else(NamedTuple):
     program: Program
 
 
-class _Parser:
+class _TreeBuilder:
     def __init__(self, template: str, text: str, first_line: int) -> None:
         self._template = template
         self._tags = read_tags(text, first_line, self._refuse)
@@ -109,7 +109,7 @@ class _Parser:
                 break
             taken = self._take()
             if isinstance(taken, str):
-                body.append(Content(taken))
+                body.append(ContentStatement(taken))
             elif taken is not None:
                 body.append(self._statement(taken))
         return Program(body)
@@ -123,7 +123,7 @@ class _Parser:
             return self._block(tag)
         return Value(tag.path, tag.strip)
 
-    def _block(self, tag: HandlebarsTag) -> Block:
+    def _block(self, tag: HandlebarsTag) -> BlockStatement:
         self._enter(tag)
         program = self._program()
         other = self._other_half(tag)
@@ -180,15 +180,15 @@ _ENDS = ("/", "else", "else if")
 
 def _block(
     tag: HandlebarsTag, program: Program, other: _Else | None, close: Strip
-) -> Block:
-    block = Block(tag, tag.path)
+) -> BlockStatement:
+    block = BlockStatement(tag, tag.path)
     block.program = program
     block.close_strip = close
     if other is not None:
         if other.program.is_chained:
             # As Handlebars does it: an `else if` ends where the whole block ends.
             for inner in other.program.body:
-                if isinstance(inner, Block):
+                if isinstance(inner, BlockStatement):
                     inner.close_strip = close
         block.inverse = other.program
         block.inverse_strip = other.tag.strip

@@ -11,7 +11,14 @@ from __future__ import annotations
 import re
 
 from .handlebars_tags import Path
-from .handlebars_tree import Block, Comment, Content, Include, Program, Value
+from .handlebars_tree import (
+    BlockStatement,
+    Comment,
+    ContentStatement,
+    Include,
+    Program,
+    Value,
+)
 from .tags import BRACE
 
 # Braces that would become part of a tag: two of them, or one before a tag.
@@ -22,12 +29,12 @@ _WORD = "x"
 
 def mustache(program: Program) -> str:
     """Return the Mustache text of a tree."""
-    writer = _Writer()
+    writer = _MustacheWriter()
     writer.program(program)
     return writer.finished()
 
 
-class _Writer:
+class _MustacheWriter:
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._text = ""
@@ -43,7 +50,7 @@ class _Writer:
         """Write the statements between two tags."""
         for statement in program.body if program else []:
             match statement:
-                case Content():
+                case ContentStatement():
                     self._text += statement.value
                 case Comment():
                     words = statement.text.replace("}}", "} }").strip()
@@ -53,10 +60,10 @@ class _Writer:
                     self._add(f"{{{{{_name(statement.path)}}}}}")
                 case Include():
                     self._include(statement)
-                case Block():
+                case BlockStatement():
                     self._block(statement)
 
-    def _block(self, block: Block) -> None:
+    def _block(self, block: BlockStatement) -> None:
         is_negated = block.helper == "unless"
         helper = "if" if is_negated else block.helper
         name = _name(block.path)

@@ -18,7 +18,7 @@ from .frontmatter import read_template, take_apart
 from .parsed import ParsedTexts
 from .prepared import Prepared
 from .renderer import DEEPEST_PARTIAL, Parsed
-from .stored import MUSTACHE, Place, Stored
+from .stored import MUSTACHE, Stored, TemplateDirectory
 from .template import Template, checked_name
 
 BUILT_IN = "built-in"
@@ -34,9 +34,9 @@ class Library:
 
     def __init__(
         self,
-        places: Sequence[Place],
+        places: Sequence[TemplateDirectory],
         *,
-        writable: Place | None = None,
+        writable: TemplateDirectory | None = None,
         auto_reload: bool = True,
     ) -> None:
         self.places = tuple(places)

@@ -76,7 +76,7 @@ def parse(
     LimitError.
     """
     source = Source(template, text, first_line=first_line, is_handlebars=is_handlebars)
-    body = _Body(_Parser(source).parse(text))
+    body = _CountedText(_Parser(source).parse(text))
     source.finish()
     partials = dict.fromkeys(str(tag.name) for tag in source.tags if tag.kind == ">")
     has_content = any(tag.name == CONTENT for tag in source.tags)
@@ -156,7 +156,7 @@ class _Parser(PystacheParser):  # type: ignore[misc]  # pystache is not typed
     def _make_section_node(
         self, template: str, tag_type: str, tag_key: Name, *rest: object
     ) -> object:
-        body = _Body(rest[0])
+        body = _CountedText(rest[0])
         if self._source.is_handlebars:
             from .handlebars_nodes import HandlebarsSection  # late, as above
 
@@ -164,7 +164,7 @@ class _Parser(PystacheParser):  # type: ignore[misc]  # pystache is not typed
         return (Section if tag_type == "#" else Inverted)(tag_key, body)
 
 
-class _Body(ParsedTemplate):  # type: ignore[misc]  # pystache is not typed
+class _CountedText(ParsedTemplate):  # type: ignore[misc]  # pystache is not typed
     """A parsed text that counts what it makes."""
 
     def __init__(self, parsed: ParsedTemplate) -> None:

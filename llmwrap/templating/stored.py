@@ -18,7 +18,7 @@ MUSTACHE, HANDLEBARS = ".mustache", ".hbs"
 _ENDINGS = (MUSTACHE, HANDLEBARS)
 
 
-class Place(NamedTuple):
+class TemplateDirectory(NamedTuple):
     """A directory of templates; `label` is `project`, `user` or `built-in`.
 
     `is_ours` says that it came with the program, whose files some installers link.
@@ -44,7 +44,9 @@ class Stored(NamedTuple):
     mark: tuple[int, int, int]
 
 
-def find(places: tuple[Place, ...], name: str) -> tuple[Place, str] | None:
+def find(
+    places: tuple[TemplateDirectory, ...], name: str
+) -> tuple[TemplateDirectory, str] | None:
     """Return the first place and path that a name has, None when it has none."""
     for place in places:
         for ending in _ENDINGS:
@@ -54,7 +56,7 @@ def find(places: tuple[Place, ...], name: str) -> tuple[Place, str] | None:
     return None
 
 
-def names_in(place: Place) -> list[str]:
+def names_in(place: TemplateDirectory) -> list[str]:
     """Return the names of a directory's templates; one that is missing is empty.
 
     Raises: ConfigError when it cannot be read.
@@ -69,7 +71,7 @@ def names_in(place: Place) -> list[str]:
     return [stem for stem, ending in parted if ending in _ENDINGS and is_name(stem)]
 
 
-def mark_of(place: Place, path: str) -> tuple[int, int, int] | None:
+def mark_of(place: TemplateDirectory, path: str) -> tuple[int, int, int] | None:
     """Return the mark of a file, None when there is none."""
     try:
         status = os.stat(path, follow_symlinks=place.is_ours)
@@ -78,7 +80,7 @@ def mark_of(place: Place, path: str) -> tuple[int, int, int] | None:
     return _mark(status)
 
 
-def read(place: Place, path: str) -> Stored:
+def read(place: TemplateDirectory, path: str) -> Stored:
     """Return the template in a file; a Handlebars file is brought in.
 
     Raises: ConfigError, LimitError.
@@ -102,7 +104,7 @@ def read(place: Place, path: str) -> Stored:
     )
 
 
-def raw_text(place: Place, path: str) -> str:
+def raw_text(place: TemplateDirectory, path: str) -> str:
     """Return the text of a file as it stands. Raises: ConfigError, LimitError."""
     return text_of(_content(place, path)[0], path)
 
@@ -129,7 +131,7 @@ def remove(path: str) -> None:
         ) from error
 
 
-def _content(place: Place, path: str) -> tuple[bytes, os.stat_result]:
+def _content(place: TemplateDirectory, path: str) -> tuple[bytes, os.stat_result]:
     # Not waiting for a fifo.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     flags |= 0 if place.is_ours else os.O_NOFOLLOW

@@ -29,7 +29,7 @@ _BRACKET_LIMIT = 200
 """A text with more is not looked through for links, which takes square time."""
 
 
-class _Parser(MarkdownIt):
+class _VerbatimAddresses(MarkdownIt):
     """markdown-it that leaves addresses as they were written."""
 
     def normalizeLink(self, url: str) -> str:  # noqa: N802 - markdown-it's name
@@ -44,7 +44,7 @@ class InlineParser:
 
     def __init__(self, paint: Paint | None = None) -> None:
         self._paint = paint or Paint()
-        parser = _Parser("commonmark", {"html": False})
+        parser = _VerbatimAddresses("commonmark", {"html": False})
         self._parser = parser.enable("strikethrough")
 
     def text(self, source: str) -> Text:
@@ -57,11 +57,11 @@ class InlineParser:
             return Text(visible(source, keep="\n"))
         text = Text()
         for token in self._parser.parseInline(source):
-            _Writer(text, self._paint).write(token.children or [])
+            _TokenWriter(text, self._paint).write(token.children or [])
         return text
 
 
-class _Writer:
+class _TokenWriter:
     """Appends the tokens of one text."""
 
     def __init__(self, text: Text, paint: Paint) -> None:

@@ -19,7 +19,7 @@ from .fitting import Fitter
 from .leaf import Block
 from .paint import Paint
 from .region import Region
-from .render import Context, Renderer, Row
+from .render import Preceding, Renderer, Row
 from .sanitize import LineEnds, visible
 
 FRAME_S = 0.05
@@ -64,7 +64,7 @@ class MarkdownStream:
         self._fitter = Fitter()
         self._renderer = Renderer(color=color, paint=paint)
         self._region = Region(write, rewraps=rewraps)
-        self._context = Context()
+        self._context = Preceding()
         self._finished: list[Block] = []
         self._last_size = self._screen()
         self._next_frame_s = self._settled_s = clock()
@@ -133,7 +133,7 @@ class MarkdownStream:
         took_s = now_s - started_s
         self._next_frame_s = now_s + max(FRAME_S, _SLOW_FRAMES * took_s)
 
-    def _preview(self, context: Context, width: int) -> tuple[Row, ...]:
+    def _preview(self, context: Preceding, width: int) -> tuple[Row, ...]:
         block = self._fitter.open
         if block is None:
             return ()

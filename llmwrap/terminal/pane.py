@@ -12,7 +12,7 @@ from rich.style import Style
 from .fitting import Fitter
 from .leaf import Block
 from .paint import Paint
-from .render import Context, Renderer, Row
+from .render import Preceding, Renderer, Row
 from .sanitize import LineEnds, visible
 from .wrap import fold
 
@@ -28,7 +28,7 @@ class Pane:
         self._size = (80, 24)
         self._fitter = Fitter()
         self._renderer = Renderer(color=color, paint=paint)
-        self._context = Context()
+        self._context = Preceding()
         self._finished: list[Block] = []
 
     def feed(self, text: str, width: int, height: int) -> None:

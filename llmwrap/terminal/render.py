@@ -58,7 +58,7 @@ class Carry:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Preceding:
     """What a block needs to know of those before it; the first one nothing."""
 
     last: Block | None = None
@@ -68,15 +68,15 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class DrawnBlock:
     """The rows of a block, and the context of the next."""
 
     rows: tuple[Row, ...]
-    context: Context
+    context: Preceding
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
+class _Unprefixed:
     """The lines of a block without its prefix, and what the next block needs.
 
     `opens`: containers whose markers stand before the first line.
@@ -84,7 +84,7 @@ class _Body:
 
     lines: list[Text]
     opens: int
-    context: Context = field(default_factory=Context)
+    context: Preceding = field(default_factory=Preceding)
 
 
 class Renderer:
@@ -96,7 +96,7 @@ class Renderer:
         self._inline = InlineParser(self._paint)
         self._highlighter: Highlighter | None = None
 
-    def render(self, block: Block, context: Context, width: int) -> Rendered:
+    def render(self, block: Block, context: Preceding, width: int) -> DrawnBlock:
         """Return the rows of `block`, none wider than `width` cells.
 
         With the context that is returned the next block is rendered; to see how
@@ -109,19 +109,19 @@ class Renderer:
             rows.append(self._row(Text(), prefix.gap))
         for index, line in enumerate(body.lines):
             rows.append(self._row(line, prefix.others if index else prefix.first))
-        return Rendered(tuple(rows), replace(body.context, last=block))
+        return DrawnBlock(tuple(rows), replace(body.context, last=block))
 
-    def _body(self, block: Block, context: Context, width: int) -> _Body:
+    def _body(self, block: Block, context: Preceding, width: int) -> _Unprefixed:
         room = text_width(block.path, width)
         if block.kind == "rule":
-            return _Body([Text("\u2500" * room, self._paint.rule)], block.opens)
+            return _Unprefixed([Text("\u2500" * room, self._paint.rule)], block.opens)
         if block.kind in ("code", "html"):
             return self._code(block, context, room)
         if block.kind == "table":
             return self._table(block, context, room)
         return self._flow(block, context, room)
 
-    def _flow(self, block: Block, context: Context, room: int) -> _Body:
+    def _flow(self, block: Block, context: Preceding, room: int) -> _Unprefixed:
         """Wrap a paragraph or heading, from where the last row was left."""
         text = self._inline.text(block.text)
         opens = block.opens
@@ -133,10 +133,10 @@ class Renderer:
         is_empty = block.joint == "cut" and not (text or opens)
         lines = [] if is_empty else wrapped(text, room)
         if not block.is_cut:
-            return _Body(lines, opens)
+            return _Unprefixed(lines, opens)
         last = lines.pop() if lines else Text()
         carry = Carry(last, 0 if lines else opens)
-        return _Body(lines, opens, Context(carry=carry))
+        return _Unprefixed(lines, opens, Preceding(carry=carry))
 
     def _heading(self, block: Block, text: Text) -> Text:
         headings = self._paint.headings
@@ -146,7 +146,7 @@ class Renderer:
             return text
         return Text("#" * block.level + " ").append_text(text)
 
-    def _code(self, block: Block, context: Context, room: int) -> _Body:
+    def _code(self, block: Block, context: Preceding, room: int) -> _Unprefixed:
         """Colour one line of code, and fold it."""
         text, after = Text(block.text), None
         if self._color and self._paint.has_highlighting and block.kind == "code":
@@ -157,9 +157,9 @@ class Renderer:
         for line in lines:
             line.pad_left(indent)
         is_over = block.joint == "cut" and not block.text  # the row is complete
-        return _Body([] if is_over else lines, block.opens, Context(code=after))
+        return _Unprefixed([] if is_over else lines, block.opens, Preceding(code=after))
 
-    def _colored(self, block: Block, context: Context) -> Colored:
+    def _colored(self, block: Block, context: Preceding) -> Colored:
         from .highlight import Code, Highlighter  # pygments: 10 ms, with code only
 
         if self._highlighter is None:
@@ -169,7 +169,7 @@ class Renderer:
             code or Code(block.language), block.text, ends_line=not block.is_cut
         )
 
-    def _table(self, block: Block, context: Context, room: int) -> _Body:
+    def _table(self, block: Block, context: Preceding, room: int) -> _Unprefixed:
         rows = block.text.removesuffix("\n").split("\n") if block.text else []
         if block.joint == "cut" and context.columns is not None:
             columns = context.columns
@@ -180,7 +180,7 @@ class Renderer:
             )
         else:
             return self._flow(block, context, room)
-        return _Body(lines, block.opens, Context(columns=columns))
+        return _Unprefixed(lines, block.opens, Preceding(columns=columns))
 
     def _row(self, line: Text, prefix: str) -> Row:
         line.rstrip()

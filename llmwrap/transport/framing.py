@@ -97,7 +97,7 @@ class LineDecoder:
         )
 
 
-class Event(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """A server-sent event: its name, `""` when it had none, and its data."""
 
     name: str
@@ -124,7 +124,7 @@ class EventDecoder:
         self._is_bare = False
         self._is_first = True
 
-    def feed(self, piece: bytes) -> list[Event]:
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
         """Return the events that `piece` completes. Raises: LimitError."""
         if self.error:
             raise self.error
@@ -134,12 +134,12 @@ class EventDecoder:
             raise self.error
         return events
 
-    def flush(self) -> list[Event]:
+    def flush(self) -> list[ServerSentEvent]:
         """Return the event that was pending when the reply ended, if any."""
         return self._events([*self._lines.flush(), b""])
 
-    def _events(self, lines: list[bytes]) -> list[Event]:
-        events: list[Event] = []
+    def _events(self, lines: list[bytes]) -> list[ServerSentEvent]:
+        events: list[ServerSentEvent] = []
         if self._is_first and lines:
             lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             self._is_first = False
@@ -153,7 +153,7 @@ class EventDecoder:
                     events.append(self._taken())  # nothing parted them
                 self._read_field(line)
             elif len(self._data) == 1 and not self._is_bare:  # taken where it is
-                events.append(Event(self._name, self._data[0]))
+                events.append(ServerSentEvent(self._name, self._data[0]))
                 self._name, self._data, self._data_bytes = "", [], 0
             elif self._data:
                 events.append(self._taken())
@@ -161,9 +161,11 @@ class EventDecoder:
                 self._name = ""
         return events
 
-    def _taken(self) -> Event:
+    def _taken(self) -> ServerSentEvent:
         data = self._data
-        event = Event(self._name, data[0] if len(data) == 1 else b"\n".join(data))
+        event = ServerSentEvent(
+            self._name, data[0] if len(data) == 1 else b"\n".join(data)
+        )
         self._name, self._data, self._data_bytes = "", [], 0
         self._is_bare = False
         return event
@@ -274,7 +276,9 @@ class ReplyDecoder:
             self.text = b""
         return start
 
-    def _data_of(self, events: list[Event], decoder: EventDecoder) -> list[bytes]:
+    def _data_of(
+        self, events: list[ServerSentEvent], decoder: EventDecoder
+    ) -> list[bytes]:
         self.error = decoder.error
         found: list[bytes] = []
         if self.is_done:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-from ..cache.response_cache import Found, ResponseCache
+from ..cache.response_cache import Hit, ResponseCache
 from ..cache.store import Damage
 from ..errors import CacheError
 from ..metrics.run import Counts
@@ -49,7 +49,7 @@ class Filter(NamedTuple):
         """Tell whether every answer fits."""
         return self == Filter()
 
-    def fits(self, found: Found, now: float) -> bool:
+    def fits(self, found: Hit, now: float) -> bool:
         """Tell whether an answer is meant; `now` is the wall clock."""
         entry = found.entry
         return (
@@ -75,7 +75,7 @@ def cache_stats(cache: ResponseCache, environ: Mapping[str, str]) -> CacheStats:
     return CacheStats(entries, size_bytes, counts.hits, counts.misses)
 
 
-def cached_answers(cache: ResponseCache, wanted: Filter) -> list[Found]:
+def cached_answers(cache: ResponseCache, wanted: Filter) -> list[Hit]:
     """Return the answers that are meant, the newest first. Raises: CacheError."""
     now = time.time()
     found = _cared(cache, lambda: [f for f in cache.entries() if wanted.fits(f, now)])

@@ -15,7 +15,7 @@ from ..engine.choice import Choice
 from ..engine.engine import Engine
 from ..engine.targets import Target
 from ..errors import BackendFailedError, ConfigError, LLMWrapError, RefusedError
-from ..log import LEVELS, Log, Record, Sink
+from ..log import LEVELS, Log, LogRecord, Sink
 from ..units import format_duration
 from .checks import (
     Finding,
@@ -91,7 +91,7 @@ def diagnose_without_config(
 def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
     """Return everything that can be said about a set-up."""
     choice, environ = surroundings.choice, surroundings.environ
-    told: list[Record] = []
+    told: list[LogRecord] = []
     with Engine(
         config,
         environ=environ,
@@ -203,7 +203,7 @@ def _loading(model: Model, where: str) -> Finding:
     return Finding("ok", "model", f"'{model.name}' on {where} {state}")
 
 
-def _told(records: Iterable[Record]) -> Iterator[Finding]:
+def _told(records: Iterable[LogRecord]) -> Iterator[Finding]:
     """Yield what selecting said: notes are what was chosen for the user."""
     for record in records:
         if record.level == "note":

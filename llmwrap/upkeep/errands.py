@@ -17,7 +17,7 @@ from ..engine.choice import Choice
 from ..engine.selection import Selector
 from ..errors import DeadlineError, LLMWrapError, UsageError
 from ..streams import JOIN_S
-from ..threads import Outcome, start_together
+from ..threads import Future, start_together
 from ..transport.cancel import CancelToken
 from .survey import Candidate
 
@@ -162,7 +162,7 @@ def _beside(
         raise
 
 
-def _has_ended(outcome: Outcome[None], until: float | None, what: str) -> bool:
+def _has_ended(outcome: Future[None], until: float | None, what: str) -> bool:
     left_s = _TICK_S if until is None else min(_TICK_S, until - time.monotonic())
     try:
         outcome.result(left_s)

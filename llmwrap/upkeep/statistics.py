@@ -11,14 +11,14 @@ from ..messages import Json
 from ..metrics.figures import as_csv, document
 from ..metrics.prometheus import exposition
 from ..metrics.tally import Tally, read_tally
-from ..metrics.targets import Target, judged
+from ..metrics.targets import PerformanceTarget, judged
 
 
 class Statistics(NamedTuple):
     """What was counted, and whether the targets are met."""
 
     tally: Tally
-    targets: list[Target]
+    targets: list[PerformanceTarget]
 
     def document(self) -> dict[str, Json]:
         """Return everything as one JSON object."""

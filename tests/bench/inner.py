@@ -19,7 +19,7 @@ from llmwrap import Config
 from llmwrap.cache.fingerprint import Place, asked, key_of
 from llmwrap.cli.words import take_apart
 from llmwrap.engine.folding import Folder
-from llmwrap.journal.records import Kind
+from llmwrap.journal.records import RecordFormat
 from llmwrap.log import SILENT
 from llmwrap.messages import Chunk, Message, Request
 from llmwrap.metrics.classes import packed
@@ -88,7 +88,7 @@ def test_key_of_a_question_of_1_kb(benchmark: BenchmarkFixture) -> None:
 
 def test_finding_40_records_among_400_kb(benchmark: BenchmarkFixture) -> None:
     """Many, and always the same: how fast one is found depends on its key."""
-    kind = Kind("bench", 32)
+    kind = RecordFormat("bench", 32)
     keys = [DRAW.randbytes(32) for _ in range(400)]
     data = b"".join(kind.record(key, bytes(1000)) for key in keys)
 

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 
-from .state import Failure, ModelFile, Place
+from .state import Failure, ModelFile, ServerFiles
 
 _LOG_START_BYTES = 16 * 1024
 _LOG_ERROR = re.compile(
@@ -19,7 +19,7 @@ _LOG_ERROR = re.compile(
 
 
 def start_failure(
-    model: ModelFile, place: Place, wait_status: int | None = None
+    model: ModelFile, place: ServerFiles, wait_status: int | None = None
 ) -> Failure:
     """Return why a server did not start, as far as its log and its end tell."""
     reasons = [_reason_in_log(place.log)]

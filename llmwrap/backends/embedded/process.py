@@ -24,7 +24,7 @@ from ...paths import ensure_private_dir
 from ...units import format_duration
 from .state import (
     ModelFile,
-    Place,
+    ServerFiles,
     ServerState,
     hold,
     is_alive,
@@ -73,7 +73,7 @@ class _Order(NamedTuple):
     """What is to be served, where its files are, and until when to wait."""
 
     model: ModelFile
-    place: Place
+    place: ServerFiles
     state_dir: str
     until: float
     clock: Clock
@@ -137,7 +137,7 @@ def stop_servers(
     return [_server(state, place) for place, state in found]
 
 
-def _server(state: ServerState, place: Place) -> EmbeddedServer:
+def _server(state: ServerState, place: ServerFiles) -> EmbeddedServer:
     return EmbeddedServer(
         base_url=state.base_url,
         key=state.key,
@@ -179,14 +179,14 @@ def _model_file(model_path: str) -> ModelFile:
     return ModelFile(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _ready_state(model: ModelFile, place: Place) -> ServerState | None:
+def _ready_state(model: ModelFile, place: ServerFiles) -> ServerState | None:
     state = living_state(place, touch=True)
     if state and state.status == "ready" and state.model == model:
         return state
     return None
 
 
-def _living(state_dir: str) -> list[tuple[Place, ServerState]]:
+def _living(state_dir: str) -> list[tuple[ServerFiles, ServerState]]:
     found = []
     for place in places(state_dir):
         state = living_state(place)
@@ -265,7 +265,7 @@ def _start_lock(
         os.close(fd)
 
 
-def _end(place: Place, state: ServerState, clock: Clock) -> None:
+def _end(place: ServerFiles, state: ServerState, clock: Clock) -> None:
     """End a server that `living_state` showed to be alive under `start.lock`."""
     import signal  # 2 ms for its enums, which only this needs.
 

@@ -39,7 +39,7 @@ from .failure import start_failure
 from .state import (
     Failure,
     ModelFile,
-    Place,
+    ServerFiles,
     ServerState,
     read_state,
     remove_state,
@@ -58,7 +58,7 @@ _WARNINGS = 2
 _BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) [1-9]", re.MULTILINE)
 
 
-class Settings(NamedTuple):
+class Handover(NamedTuple):
     """What the starter hands over."""
 
     start_id: str
@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     idle_s: float
     lock_fd: int
     model: ModelFile
-    place: Place
+    place: ServerFiles
 
 
 def main() -> NoReturn:
@@ -77,14 +77,14 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _read_settings(raw: bytes) -> Settings:
+def _read_settings(raw: bytes) -> Handover:
     record = json.loads(raw)
     record["model"] = ModelFile(*record["model"])
-    record["place"] = Place(*record["place"])
-    return Settings(**record)
+    record["place"] = ServerFiles(*record["place"])
+    return Handover(**record)
 
 
-def _supervise(settings: Settings) -> NoReturn:
+def _supervise(settings: Handover) -> NoReturn:
     """Become the server's parent until it is ready, or dead: then say why."""
     ready_fd, server_end = os.pipe()
     server = os.fork()
@@ -99,7 +99,7 @@ def _supervise(settings: Settings) -> NoReturn:
     os._exit(0)
 
 
-def _report_failure(settings: Settings, failure: Failure) -> None:
+def _report_failure(settings: Handover, failure: Failure) -> None:
     state = read_state(settings.place)
     if state is None or state.status != "failed":
         write_state(
@@ -108,7 +108,7 @@ def _report_failure(settings: Settings, failure: Failure) -> None:
         )
 
 
-def _state(settings: Settings) -> ServerState:
+def _state(settings: Handover) -> ServerState:
     return ServerState(
         start_id=settings.start_id,
         status="loading",
@@ -119,7 +119,7 @@ def _state(settings: Settings) -> ServerState:
     )
 
 
-def _serve(settings: Settings, ready_fd: int) -> NoReturn:
+def _serve(settings: Handover, ready_fd: int) -> NoReturn:
     """Load the model, tell that it is ready, watch over it and end."""
     _settle(settings)
     write_state(settings.place, _state(settings))
@@ -139,7 +139,7 @@ def _serve(settings: Settings, ready_fd: int) -> NoReturn:
     _end(settings)
 
 
-def _settle(settings: Settings) -> None:
+def _settle(settings: Handover) -> None:
     os.umask(0o077)
     os.set_inheritable(settings.lock_fd, False)
     # A core dump would hold prompts and the key.
@@ -149,7 +149,7 @@ def _settle(settings: Settings) -> None:
     os.close(null)
 
 
-def _end(settings: Settings) -> NoReturn:
+def _end(settings: Handover) -> NoReturn:
     state = read_state(settings.place)
     if state and state.start_id == settings.start_id:
         remove_state(settings.place)
@@ -159,7 +159,7 @@ def _end(settings: Settings) -> NoReturn:
     os._exit(0)
 
 
-def _load(settings: Settings) -> Any:
+def _load(settings: Handover) -> Any:
     """Return xllamacpp's server, listening, its model loaded."""
     try:
         import xllamacpp
@@ -179,7 +179,7 @@ def _load(settings: Settings) -> Any:
         os._exit(1)  # llama.cpp has logged why.
 
 
-def _parameters(xllamacpp: Any, settings: Settings) -> Any:
+def _parameters(xllamacpp: Any, settings: Handover) -> Any:
     model = settings.model
     slots = PARALLEL_SLOTS if model.size_bytes <= ONE_SLOT_BYTES else 1
     parameters = xllamacpp.CommonParams()
@@ -228,7 +228,7 @@ def _cpu_threads() -> int:
     return allowed if allowed < available else -1
 
 
-def _watch(server: Any, settings: Settings) -> None:
+def _watch(server: Any, settings: Handover) -> None:
     """Return when the server has been idle long enough, or is wanted no more."""
     tick_s = max(_SHORTEST_TICK_S, min(_LONGEST_TICK_S, settings.idle_s / 4))
     metrics, touched = "", 0
@@ -272,7 +272,7 @@ def _touched(path: str) -> int:
         return 0
 
 
-def _retire(server: Any, place: Place, touched: int) -> bool:
+def _retire(server: Any, place: ServerFiles, touched: int) -> bool:
     """Become impossible to find, unless somebody has found us just before."""
     with suppress(FileNotFoundError):  # Somebody stops us at the same time.
         os.rename(place.state, place.hidden)

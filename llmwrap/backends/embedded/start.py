@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from ...errors import BackendFailedError, ConfigError, LLMWrapError
 from .failure import start_failure
-from .state import Failure, ModelFile, Place
+from .state import Failure, ModelFile, ServerFiles
 
 _MODULE = "llmwrap.backends.embedded.server"
 _HANDOVER_S = 60.0
@@ -44,7 +44,7 @@ _ENVIRONMENT_PREFIXES = (
 
 def start(
     model: ModelFile,
-    place: Place,
+    place: ServerFiles,
     lock_fd: int,
     idle_s: float,
     environ: Mapping[str, str],
@@ -78,7 +78,7 @@ def start(
 
 
 def start_error(
-    model: ModelFile, place: Place, failure: Failure | None = None
+    model: ModelFile, place: ServerFiles, failure: Failure | None = None
 ) -> LLMWrapError:
     """Return the error for a server that failed, from its own words or its log."""
     failure = failure or start_failure(model, place)
@@ -87,7 +87,7 @@ def start_error(
 
 
 def _launch(
-    settings: bytes, place: Place, lock_fd: int, environ: Mapping[str, str]
+    settings: bytes, place: ServerFiles, lock_fd: int, environ: Mapping[str, str]
 ) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
     log_fd = os.open(place.log, flags | os.O_CLOEXEC, 0o600)

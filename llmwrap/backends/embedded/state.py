@@ -85,7 +85,7 @@ class ServerState(NamedTuple):
         return f"ServerState({self.start_id!r}, {self.status!r}, {self.pid})"
 
 
-class Place(NamedTuple):
+class ServerFiles(NamedTuple):
     """The paths of one server's files.
 
     `hidden` is where the state is for a moment when the server is about to end.
@@ -108,7 +108,7 @@ def start_lock_path(state_dir: str) -> str:
     return os.path.join(servers_dir(state_dir), "start.lock")
 
 
-def place_of(state_dir: str, model: ModelFile) -> Place:
+def place_of(state_dir: str, model: ModelFile) -> ServerFiles:
     """Return where the server of a model file keeps its files.
 
     Another one for each content at the same path: a server that still answers about
@@ -121,8 +121,10 @@ def place_of(state_dir: str, model: ModelFile) -> Place:
     return _place(os.path.join(servers_dir(state_dir), f"{readable}-{digits:08x}"))
 
 
-def _place(base: str) -> Place:
-    return Place(*(base + end for end in (".json", ".lock", ".log", ".ending", ".new")))
+def _place(base: str) -> ServerFiles:
+    return ServerFiles(
+        *(base + end for end in (".json", ".lock", ".log", ".ending", ".new"))
+    )
 
 
 def _scope() -> str:
@@ -152,7 +154,7 @@ def _open_private(path: str, flags: int) -> int | None:
     return None
 
 
-def is_alive(place: Place) -> bool:
+def is_alive(place: ServerFiles) -> bool:
     """Tell whether a server, ready or not, holds this place."""
     fd = _open_private(place.lock, os.O_RDWR)
     if fd is None:
@@ -186,7 +188,7 @@ def hold(lock_path: str) -> int | None:
         os.close(fd)
 
 
-def read_state(place: Place) -> ServerState | None:
+def read_state(place: ServerFiles) -> ServerState | None:
     """Return what is written there, None for nothing or for what is not believed.
 
     It says nothing about who is alive; `living_state` does.
@@ -200,7 +202,7 @@ def read_state(place: Place) -> ServerState | None:
         os.close(fd)
 
 
-def living_state(place: Place, *, touch: bool = False) -> ServerState | None:
+def living_state(place: ServerFiles, *, touch: bool = False) -> ServerState | None:
     """Return the state of the server that is alive there, None if there is none.
 
     `touch` tells the server that it is wanted, so that it does not end of idleness
@@ -221,7 +223,7 @@ def living_state(place: Place, *, touch: bool = False) -> ServerState | None:
     return state if alive else None
 
 
-def write_state(place: Place, state: ServerState) -> None:
+def write_state(place: ServerFiles, state: ServerState) -> None:
     """Put a state in its place, whole or not at all, for its owner's eyes only."""
     record = state._asdict() | {"format": 1, "model": state.model._asdict()}
     record["failure"] = state.failure and state.failure._asdict()
@@ -231,13 +233,13 @@ def write_state(place: Place, state: ServerState) -> None:
     os.replace(place.temporary, place.state)
 
 
-def remove_state(place: Place) -> None:
+def remove_state(place: ServerFiles) -> None:
     """Take a state away: nobody finds that server any more, and it ends."""
     with suppress(FileNotFoundError):
         os.unlink(place.state)
 
 
-def places(state_dir: str) -> list[Place]:
+def places(state_dir: str) -> list[ServerFiles]:
     """Return the places of all servers there ever were, alive or not, sorted."""
     try:
         names = sorted(os.listdir(servers_dir(state_dir)))
@@ -250,7 +252,7 @@ def places(state_dir: str) -> list[Place]:
     ]
 
 
-def sweep(state_dir: str, *, keep: Place | None = None) -> None:
+def sweep(state_dir: str, *, keep: ServerFiles | None = None) -> None:
     """Remove what dead servers left. Call it only with `start.lock` held."""
     for place in places(state_dir):
         if place == keep or is_alive(place):
