@@ -148,7 +148,8 @@ def test_names_alone_are_for_completion_and_ask_nobody(
 ) -> None:
     cli.home.configure('[backends.box]\nbackend_type = "Ollama"')
 
-    result = cli.run("backends", "--names", environ={"OLLAMA_HOST": server.url})
+    words = ("__complete", "fish", "llmwrap", "-b", "")
+    result = cli.run(*words, environ={"OLLAMA_HOST": server.url})
 
     assert result == Result(0, b"box\nollama\nlmstudio\nopenai\nembedded\n", "")
     assert server.requests == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.completion_words import PROGRAMS, TESTERS, vocabulary
+from llmwrap.cli.commands import load_command, parser_of
+from llmwrap.cli.complete import bash_words
 from llmwrap.cli.words import BUILT
 
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
 from .shellterminal import ShellTerminal
 
+PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")
 SHELLS = ("bash", "zsh", "fish")
 MODELS = ("llama3:8b", "llama3:70b", "qwen/x:1")
 CONVERSATIONS = ("20260102-030405-bcdf", "20260807-060504-fdcb")
@@ -28,7 +31,7 @@ DONE = "<done>"
 # A program that keeps what it was called with, but for the names.
 SPY = f"""#!/bin/sh
 case " $* " in
-    *" --names "*) exec '{sys.executable}' -m llmwrap "$@" ;;
+    " __complete "*) exec '{sys.executable}' -m llmwrap "$@" ;;
 esac
 printf '%s\\n' "$@" >"$HOME/argv"
 printf '{DONE}'
@@ -72,6 +75,7 @@ LINES = {
     "llmwrap template import the\\ ans": ["template", "import", "the answer: 42.txt"],
     "load_test --concurr": ["--concurrency"],
     "llmwrap-loadtest -m llama3:8": ["-m", "llama3:8b"],
+    "llmwrap --output=the\\ ans": ["--output=the answer: 42.txt"],
     "llmwrap -O the\\ ans": ["-O", "the answer: 42.txt"],
 }
 
@@ -137,7 +141,7 @@ def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
     """Give an environment in which the program can be found, and keeps its argv."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    for name in (*PROGRAMS, *TESTERS):
+    for name in PROGRAMS:
         (directory / name).write_text(SPY)
         (directory / name).chmod(0o755)
     history = cli.home.path / "state" / "llmwrap" / "history"
@@ -205,29 +209,37 @@ def test_the_shell_finds_no_fault_in_its_script(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_knows_every_command_verb_and_option(shell: str, cli: Runner) -> None:
-    words = set(re.findall(r"[\w-]+", cli.run("completion", shell).text))
+@pytest.mark.parametrize("command", sorted(BUILT))
+def test_every_option_of_a_command_is_offered_but_hidden_ones(
+    command: str, cli: Runner
+) -> None:
+    result = cli.run("__complete", "fish", "llmwrap", command, "-")
 
-    for command in vocabulary():
-        assert {command.name, *command.verbs} <= words
-        for option in command.options:
-            for name in option.names:
-                # fish has options without their dashes.
-                assert name in words or name.lstrip("-") in words
-            assert set(option.choices) <= words
+    parser = parser_of(load_command(command))
+    shown = [a for a in parser._actions if a.help != argparse.SUPPRESS]
+    words = {line.partition("\t")[0] for line in result.text.splitlines()}
+    assert words == {name for action in shown for name in action.option_strings}
 
 
-def test_options_that_are_hidden_are_not_offered() -> None:
-    names = {
-        name
-        for command in vocabulary()
-        for option in command.options
-        for name in option.names
-    }
+def test_a_word_is_offered_with_what_it_means(cli: Runner) -> None:
+    result = cli.run("__complete", "zsh", "llmwrap", "doc")
 
-    assert "--model" in names
-    assert "--names" not in names
+    assert result.text.startswith("doctor\t")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("llmwrap -m a:b=c", ["llmwrap", "-m", "a:b=c"]),
+        ("llmwrap the\\ ans", ["llmwrap", "the ans"]),
+        ('llmwrap \'a "b\' "c \'d\\"" e', ["llmwrap", 'a "b', "c 'd\"", "e"]),
+        ("llmwrap 'open it", ["llmwrap", "open it"]),
+        ("llmwrap ", ["llmwrap", ""]),
+        ("llmwrap ends\\", ["llmwrap", "ends"]),
+    ],
+)
+def test_a_line_of_bash_is_parted_as_bash_does(line: str, words: list[str]) -> None:
+    assert bash_words(line) == words
 
 
 @pytest.mark.parametrize("argv", [[], ["tcsh"], ["bash", "zsh"], ["bash", "--json"]])

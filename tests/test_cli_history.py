@@ -336,6 +336,6 @@ def test_show_without_any_is_status_3(cli: Runner) -> None:
 def test_names_are_for_completion(cli: Runner, kept: Conversations) -> None:
     made = [talk(kept, "one", days_ago=1), talk(kept, "two")]
 
-    result = cli.run("history", "list", "--names")
+    result = cli.run("__complete", "fish", "llmwrap", "--conversation", "")
 
     assert result.text.split() == [made[1].id, made[0].id]

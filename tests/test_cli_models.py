@@ -216,7 +216,7 @@ def test_names_alone_are_for_completion(cli: Runner) -> None:
     ):
         cli.home.configure(TWO.format(box=box.url, far=far.url))
 
-        result = models(cli, "list", "--names")
+        result = cli.run("__complete", "fish", "llmwrap", "-m", "")
 
     assert result == Result(0, b"a:1\nfar/b\n", "")
 
@@ -226,7 +226,7 @@ def test_names_come_even_if_one_backend_keeps_silent(cli: Runner) -> None:
         box.script("/api/tags", Silence())
         cli.home.configure(TWO.format(box=box.url, far=far.url))
 
-        result = models(cli, "list", "--names")
+        result = cli.run("__complete", "fish", "llmwrap", "-m", "")
 
     assert result == Result(0, b"far/b\n", "")
 

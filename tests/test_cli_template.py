@@ -90,7 +90,7 @@ def test_the_names_alone_are_listed_for_completion(cli: Runner, home: Home) -> N
     put(home, "no template.mustache", "x")
     put(home, "README", "x")
 
-    names = template(cli, "list", "--names", "-b", "x").text.split()
+    names = cli.run("__complete", "fish", "llmwrap", "-b", "x", "-t", "").text.split()
 
     assert {"broken", "old", "greeting"} < set(names)
     assert not {"no", "README", "no template"} & set(names)

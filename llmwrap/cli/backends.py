@@ -15,7 +15,6 @@ from ..upkeep.embedded_servers import (
     embedded_report,
     stop_embedded_servers,
 )
-from ..upkeep.listing import completable
 from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
@@ -65,8 +64,6 @@ _SERVER_COLUMNS = (
 def add_arguments(parser: Parser) -> None:
     """Add the options of `backends`."""
     add_json(parser)
-    # The fast way for completion scripts: names that -b takes, one a line.
-    parser.add_argument("--names", action="store_true", help=argparse.SUPPRESS)
     add_backend(parser)
     add_common(parser)
 
@@ -87,10 +84,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def _list(args: argparse.Namespace, session: Session) -> int:
     context, config, choice = session.context, session.config, session.choice()
-    if args.names:
-        for name in completable(config.backend_names):
-            context.output.line(name)
-        return 0
     named = named_candidate(config, choice, context.environ)
     candidates = [named] if named else all_candidates(config, choice, context.environ)
     with session.engine(is_one_shot=True) as engine:

@@ -1,4 +1,4 @@
-"""`completion`: a script that completes command lines, made from the parsers.
+"""`completion`: a short script for a shell that asks `__complete` what fits.
 
 Not shtab: it wants one parser with subparsers and fixed positions, but here options
 may stand before the command and a first word that is none is a question; and its bash
@@ -10,10 +10,6 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .completion_bash import bash_script
-from .completion_fish import fish_script
-from .completion_words import vocabulary
-from .completion_zsh import zsh_script
 from .context import Context
 from .parser import Command, Parser, add_common, verb_and_operands
 
@@ -25,7 +21,66 @@ COMMAND = Command(
     verbs=("bash", "zsh", "fish"),
 )
 
-_SCRIPTS = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}
+_BASH = r"""# bash completion of llmwrap, made by 'llmwrap completion bash'.
+_llmwrap() {
+    local program=${1/#\~/$HOME} word
+    local -a ask=(__complete bash "$COMP_WORDBREAKS" "${COMP_LINE:0:COMP_POINT}")
+    COMPREPLY=()
+    while IFS= read -r word; do
+        if [[ $word == ':files '* ]]; then
+            compopt -o filenames 2>/dev/null
+            IFS=$'\n' read -r -d '' -a COMPREPLY < <(compgen -f -- "${word#:files }")
+        else
+            COMPREPLY+=("$word")
+        fi
+    done < <("$program" "${ask[@]}" 2>/dev/null </dev/null)
+}
+complete -F _llmwrap llmwrap llm-wrapper llmwrap-loadtest load_test
+"""
+
+_ZSH = r"""#compdef llmwrap llm-wrapper llmwrap-loadtest load_test
+# zsh completion of llmwrap, made by 'llmwrap completion zsh'.
+_llmwrap() {
+    local program=${~words[1]} line
+    local -a found ask=(__complete zsh "${(@Q)words[1,CURRENT]}")
+    for line in ${(f)"$($program $ask 2>/dev/null </dev/null)"}; do
+        if [[ $line == :files ]]; then
+            [[ $PREFIX == --*=* ]] && compset -P '*='
+            _files
+        else
+            # The first colon parts a word from its meaning.
+            found+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+        fi
+    done
+    (($#found)) && _describe -V word found
+}
+if [[ $funcstack[1] == _llmwrap ]]; then _llmwrap "$@"; else
+    compdef _llmwrap llmwrap llm-wrapper llmwrap-loadtest load_test
+fi
+"""
+
+_FISH = r"""# fish completion of llmwrap, made by 'llmwrap completion fish'.
+function __llmwrap_complete
+    set -l typed (commandline -opc)
+    set -l current (string unescape -- (commandline -ct); or commandline -ct)
+    set -l program (string replace -r '^~/' "$HOME/" -- $typed[1])
+    set -l ask __complete fish $typed "$current"
+    for line in (command $program $ask 2>/dev/null </dev/null)
+        if test "$line" = :files
+            set -l option (string match -r -- '^--[^=]*=' "$current")
+            __fish_complete_path (string replace -- "$option" '' "$current") |
+                string replace -r '^' -- "$option"
+        else
+            printf '%s\n' $line
+        end
+    end
+end
+for program in llmwrap llm-wrapper llmwrap-loadtest load_test
+    complete -c $program -f -k -a '(__llmwrap_complete)'
+end
+"""
+
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -43,5 +98,5 @@ def run(args: argparse.Namespace, context: Context) -> int:
             f"'completion {shell}' takes no '{others[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    context.output.text(_SCRIPTS[shell](vocabulary()))
+    context.output.text(_SCRIPTS[shell])
     return 0

@@ -53,8 +53,6 @@ def add_arguments(parser: Parser) -> None:
         "--keep", metavar="N", type=count, help="remove all but the N used last"
     )
     add_json(parser)
-    # The fast way for completion scripts: ids, one a line.
-    parser.add_argument("--names", action="store_true", help=argparse.SUPPRESS)
     add_common(parser)
 
 

@@ -55,10 +55,6 @@ class HistoryVerbs:
         verbs[verb](operands)
 
     def _list(self, operands: Sequence[str]) -> None:
-        if self._args.names:
-            for name in self._kept.ids():
-                self._output.line(name)
-            return
         found = self._kept.list()
         if self._args.json:
             self._write_rows([summary_document(one) for one in found])

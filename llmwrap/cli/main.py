@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str], context: Context) -> int:
     """Run one command line and return its exit status."""
+    if "__complete" in argv[:2]:  # the second word of the load tester's own name
+        from .complete import complete  # late: only shells ask for it
+
+        words = argv[argv.index("__complete") + 1 :]
+        return _reported(context, lambda: complete(words, context))
     return _reported(context, lambda: _run(take_apart(argv), context))
 
 

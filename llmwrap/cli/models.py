@@ -15,6 +15,7 @@ from ..upkeep.listing import ModelRow, completable_models, model_rows, outlined
 from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
+    Candidate,
     all_candidates,
     chosen_candidate,
     failure,
@@ -73,8 +74,6 @@ def add_arguments(parser: Parser) -> None:
         action="store_true",
         help="install: replace a model of the same name",
     )
-    # The fast way for completion scripts: names that -m takes, one a line, and soon.
-    group.add_argument("--names", action="store_true", help=argparse.SUPPRESS)
     add_backend(parser)
     add_common(parser)
 
@@ -96,22 +95,7 @@ def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
             f"'models list' takes no '{operands[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    config, choice = session.config, session.choice()
-    environ = session.context.environ
-    chosen = chosen_candidate(config, choice, environ)
-    candidates = [chosen] if chosen else all_candidates(config, choice, environ)
-    with session.engine(is_one_shot=True) as engine:
-        reports = survey(
-            engine,
-            candidates,
-            timeout_s=_NAMES_S if args.names else _limit_s(session),
-            has_version=False,
-        )
-    if args.names:
-        names = completable_models(reports, first_choice(candidates))
-        for name in names:
-            session.output.line(name)
-        return 0
+    _, reports = _surveyed(session, _limit_s(session))
     _complain(session, reports)
     rows = model_rows(reports)
     if args.json:
@@ -119,6 +103,24 @@ def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
     else:
         session.output.rows(_COLUMNS, [_cells(row) for row in rows])
     return 0
+
+
+def names(session: Session) -> list[str]:
+    """Return the names that `-m` takes, as far as they are known soon."""
+    candidates, reports = _surveyed(session, _NAMES_S)
+    return completable_models(reports, first_choice(candidates))
+
+
+def _surveyed(
+    session: Session, timeout_s: float
+) -> tuple[Sequence[Candidate], Sequence[BackendReport]]:
+    config, choice = session.config, session.choice()
+    environ = session.context.environ
+    chosen = chosen_candidate(config, choice, environ)
+    candidates = [chosen] if chosen else all_candidates(config, choice, environ)
+    with session.engine(is_one_shot=True) as engine:
+        reports = survey(engine, candidates, timeout_s=timeout_s, has_version=False)
+    return candidates, reports
 
 
 def _complain(session: Session, reports: Sequence[BackendReport]) -> None:

@@ -22,8 +22,9 @@ COMMAND = Command(
     name="template",
     summary="List the templates. Or show one, render one without asking anybody, keep"
     " one of one's own, edit, delete or validate it, bring in Handlebars files.",
-    usage="llmwrap template [list | show NAME | render NAME [PROMPT...] |"
-    " create NAME [FILE] | edit NAME | delete NAME | validate [NAME...] |"
+    usage="llmwrap template [list | show TEMPLATE |"
+    " render TEMPLATE [PROMPT...] |"
+    " create NAME [FILE] | edit TEMPLATE | delete TEMPLATE | validate [TEMPLATE...] |"
     " import FILE...] [OPTION...]",
     verbs=(
         "list",
@@ -67,12 +68,6 @@ def add_arguments(parser: Parser) -> None:
         help="add a text file to the input, under its name; repeatable",
     )
     group.add_argument("-n", "--no-stdin", action="store_true", help="never read stdin")
-    # For completion scripts: names, one a line. They pass on what decides whose
-    # models are meant, too, which means nothing here.
-    hidden = argparse.SUPPRESS
-    group.add_argument("--names", action="store_true", help=hidden)
-    group.add_argument("-b", "--backend", metavar="NAME", help=hidden)
-    group.add_argument("--base-url", metavar="URL", help=hidden)
     add_common(parser)
 
 
@@ -105,10 +100,6 @@ def _list(
             f"'template list' takes no '{operands[0]}'",
             hint=f"usage: {COMMAND.usage}",
         )
-    if args.names:
-        for name in library.names():
-            session.output.line(name)
-        return 0
     found = []
     for name in library.names():
         try:

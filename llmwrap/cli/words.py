@@ -133,6 +133,18 @@ def take_apart(argv: Sequence[str]) -> Words:
     return Words("ask", options, words, typo, is_named=False)
 
 
+def expected_option(argv: Sequence[str]) -> str | None:
+    """Return the option whose value the next word would be, None if there is none."""
+    waiting = iter(argv)
+    for word in waiting:
+        if word == "--":
+            break
+        takes = word != "-" and word.startswith("-") and _wants_value(word)
+        if takes and next(waiting, None) is None:
+            return word if word.startswith("--") else f"-{word[-1]}"
+    return None
+
+
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """Return options with their values, operands, and what follows `--`."""
     options: list[str] = []
