@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import DeadlineError, OutputError, UsageError
@@ -32,27 +33,41 @@ def read_named(path: str, limit_bytes: int, until: float | None) -> Content:
     until the deadline on the monotonic clock. Raises: OSError, ValueError for a path
     that cannot be one, DeadlineError.
     """
-    # Not blocking: opening a FIFO would wait for its writer, whom nothing hurries.
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    number = os.open(path, flags)
+    number = open_named(path)
     try:
         mode = os.fstat(number).st_mode
-        parts: list[bytes] = []
-        left = limit_bytes + 1
-        while left > 0:
-            if not stat.S_ISREG(mode):
-                _await(number, path, until)
-            try:
-                part = os.read(number, min(left, _READ_BYTES))
-            except BlockingIOError:
-                continue
-            if not part:
-                break
-            parts.append(part)
-            left -= len(part)
-        return Content(b"".join(parts), mode)
+        data = b"".join(pieces_of(number, path, limit_bytes + 1, until))
+        return Content(data, mode)
     finally:
         os.close(number)
+
+
+def open_named(path: str) -> int:
+    """Return a descriptor to read a file that the user named.
+
+    Not blocking: opening a FIFO would wait for its writer, whom nothing hurries.
+    Raises: OSError, ValueError.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    return os.open(path, flags)
+
+
+def pieces_of(
+    number: int, path: str, limit_bytes: int, until: float | None
+) -> Iterator[bytes]:
+    """Yield what can be read of such a descriptor. Raises: as `read_named`."""
+    is_regular = stat.S_ISREG(os.fstat(number).st_mode)
+    while limit_bytes > 0:
+        if not is_regular:
+            _await(number, path, until)
+        try:
+            part = os.read(number, min(limit_bytes, _READ_BYTES))
+        except BlockingIOError:
+            continue
+        if not part:
+            return
+        yield part
+        limit_bytes -= len(part)
 
 
 def is_read_once(path: str) -> bool:

@@ -93,6 +93,21 @@ SILENT = Log()
 """A log that says nothing, for the library and for tests."""
 
 
+def said_once(log: Log, level: str = "warning") -> Log:
+    """Return a log that passes each record from `level` on once.
+
+    For many requests that would all say the same. Any thread may call it.
+    """
+    said: set[str] = set()
+
+    def emit(record: LogRecord) -> None:
+        if record.message not in said:
+            said.add(record.message)
+            log.record(record.level, record.message, record.attributes)
+
+    return Log(Sink(LEVELS[level], emit))
+
+
 def people_sink(tell: Callable[[str, str], None], threshold: int) -> Sink:
     """Return a sink for people; `tell` gets level and message of each record.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .config import Config
 from .engine import Answer, Choice, Engine
-from .errors import UsageError
+from .errors import LLMWrapError, UsageError
 from .log import SILENT, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
 from .paths import process_environ
@@ -17,6 +17,7 @@ from .prompting.sampling import with_options
 from .upkeep.cache_care import CacheStats, Filter, cache_stats, clear_cache
 
 if TYPE_CHECKING:
+    from .batch.task import Done
     from .templating import Library, Template
 
 
@@ -42,6 +43,7 @@ class LLMWrapper:
         environ = process_environ() if environ is None else environ
         self.config = config or Config.load(environ=environ)
         self._environ = environ
+        self._log = log
         self._templates: Library | None = None
         self._engine = Engine(self.config, environ=environ, choice=Choice(), log=log)
 
@@ -131,6 +133,55 @@ class LLMWrapper:
         sampling = with_options(sampling, NO_OPTIONS, self.config.defaults.options)
         request = self._request(prompt, model, system)._replace(sampling=sampling)
         return self._engine.ask(request, rendered)
+
+    def batch(
+        self,
+        prompts: Iterable[str | Sequence[Message]],
+        model: str | None = None,
+        *,
+        concurrency: int = 4,
+        in_order: bool = False,
+        system: str | None = None,
+        sampling: Sampling = Sampling(),
+    ) -> Iterator[Done]:
+        """Ask many questions, several at once, and yield what became of each.
+
+        `prompts` are taken as they are needed, and results handed on as they come (or
+        `in_order`), so memory does not grow with their number. `task.id` of a result
+        is the number of its prompt, from 1. One that fails has its `error`; after
+        three in a row that reach nobody, that is raised. Leaving early ends what is
+        under way.
+        """
+        from .batch.crew import Crew  # late: most ask one question
+        from .batch.run import Batch, Servers
+        from .batch.task import Task
+
+        sampling = with_options(sampling, NO_OPTIONS, self.config.defaults.options)
+
+        def task(given: tuple[int, str | Sequence[Message]]) -> Task:
+            number, prompt = given
+            try:
+                request = self._request(prompt, model, system)
+            except LLMWrapError as error:
+                return Task(str(number), number, None, error)
+            return Task(str(number), number, request._replace(sampling=sampling))
+
+        config, choice = self.config, Choice(is_inline=True)
+        most = max(config.streaming.max_concurrent_streams, concurrency)
+        streaming = config.streaming._replace(max_concurrent_streams=most)
+        config = config._replace(streaming=streaming)
+        engine = Engine(config, environ=self._environ, choice=choice, log=self._log)
+        servers = Servers([engine], self._log)
+        workers = [lambda given: servers.ask(0, task(given))] * concurrency
+        batch = Batch(
+            Crew(iter(enumerate(prompts, 1)), workers, in_order=in_order), servers
+        )
+        try:
+            yield from batch.results()
+        finally:
+            batch.drop()
+        if batch.stopped_by:
+            raise batch.stopped_by
 
     def render_template(
         self, name: str, variables: Mapping[str, Json], *, is_lax: bool = False

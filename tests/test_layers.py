@@ -24,7 +24,7 @@ FLOORS = (
     {"backends", "cache", "history", "metrics", "models", "templating", "terminal"},
     {"streams", "prompting"},
     {"engine"},
-    {"upkeep"},
+    {"upkeep", "batch"},
     {"wrapper", "repl", "loadtest"},
     {"cli", "direct", "__main__"},
 )

@@ -177,6 +177,10 @@ class Backend(Protocol):
         """
         return []
 
+    def slots(self, *, timeout_s: float) -> int | None:
+        """Return how many questions it answers at once, None when it does not say."""
+        return None
+
     def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
         raise UsageError(

@@ -137,6 +137,12 @@ class ForeignBackend(Backend):
         )
         return [name for name in found if isinstance(name, str)]
 
+    def slots(self, *, timeout_s: float) -> int | None:
+        """As Backend has it."""
+        return self._called(
+            "asked for its slots", lambda: self._below.slots(timeout_s=timeout_s)
+        )
+
     def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
         what = "asked to pull a model"

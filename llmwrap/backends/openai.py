@@ -84,6 +84,16 @@ class OpenAIBackend(HttpBackend):
         document = self._call("GET", "/models", timeout_s=timeout_s)
         return [_model(entry) for entry in objects_at(document, "data")]
 
+    def slots(self, *, timeout_s: float) -> int | None:
+        """Return the slots of llama.cpp's server (GET /props, `total_slots`)."""
+        root = self._endpoint.base_url.removesuffix("/v1")
+        try:
+            props = self._call("GET", "/props", timeout_s=timeout_s, base_url=root)
+        except LLMWrapError:
+            return None  # others have no such thing
+        slots = props.get("total_slots")
+        return slots if isinstance(slots, int) and slots > 0 else None
+
 
 class _ReplyReader:
     """Read the chunks of one answer out of the documents of its reply."""

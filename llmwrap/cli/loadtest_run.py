@@ -33,7 +33,7 @@ from ..loadtest.text import (
     sample_rows,
 )
 from ..loadtest.trial import Plan, Standing, Trial, setting_of, settled
-from ..log import LEVELS, Log, LogRecord, Sink
+from ..log import said_once
 from ..messages import Message, Request, Sampling
 from ..prompting.prompt import decoded, read_input
 from ..prompting.sampling import with_options
@@ -158,7 +158,7 @@ class _Test:
             config = config._replace(cache=config.cache._replace(path=directory))
         with Engine(config, environ=environ, choice=choice, log=session.log) as asked:
             target = asked.target()
-        log = session.log if args.verbose else _said_once(session.log)
+        log = session.log if args.verbose else said_once(session.log)
         engine = Engine(
             config, environ=environ, choice=settled(choice, target), log=log
         )
@@ -213,18 +213,6 @@ def _spoken(change: Change) -> str:
     if change.ratio is None:
         return f"{name} by {change.new * 1e3:.1f} ms"
     return f"{name} by {change.ratio - 1:.1%}"
-
-
-def _said_once(log: Log) -> Log:
-    """Return a log that passes each warning on once: every request would say it."""
-    said: set[str] = set()
-
-    def emit(record: LogRecord) -> None:
-        if record.message not in said:
-            said.add(record.message)
-            log.record(record.level, record.message, record.attributes)
-
-    return Log(Sink(LEVELS["warning"], emit))
 
 
 _DRAW_S = 0.2

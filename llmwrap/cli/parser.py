@@ -155,18 +155,24 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(
-    parser: argparse.ArgumentParser, *, whole: str = "the whole command"
+    parser: argparse.ArgumentParser,
+    *,
+    whole: str = "the whole command",
+    has_several: bool = False,
 ) -> None:
     """Add the options that say whom to ask and how long to wait.
 
-    `whole` says what --timeout bounds.
+    `whole` says what --timeout bounds; with `has_several` -b makes a list.
     """
     group = parser.add_argument_group("backend")
+    several = "; repeatable: each item goes to whichever is free"
     group.add_argument(
         "-b",
         "--backend",
         metavar="NAME",
-        help="a configured backend, or ollama, lmstudio, openai, embedded",
+        action="append" if has_several else "store",
+        help="a configured backend, or ollama, lmstudio, openai, embedded"
+        + (several if has_several else ""),
     )
     group.add_argument(
         "--base-url",

@@ -14,6 +14,7 @@ BUILT = frozenset(
     {
         "ask",
         "backends",
+        "batch",
         "cache",
         "chat",
         "chat-template",
@@ -32,7 +33,6 @@ BUILT = frozenset(
 
 PLANNED = frozenset(
     {
-        "batch",
         "compare",
     }
 )
@@ -41,6 +41,11 @@ being prompts; using one is an error until it is built."""
 
 VALUE_OPTIONS = frozenset(
     {
+        "--max-failures",
+        "--limit",
+        "--input-format",
+        "--files-from",
+        "--column",
         "--arrival",
         "--backend",
         "--base-url",

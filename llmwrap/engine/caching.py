@@ -18,7 +18,7 @@ from .stored import Replay
 TYPE_CHECKING = False  # a hit needs neither backends nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend
-    from .keeping import Keeping
+    from .keeping import Digests, Keeping
 
 _LEARN_S = 10.0
 
@@ -36,6 +36,7 @@ class Caching:
         default: CacheMode = "use" if config.cache.enabled else "off"
         self.mode: CacheMode = choice.cache or default
         self._log = log
+        self._digests: Digests | None = None
         self.cache = ResponseCache(config.cache, log, has_memory=not is_one_shot)
 
     def replay(
@@ -63,10 +64,11 @@ class Caching:
         """Return what keeps the answer to a question, None when nothing does."""
         if not question.key:
             return None
-        from .keeping import Keeping
+        from .keeping import Digests, Keeping
 
-        is_alone = mode == "refresh"
-        return Keeping(self.cache, question, backend, self._log, is_alone=is_alone)
+        self._digests = self._digests or Digests()
+        log, digests, is_alone = self._log, self._digests, mode == "refresh"
+        return Keeping(self.cache, question, backend, log, digests, is_alone=is_alone)
 
     def learn(self, backend: Backend, place: Place, model: str) -> None:
         """Learn which weights a model has after a pull: older answers are void.

@@ -32,6 +32,8 @@ from .runs import RunRecord
 from .selection import Selector, patience
 from .stored import Replay, StoredAnswer
 
+_SLOTS_S = 5.0
+
 TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
@@ -177,6 +179,10 @@ class Engine:
             return
         self._caching.learn(backend, place, model)
 
+    def slots(self) -> int | None:
+        """Return how many questions the server answers at once, if it tells."""
+        return self.target().backend.slots(timeout_s=_SLOTS_S)
+
     def _question(
         self, request: Request, mode: CacheMode, hashing: Hashing
     ) -> Question:
@@ -274,6 +280,7 @@ class Engine:
                     self._log,
                     until=self._until,
                     is_one_shot=self._is_one_shot,
+                    is_settled=self._choice.is_inline,
                 )
             return self._made_targets
 
@@ -286,7 +293,7 @@ class Engine:
             return self._made_pool
 
     def _new_pool(self) -> Streams:
-        if self._choice.is_measured:
+        if self._choice.is_measured or self._choice.is_inline:
             from .inline import InlineStreams
 
             return InlineStreams()

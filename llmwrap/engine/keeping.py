@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from ..backends.base import Backend
 from ..cache.entry import Entry
@@ -15,7 +16,31 @@ from ..threads import Future, start_together
 from .question import Question
 
 _DIGEST_S = 2.0
+_FRESH_S = 1.0
 _DIGEST_PATIENCE_S = 1.0  # behind the end of the answer
+
+
+class Digests:
+    """The digests of models, read beside their answers; any thread may call it.
+
+    One reading serves all answers that begin within a second of it: a batch would ask
+    for it as often as for answers.
+    """
+
+    def __init__(self) -> None:
+        self._readings: dict[tuple[str, str], tuple[float, Future[str | None]]] = {}
+
+    def reading(self, backend: Backend, model: str) -> Future[str | None] | None:
+        """Return the digest to come, None where the server has none."""
+        if not backend.has_digests:
+            return None
+        now = time.monotonic()
+        begun_at, reading = self._readings.get((backend.name, model), (0.0, None))
+        if reading is None or now - begun_at > _FRESH_S:
+            call = partial(backend.digest, model, timeout_s=_DIGEST_S)
+            [reading] = start_together([call])
+            self._readings[backend.name, model] = now, reading
+        return reading
 
 
 class Keeping:
@@ -31,6 +56,7 @@ class Keeping:
         question: Question,
         backend: Backend,
         log: Log,
+        digests: Digests,
         *,
         is_alone: bool,
     ) -> None:
@@ -39,6 +65,7 @@ class Keeping:
         self._cache = cache
         self._backend = backend
         self._log = log
+        self._digests = digests
         self._is_alone = is_alone
         self._waiting: Waiting | None = None
         self._held: Held | None = None
@@ -90,8 +117,8 @@ class Keeping:
 
     def watch(self) -> None:
         """Have the digest of the model read while the answer streams."""
-        if self._digest is None and self._backend.has_digests:
-            [self._digest] = start_together([self._read_digest])
+        if self._digest is None:
+            self._digest = self._digests.reading(self._backend, self._model)
 
     def keep(self, completion: Completion) -> None:
         """Store a complete answer."""
@@ -131,9 +158,6 @@ class Keeping:
         known = self._cache.renewed(self.question.generation)
         self.question = self.question.with_generation(known)
         return self._cache.get(self.question.key)
-
-    def _read_digest(self) -> str | None:
-        return self._backend.digest(self._model, timeout_s=_DIGEST_S)
 
     def _known_digest(self) -> str:
         """Return the digest of the model, empty where there is none."""

@@ -5,6 +5,7 @@ What is decided without asking anybody is selection.py's.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import NamedTuple
 
@@ -38,17 +39,28 @@ class Target(NamedTuple):
 class Targets:
     """Find out whom to ask, by one configuration and one set of options.
 
-    Any thread may call it. `until` and `is_one_shot` are those of the engine.
+    Any thread may call it. `until` and `is_one_shot` are those of the engine; with
+    `is_settled` what was found once holds for all questions.
     """
 
     def __init__(
-        self, access: Access, log: Log, *, until: float | None, is_one_shot: bool
+        self,
+        access: Access,
+        log: Log,
+        *,
+        until: float | None,
+        is_one_shot: bool,
+        is_settled: bool = False,
     ) -> None:
         self._access = access
         self._environ = access.environ
         self._log = log
         self._until = until
         self._is_one_shot = is_one_shot
+        self._is_settled = is_settled
+        self._finding = threading.Lock()
+        self._found: BackendConfig | None = None
+        self._models: dict[str, str] = {}
         self._backends: dict[tuple[str, str | None], Backend] = {}
 
     def close(self) -> None:
@@ -62,11 +74,23 @@ class Targets:
         `cancel` ends the looking. Raises: CancelledError, ConfigError, UnreachableError
         when nothing answers, RefusedError when there is no model.
         """
+        if not self._is_settled or (selection.backend and selection.model):
+            return self._target(selection, cancel or CancelToken())
+        with self._finding:
+            config = selection.backend or self._found
+            model = selection.model or (config and self._models.get(config.name))
+            known = selection._replace(backend=config, model=model)
+            found = self._target(known, cancel or CancelToken())
+            if not selection.backend:
+                self._found = found.config
+            if not selection.model:
+                self._models[found.config.name] = found.model
+            return found
+
+    def _target(self, selection: Selection, cancel: CancelToken) -> Target:
         config = selection.backend or self._discover()
         backend = self.backend(config)
-        model = selection.model or self._default_model(
-            backend, config, cancel or CancelToken()
-        )
+        model = selection.model or self._default_model(backend, config, cancel)
         return Target(backend, config, model)
 
     def backend(

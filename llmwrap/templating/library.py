@@ -22,6 +22,8 @@ from .stored import MUSTACHE, Stored, TemplateDirectory
 from .template import Template, checked_name
 
 BUILT_IN = "built-in"
+INLINE = "TEXT"
+"""What errors call a template that has no file."""
 
 
 class Library:
@@ -78,6 +80,11 @@ class Library:
         prepared = self._prepare(self.get(name), seen)
         self._prepared[name] = prepared, seen
         return prepared
+
+    def inline(self, text: str) -> Prepared:
+        """Return a text as a template of its own. Raises: ConfigError, LimitError."""
+        template = Template(INLINE, text)
+        return self._prepare(Stored(template, "", "", text, 1, (0, 0, 0)), {})
 
     def render(
         self, name: str, variables: dict[str, Json], *, is_lax: bool = False

@@ -1,0 +1,149 @@
+"""The threads of a batch: each takes a task, asks, hands over what came, and goes on.
+
+Results come as they are there, or in the order of the tasks; at most four tasks for
+each thread are between being taken and being handed on, so memory stays flat when one
+is slow.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from ..threads import LONGEST_WAIT_S, start_together
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+_AHEAD = 4
+
+
+class Crew(Generic[Given, Made]):
+    """Do something with each of many, several at once.
+
+    `workers` has for each thread what it does; None from it says that this one is out
+    of use, and the task another's. `rate` is how many begin in a second at most.
+    `results` belongs to one thread, `finish` and `drop` to any.
+    """
+
+    def __init__(
+        self,
+        given: Iterator[Given],
+        workers: Sequence[Callable[[Given], Made | None]],
+        *,
+        rate: float | None = None,
+        in_order: bool = False,
+    ) -> None:
+        self._given = given
+        self._workers = workers
+        self._in_order = in_order
+        self._pause_s = 1 / rate if rate else 0.0
+        self._next_at = 0.0
+        self._lock = threading.Lock()
+        # Two, so that a result wakes its reader and not every thread.
+        self._is_made = threading.Condition(self._lock)
+        self._has_room = threading.Condition(self._lock)
+        self._again: deque[tuple[int, Given]] = deque()
+        self._ready: dict[int, Made] = {}
+        self._taken = 0
+        self._yielded = 0
+        self._at_work = 0
+        self._working = 0
+        self._has_all = False
+        self._is_dropped = False
+
+    def results(self) -> Iterator[Made]:
+        """Yield what became of each.
+
+        Raises: what taking a task, or a bug in doing it, raised, behind the others.
+        """
+        self._working = len(self._workers)
+        calls = [lambda do=do: self._work(do) for do in self._workers]
+        outcomes = start_together(calls)
+        while True:
+            with self._lock:
+                while not self._is_due() and self._working:
+                    self._is_made.wait(LONGEST_WAIT_S)
+                if not self._is_due():
+                    break
+                at = self._yielded if self._in_order else next(iter(self._ready))
+                made = self._ready.pop(at)
+                self._yielded += 1
+                self._has_room.notify()
+            yield made
+        for outcome in outcomes:
+            outcome.result(LONGEST_WAIT_S)
+
+    def finish(self) -> None:
+        """Take no further task; those under way may end."""
+        with self._lock:
+            self._has_all = True
+            self._again.clear()
+            self._has_room.notify_all()
+
+    def drop(self) -> None:
+        """Take no further task, and want nothing of those under way."""
+        self._is_dropped = True
+        self.finish()
+
+    def _is_due(self) -> bool:
+        return self._yielded in self._ready if self._in_order else bool(self._ready)
+
+    def _work(self, do: Callable[[Given], Made | None]) -> None:
+        try:
+            while (taken := self._take()) is not None:
+                number, given = taken
+                made = do(given)
+                with self._lock:
+                    self._at_work -= 1
+                    if made is None:
+                        self._again.append(taken)
+                        return
+                    if not self._is_dropped:
+                        self._ready[number] = made
+                    self._is_made.notify()
+        finally:
+            with self._lock:
+                self._working -= 1
+                self._is_made.notify()
+                self._has_room.notify_all()
+
+    def _take(self) -> tuple[int, Given] | None:
+        """Return the next task and its number, None when there is no more."""
+        with self._lock:
+            while (taken := self._next()) is None:
+                if self._is_dropped or (self._has_all and not self._at_work):
+                    return None
+                self._has_room.wait(LONGEST_WAIT_S)
+            self._at_work += 1
+            due_at = self._slot()
+        while (left_s := due_at - time.monotonic()) > 0 and not self._is_dropped:
+            time.sleep(min(left_s, LONGEST_WAIT_S))
+        return taken
+
+    def _next(self) -> tuple[int, Given] | None:
+        """Return a task that may be begun now, if there is one."""
+        if self._is_dropped:
+            return None
+        if self._again:
+            return self._again.popleft()
+        has_room = self._taken - self._yielded < _AHEAD * len(self._workers)
+        if self._has_all or not has_room:
+            return None
+        given = next(self._given, None)
+        if given is None:
+            self._has_all = True
+            self._has_room.notify_all()
+            return None
+        self._taken += 1
+        return self._taken - 1, given
+
+    def _slot(self) -> float:
+        """Return when this task may begin, and move the next one behind it."""
+        now = time.monotonic()
+        due_at = max(now, self._next_at)
+        self._next_at = due_at + self._pause_s
+        return due_at

@@ -1,0 +1,165 @@
+"""`batch`: many prompts, each answered once, to be gone on with after any end."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import UsageError
+from .ask import (
+    add_cache,
+    add_question,
+    add_sampling,
+)
+from .context import Context
+from .parser import (
+    Command,
+    Parser,
+    add_backend,
+    add_common,
+    count,
+    number,
+)
+from .prompt import add_template, add_variables
+
+COMMAND = Command(
+    name="batch",
+    summary="Ask many questions and write each answer to OUTPUT once, whatever happens"
+    " between: --resume goes on where a batch ended. FILE holds lines, JSON objects, or"
+    " a table; TEXT stands before each item, or is filled with its columns.",
+    usage="llmwrap batch FILE [TEXT...] -O OUTPUT [OPTION...]",
+)
+
+FORMATS = ("lines", "jsonl", "csv", "tsv", "openai")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `batch`."""
+    _add_input(parser)
+    _add_output(parser)
+    _add_pace(parser)
+    question = parser.add_argument_group("question")
+    add_question(question)
+    add_template(question)
+    add_variables(question)
+    add_sampling(parser)
+    parser.add_argument(
+        "--no-stream",
+        action="store_false",
+        default=True,
+        dest="stream",
+        help="ask the server for each answer in one piece",
+    )
+    add_cache(parser)
+    add_backend(parser, whole="each item", has_several=True)
+    add_common(parser)
+
+
+def _add_input(parser: Parser) -> None:
+    group = parser.add_argument_group("input")
+    group.add_argument(
+        "--input-format",
+        choices=FORMATS,
+        help="what INPUT is, where its name does not tell (.txt, .jsonl, .csv, .tsv)",
+    )
+    group.add_argument(
+        "--files-from",
+        metavar="FILE",
+        help="each file that is named in FILE (- for stdin) is an item; the names are"
+        " parted by line ends or NULs",
+    )
+    group.add_argument(
+        "--limit", metavar="N", type=count, help="ask at most N items in this run"
+    )
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-O",
+        "--output",
+        metavar="FILE",
+        help="where answers go, a line each: .csv and .tsv get the columns of the"
+        " input too; - is stdout",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on: skip what OUTPUT holds; with --refresh, ask anew what was changed",
+    )
+    group.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="go on, and ask again what failed",
+    )
+    group.add_argument(
+        "--in-order",
+        action="store_true",
+        help="write answers in the order of the input, as tables always are",
+    )
+    group.add_argument(
+        "--column",
+        metavar="NAME",
+        default="answer",
+        help="column of the answer in a table (answer)",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the requests that would be sent, a line each, and ask nothing",
+    )
+
+
+def _add_pace(parser: Parser) -> None:
+    group = parser.add_argument_group("pace")
+    group.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=_concurrency,
+        default=4,
+        help="how many are asked at once (4), for each server; auto: as many as it has"
+        " slots, where it tells",
+    )
+    group.add_argument(
+        "--rate", metavar="R", type=number, help="begin at most R items a second"
+    )
+    group.add_argument(
+        "--max-failures",
+        metavar="N",
+        type=_bound,
+        help="stop once more than N items, or N%% of all, failed",
+    )
+
+
+def _concurrency(text: str) -> int | str:
+    if text == "auto":
+        return text
+    wanted = count(text)
+    if not 1 <= wanted <= 1024:
+        raise argparse.ArgumentTypeError("1 to 1024, or auto")
+    return wanted
+
+
+def _bound(text: str) -> tuple[float, bool]:
+    is_share = text.endswith("%")
+    found = number(text.removesuffix("%"))
+    if found < 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is less than nothing")
+    return (found / 100 if is_share else found), is_share
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Ask everything that is left; return 0, or raise what became of it."""
+    if args.files_from is None and not args.operands:
+        raise UsageError("there is no INPUT", hint=f"usage: {COMMAND.usage}")
+    if args.output is None and not args.dry_run:
+        raise UsageError("there is no OUTPUT", hint="-O FILE, or -O - for stdout")
+    if args.rate is not None and args.rate <= 0:
+        raise UsageError("--rate wants more than 0 items a second")
+    to_stdout = args.output == "-"
+    if to_stdout and (args.resume or args.retry_failed):
+        raise UsageError("stdout holds nothing to go on with", hint="-O FILE does")
+    # Late: files, threads and tables are nothing that --help needs.
+    from .batch_run import BatchRun
+
+    with context.interruptible():
+        return BatchRun(args, context).run()

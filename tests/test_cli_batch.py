@@ -1,0 +1,438 @@
+"""`batch`: every item once, whatever happens between."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .fakeserver import FakeServer
+from .fakeserver.replies import json_error
+from .runner import Result, Runner
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        server.answer = ("yes",)
+        yield server
+
+
+@pytest.fixture
+def place(cli: Runner) -> Path:
+    return cli.home.path
+
+
+def batch(cli: Runner, server: FakeServer, *argv: str, stdin: bytes = b"") -> Result:
+    words = ("batch", *argv, "-m", "alpha")
+    return cli.run(*words, stdin=stdin, environ={"OLLAMA_HOST": server.url})
+
+
+def results(path: Path) -> dict[str, Any]:
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({one["id"] for one in found}) == len(found)
+    return {one["id"]: one for one in found}
+
+
+def asked(server: FakeServer) -> list[str]:
+    return sorted(
+        request.json["messages"][-1]["content"]
+        for request in server.requests
+        if request.path == "/api/chat"
+    )
+
+
+def test_each_line_is_an_item_behind_the_text(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_bytes(b"\xef\xbb\xbfone\r\n\n  two\nthree")
+
+    result = batch(cli, server, "in.txt", "Say", "this", "-O", "out.jsonl")
+
+    assert (result.status, result.stdout) == (0, b"")
+    assert asked(server) == [
+        "Say this\n\n  two",
+        "Say this\n\none",
+        "Say this\n\nthree",
+    ]
+    found = results(place / "out.jsonl")
+    assert {*found} == {"1", "3", "4"}
+    assert {one["text"] for one in found.values()} == {"yes"}
+    assert found["1"]["error"] is None
+    assert len(found["1"]["key"]) == 16
+    assert "note: 3 items: 3 answered" in result.stderr
+
+
+def test_objects_have_ids_prompts_messages_and_settings(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    lines = [
+        {"id": "a", "prompt": "Hi", "system": "Be brief.", "options": {"seed": 7}},
+        {
+            "id": "b",
+            "messages": [{"role": "user", "content": "Ho"}],
+            "model": "beta:7b",
+        },
+        {"id": "c", "template": "greeting", "vars": {"name": "Ada"}},
+        {"prompt": "no id"},
+        {"id": "bad", "prompt": 5},
+        {"id": 3, "prompt": "x"},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + "\n{broken\n"
+    (place / "in.jsonl").write_text(text)
+
+    result = batch(cli, server, "in.jsonl", "-O", "out.jsonl")
+
+    found = results(place / "out.jsonl")
+    assert result.status == 10
+    assert {*found} == {"a", "b", "c", "4", "bad", "6", "7"}
+    failed = {name: one["error"]["kind"] for name, one in found.items() if one["error"]}
+    assert failed == {"bad": "usage", "6": "config", "7": "config"}
+    assert found["b"]["model"] == "beta:7b"
+    bodies = [r.json for r in server.requests if r.path == "/api/chat"]
+    [first] = [b for b in bodies if b["messages"][-1]["content"] == "Hi"]
+    assert first["options"]["seed"] == 7
+    assert first["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_a_table_keeps_its_columns_and_gets_the_answer(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    rows = b'company,city\n"A ""1""","two\nlines"\nB\xe9,x\nshort\n'
+    (place / "in.csv").write_bytes(rows)
+
+    result = batch(
+        cli, server, "in.csv", "Where is {{company}}?", "-O", "out.csv", "--column", "w"
+    )
+
+    assert result.status == 10
+    assert asked(server) == ['Where is A "1"?', "Where is B�?"]
+    written = (place / "out.csv").read_bytes().decode("utf-8", "surrogateescape")
+    found = list(csv.reader(io.StringIO(written, "")))
+    assert found[0] == ["company", "city", "w", "_error", "_key"]
+    assert [row[:3] for row in found[1:]] == [
+        ['A "1"', "two\nlines", "yes"],
+        ["B\udce9", "x", "yes"],
+        ["short", "", ""],
+    ]
+    assert found[3][3].startswith("usage: line 5 ")
+
+
+def test_lines_of_openai_are_answered_in_openais_form(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    body = {"model": "beta:7b", "messages": [{"role": "user", "content": "Hi"}]}
+    lines = [
+        {
+            "custom_id": "a",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": body,
+        },
+        {"custom_id": "b", "method": "POST", "url": "/v1/embeddings", "body": body},
+        {
+            "custom_id": "c",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {**body, "n": 2},
+        },
+    ]
+    (place / "in.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+
+    assert batch(cli, server, "in.jsonl", "-O", "out.jsonl").status == 10
+
+    found = [json.loads(x) for x in (place / "out.jsonl").read_text().splitlines()]
+    by_id = {one["custom_id"]: one for one in found}
+    answer = by_id["a"]["response"]["body"]["choices"][0]["message"]["content"]
+    assert (answer, by_id["a"]["error"]) == ("yes", None)
+    assert by_id["b"]["error"]["code"] == by_id["c"]["error"]["code"] == "usage"
+    again = batch(cli, server, "in.jsonl", "-O", "out.jsonl", "--resume")
+    assert "3 were there" in again.stderr
+
+
+def test_each_file_is_an_item(cli: Runner, server: FakeServer, place: Path) -> None:
+    (place / "a b.md").write_text("one")
+    (place / "c.md").write_text("two")
+
+    result = batch(
+        cli,
+        server,
+        *("--files-from", "-", "Sum it up.", "-O", "-"),
+        stdin=b"a b.md\0c.md\0none.md",
+    )
+
+    found = {x["id"]: x for x in map(json.loads, result.text.splitlines())}
+    assert result.status == 10
+    assert {*found} == {"a b.md", "c.md", "none.md"}
+    assert found["none.md"]["error"]["kind"] == "config"
+    assert asked(server)[0] == "Sum it up.\n\na b.md:\n```\none\n```"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "argv", "said"),
+    [
+        ("in.jsonl", '{"id":"a","prompt":"x"}\n{"id":"a","prompt":"y"}\n', [], "'a'"),
+        ("in.csv", "a,a\n1,2\n", ["{{a}}"], "two columns"),
+        ("in.csv", "a,\n1,2\n", ["{{a}}"], "no name"),
+        ("in.csv", "", ["{{a}}"], "no header"),
+        ("in.csv", "a,b\n1,2\n", ["{{firm}}"], "firm"),
+        ("in.csv", 'a,b\n1,"2\n3,4\n', ["{{a}}"], "line 2 never ends"),
+        ("in.csv", "a,_key\n1,2\n", ["{{a}}"], "_key"),
+        ("in.jsonl", '{"template":"none_such"}\n', [], "none_such"),
+        ("in.jsonl", '{"template":"greeting","vars":{"nme":1}}\n', [], "nme"),
+        ("none.txt", None, [], "none.txt"),
+    ],
+)
+def test_an_input_that_is_unusable_is_3_and_nobody_is_asked(
+    cli: Runner,
+    server: FakeServer,
+    place: Path,
+    name: str,
+    text: str | None,
+    argv: list[str],
+    said: str,
+) -> None:
+    if text is not None:
+        (place / name).write_text(text)
+
+    result = batch(cli, server, name, *argv, "-O", f"out{Path(name).suffix}")
+
+    assert result.status == 3
+    assert said in result.stderr
+    assert asked(server) == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["in.txt"],
+        ["in.bin", "-O", "x.jsonl"],
+        ["in.txt", "-O", "out.csv"],
+        ["in.csv", "-O", "out.csv"],
+        ["in.txt", "-O", "-", "--resume"],
+        ["in.txt", "-O", "x", "--concurrency", "0"],
+        ["in.txt", "-O", "x", "--rate", "0"],
+        ["in.txt", "-O", "x", "--max-failures", "-1"],
+        ["in.txt", "-O", "there.jsonl"],
+    ],
+)
+def test_what_is_asked_for_wrongly_is_2(
+    cli: Runner, server: FakeServer, place: Path, argv: list[str]
+) -> None:
+    (place / "in.txt").write_text("x\n")
+    (place / "in.bin").write_text("x\n")
+    (place / "in.csv").write_text("a\n1\n")
+    (place / "there.jsonl").write_text("{}\n")
+
+    assert batch(cli, server, *argv).status == 2
+    assert (place / "there.jsonl").read_text() == "{}\n"
+    assert asked(server) == []
+
+
+def test_going_on_asks_only_what_is_not_there(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\ntwo\nthree\n")
+    first = batch(cli, server, "in.txt", "-O", "out.jsonl", "--limit", "2")
+    with (place / "out.jsonl").open("a") as file:
+        file.write('{"id": "3", "key": "00')  # as a kill leaves it
+    assert first.status == 0
+
+    result = batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume")
+
+    assert result.status == 0
+    assert {*results(place / "out.jsonl")} == {"1", "2", "3"}
+    assert asked(server) == ["one", "three", "two"]
+    assert "2 were there" in result.stderr
+
+
+def test_another_question_under_an_id_is_3_or_asked_anew(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\ntwo\n")
+    batch(cli, server, "in.txt", "-O", "out.jsonl")
+    (place / "in.txt").write_text("one\nTWO\nthree\n")
+    before = (place / "out.jsonl").read_bytes()
+
+    result = batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume")
+
+    assert result.status == 3
+    assert "1 of 3 items" in result.stderr
+    assert "line 2" in result.stderr
+    assert (place / "out.jsonl").read_bytes() == before
+    anew = batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume", "--refresh")
+    assert anew.status == 0
+    assert {*results(place / "out.jsonl")} == {"1", "2", "3"}
+    assert asked(server) == ["TWO", "one", "three", "two"]
+
+
+def test_what_failed_is_asked_again_and_its_line_replaced(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\ntwo\n")
+    server.script("/api/chat", json_error(400, {"error": "no"}))
+    argv = ("in.txt", "-O", "out.jsonl", "--concurrency", "1")
+    assert batch(cli, server, *argv).status == 10
+    (place / "out.jsonl").chmod(0o640)
+    assert batch(cli, server, *argv, "--resume").status == 0  # a failure is a result
+
+    result = batch(cli, server, *argv, "--retry-failed")
+
+    assert result.status == 0
+    assert [one["error"] for one in results(place / "out.jsonl").values()] == [None] * 2
+    assert stat.S_IMODE((place / "out.jsonl").stat().st_mode) == 0o640
+    assert os.listdir(place).count("out.jsonl") == 1
+
+
+def test_a_table_goes_on_by_its_rows(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.csv").write_text("a,b\n1,x\n1,y\n1,x\n2,z\n")
+    argv = ("in.csv", "Say {{a}}", "-O", "out.csv")
+    batch(cli, server, *argv, "--limit", "2")
+
+    result = batch(cli, server, *argv, "--resume")
+
+    found = list(csv.reader((place / "out.csv").read_text().splitlines()))
+    assert result.status == 0
+    assert [row[:2] for row in found] == [
+        ["a", "b"],
+        ["1", "x"],
+        ["1", "y"],
+        ["1", "x"],
+        ["2", "z"],
+    ]
+    (place / "in.csv").write_text("a,b\n2,z\n")
+    assert batch(cli, server, *argv, "--resume").status == 3
+
+
+def test_a_server_that_is_gone_ends_the_batch(cli: Runner, place: Path) -> None:
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(100)))
+    with FakeServer() as server:
+        server.answer = ("yes",)
+        batch(cli, server, "in.txt", "-O", "out.jsonl", "--limit", "5")
+        gone = {"OLLAMA_HOST": server.refused_url()}
+        argv = ("batch", "in.txt", "-O", "out.jsonl", "-m", "alpha", "--retries", "0")
+
+        result = cli.run(*argv, "--resume", environ=gone)
+
+        assert result.status == 4
+        assert "5 of 100 done" in result.stderr
+        assert "--resume goes on" in result.stderr
+        assert len(results(place / "out.jsonl")) == 5
+        assert batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume").status == 0
+    assert len(results(place / "out.jsonl")) == 100
+
+
+def test_too_many_failures_end_the_batch(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(50)))
+    for _ in range(50):
+        server.script("/api/chat", json_error(400, {"error": "no"}))
+
+    result = batch(
+        cli, server, "in.txt", "-O", "out.jsonl", "--max-failures", "10%", "-q"
+    )
+
+    assert result.status == 10
+    assert len(results(place / "out.jsonl")) == 6
+
+
+def test_alike_items_are_asked_once(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("same\n" * 20)
+
+    result = batch(cli, server, "in.txt", "-O", "out.jsonl")
+
+    assert asked(server) == ["same"]
+    assert "20 answered (19 from the cache)" in result.stderr
+
+
+def test_the_order_of_the_input_is_kept(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(60)))
+
+    batch(cli, server, "in.txt", "-O", "out.jsonl", "--in-order", "--concurrency", "8")
+
+    found = [
+        json.loads(x)["id"] for x in (place / "out.jsonl").read_text().splitlines()
+    ]
+    assert found == [str(n) for n in range(1, 61)]
+
+
+def test_a_dry_run_shows_requests_and_asks_nothing(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\ntwo\n")
+
+    result = batch(cli, server, "in.txt", "--dry-run", "--limit", "1")
+
+    [shown] = [json.loads(line) for line in result.text.splitlines()]
+    assert shown["id"] == "1"
+    assert shown["body"]["messages"] == [{"role": "user", "content": "one"}]
+    assert asked(server) == []
+
+
+def test_two_servers_share_the_items_and_one_may_go(cli: Runner, place: Path) -> None:
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(40)))
+    with FakeServer() as one, FakeServer() as two:
+        cli.home.configure(
+            f'[backends.one]\nbackend_type = "Ollama"\nbase_url = "{one.url}"\n'
+            f'[backends.two]\nbackend_type = "Ollama"\nbase_url = "{two.url}"\n'
+            '[backends.gone]\nbackend_type = "Ollama"\n'
+            f'base_url = "{one.refused_url()}"\n'
+        )
+        argv = ("batch", "in.txt", "-O", "out.jsonl", "-m", "alpha", "--retries", "0")
+
+        result = cli.run(*argv, "-b", "one", "-b", "two", "-b", "gone")
+
+        assert result.status == 0
+        assert len(results(place / "out.jsonl")) == 40
+        assert len(asked(one)) + len(asked(two)) == 40
+        assert asked(one)
+        assert asked(two)
+        assert "its items go to the others" in result.stderr
+
+
+def test_two_batches_never_write_to_one_file(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\n")
+    server.first_token_delay_s = 60.0
+    running = cli.start(
+        *("batch", "in.txt", "-O", "out.jsonl", "-m", "alpha"),
+        environ={"OLLAMA_HOST": server.url},
+    )
+    server.wait_for_requests(1)
+
+    result = batch(cli, server, "in.txt", "-O", "out.jsonl")
+
+    running.send_signal(signal.SIGTERM)
+    running.communicate()
+    assert result.status == 2
+    assert "another batch" in result.stderr
+    assert running.returncode == -signal.SIGTERM
+    assert (place / "out.jsonl").read_text() == ""
+
+
+def test_a_full_disk_is_12_and_nothing_is_lost(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\n")
+
+    result = batch(cli, server, "in.txt", "-O", "/dev/full", "--input-format", "lines")
+
+    assert result.status == 12
+    assert "/dev/full" in result.stderr
