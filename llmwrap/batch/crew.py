@@ -1,8 +1,8 @@
 """The threads of a batch: each takes a task, asks, hands over what came, and goes on.
 
-Results come as they are there, or in the order of the tasks; at most four tasks for
-each thread are between being taken and being handed on, so memory stays flat when one
-is slow.
+Results come as they are there: then no thread begins another task before its result is
+in other hands, so that a kill loses as many answers as there are threads. Or in the
+order of the tasks: then four for each thread may wait for one that is slow.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Crew(Generic[Given, Made]):
         self._given = given
         self._workers = workers
         self._in_order = in_order
+        self._most = len(workers) * (_AHEAD if in_order else 1)
         self._pause_s = 1 / rate if rate else 0.0
         self._next_at = 0.0
         self._lock = threading.Lock()
@@ -71,9 +72,10 @@ class Crew(Generic[Given, Made]):
                     break
                 at = self._yielded if self._in_order else next(iter(self._ready))
                 made = self._ready.pop(at)
+            yield made
+            with self._lock:  # only now it is in other hands
                 self._yielded += 1
                 self._has_room.notify()
-            yield made
         for outcome in outcomes:
             outcome.result(LONGEST_WAIT_S)
 
@@ -130,7 +132,7 @@ class Crew(Generic[Given, Made]):
             return None
         if self._again:
             return self._again.popleft()
-        has_room = self._taken - self._yielded < _AHEAD * len(self._workers)
+        has_room = self._taken - self._yielded < self._most
         if self._has_all or not has_room:
             return None
         given = next(self._given, None)
