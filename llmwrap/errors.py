@@ -12,6 +12,7 @@ full stop, its subject in single quotes; a hint says what to do about it.
     ├── RefusedError        5  refused         HTTP 4xx, unknown model, a redirect
     ├── BackendFailedError  6  backend_failed  HTTP 5xx, 408, 429, error in a stream
     ├── ProtocolError       7  protocol        the reply breaks the protocol
+    │   └── SchemaError     7  protocol        the answer is not of the schema
     ├── IncompleteError     8  incomplete      the answer broke off
     ├── LimitError          9  limit           a size limit was hit
     │   └── ExhaustedError  9  limit           no memory, or no thread, was left
@@ -44,10 +45,12 @@ class LLMWrapError(Exception):
     `retries_allowed` says how often the same request may be sent again before any
     piece of the answer came: 0 never, 1 once, `UNLIMITED` as often as configured.
     `retry_after_s` is what the server asked for, None when it did not.
+    `is_about_schema` says that it is the schema of the request that a server refused.
     """
 
     exit_status: ClassVar[int] = 1
     kind: ClassVar[str] = "internal"
+    is_about_schema = False
 
     def __init__(
         self,
@@ -120,6 +123,12 @@ class ProtocolError(LLMWrapError):
 
     exit_status = 7
     kind = "protocol"
+
+
+class SchemaError(ProtocolError):
+    """Report an answer that is not what its schema asks for; `complaints` say why."""
+
+    complaints: tuple[str, ...] = ()
 
 
 class IncompleteError(LLMWrapError):

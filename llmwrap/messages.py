@@ -25,10 +25,11 @@ FinishReason: TypeAlias = str
 """Why an answer ended, in the server's own word; ends.py knows what they mean."""
 
 End: TypeAlias = Literal[
-    "good", "cut", "withheld", "broken", "called", "unknown", "assumed"
+    "good", "cut", "withheld", "broken", "called", "unknown", "assumed", "invalid"
 ]
 """How an answer ended: at its own end, at a limit, because the rest is withheld, broken
-off, to call a tool, by a word that nobody knows, or by silence behind its marker."""
+off, to call a tool, by a word that nobody knows, by silence behind its marker, or whole
+but not of the schema that was asked for."""
 
 
 class Image(NamedTuple):
@@ -61,11 +62,25 @@ class Sampling(NamedTuple):
     options: Mapping[str, Json] = NO_OPTIONS
 
 
+class Schema(NamedTuple):
+    """What an answer must be: JSON that is valid against a JSON Schema.
+
+    `text` is the schema, as JSON. An answer that is not valid is asked for again
+    `retries` times at most. `is_bare` leaves out of what a server is sent whatever it
+    may choke on.
+    """
+
+    text: str
+    retries: int = 1
+    is_bare: bool = False
+
+
 class Request(NamedTuple):
     """What is asked of a backend.
 
     `think` asks for (True or a level such as `high`) or forbids (False) reasoning.
-    `is_streamed` False asks the server for the whole answer in one piece.
+    `is_streamed` False asks the server for the whole answer in one piece. `schema` is
+    what the answer must be, None for any text.
     """
 
     model: str
@@ -73,6 +88,7 @@ class Request(NamedTuple):
     sampling: Sampling = Sampling()
     think: bool | str | None = None
     is_streamed: bool = True
+    schema: Schema | None = None
 
 
 class Usage(NamedTuple):
@@ -97,7 +113,8 @@ class Chunk(NamedTuple):
     Several deltas of the server may share one chunk; `deltas` counts those that held
     text or reasoning. The last `finish_reason` counts, unless text or reasoning came
     after it; `usage` and `server` may come with it or in a later chunk. `tool` names a
-    tool that the model calls.
+    tool that the model calls; `is_refusal` says that the text is the words in which the
+    model refuses to answer.
     """
 
     text: str = ""
@@ -108,6 +125,7 @@ class Chunk(NamedTuple):
     usage: Usage | None = None
     server: ServerTimings | None = None
     tool: str = ""
+    is_refusal: bool = False
 
     @property
     def content(self) -> str:
@@ -139,7 +157,8 @@ class Rendered(NamedTuple):
 class Completion(NamedTuple):
     """A whole answer, folded from its chunks.
 
-    `attempts` counts the requests sent for it (0 for a cache hit). `gaps_s` are the
+    `attempts` counts the requests sent for it (0 for a cache hit), `asked_again` those
+    that were sent because the answer was not of the schema. `gaps_s` are the
     seconds between its pieces (ITL), of a very long answer a sample. `end` is what the
     finish reason means, None while it has not ended; `is_doubtful` says that a warning
     came with it, so that it is shown and not kept in the cache.
@@ -158,3 +177,4 @@ class Completion(NamedTuple):
     gaps_s: tuple[float, ...] = ()
     end: End | None = None
     is_doubtful: bool = False
+    asked_again: int = 0

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "llmwrap"
 FLOORS = (
     {"ends", "errors", "lives", "messages", "units"},
     {"config", "files", "jsontext", "log", "paths", "threads"},
-    {"transport", "journal"},
+    {"transport", "journal", "schemas"},
     {"backends", "cache", "history", "metrics", "models", "templating", "terminal"},
     {"streams", "prompting"},
     {"engine"},
@@ -53,6 +53,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "argparse": "cli/",
     "colorama": "terminal/",
     "ddsketch": "metrics/histogram.py",
+    "jsonschema_rs": "schemas/checking.py",
     "lru": "cache/memory.py",
     "markdown_it": "terminal/",
     "matplotlib": "loadtest/plots.py",
@@ -69,6 +70,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
 """Libraries, and the one place each is imported in."""
 
 DISTRIBUTIONS = {
+    "jsonschema_rs": "jsonschema-rs",
     "lru": "lru-dict",
     "markdown_it": "markdown-it-py",
     "prompt_toolkit": "prompt-toolkit",
@@ -225,7 +227,7 @@ def test_each_foreign_library_is_declared() -> None:
     setup = configparser.RawConfigParser()
     setup.read(ROOT / "setup.cfg")
     declared = setup["options"]["install_requires"]
-    for extra in ("embedded", "report"):
+    for extra in ("embedded", "report", "schema"):
         declared += setup["options.extras_require"][extra]
     names = set(re.findall(r"^[\w-]+", declared, re.MULTILINE))
 
