@@ -83,6 +83,10 @@ def _summary(tally: Tally) -> str:
     if set(every.ends) - {"good"}:
         ends = ", ".join(f"{end} {count}" for end, count in every.ends.most_common())
         rows.append(("ends", ends))
+    given_up = every.ends["invalid"]
+    if every.asked_again or given_up:
+        asked = f"{every.asked_again} asked again, {given_up} given up"
+        rows.append(("not of their schema", asked))
     if every.interrupted:
         rows.append((INTERRUPTED, str(every.interrupted)))
     return table((Column(""), Column("")), rows)

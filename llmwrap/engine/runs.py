@@ -75,6 +75,7 @@ class RunRecord:
                 attempts=completion.attempts,
                 gaps=tuple(packed(completion.gaps_s)),
                 end=completion.end or "",
+                asked_again=completion.asked_again,
             )
         )
 

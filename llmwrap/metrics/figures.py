@@ -63,6 +63,7 @@ def document(tally: Tally, targets: Sequence[PerformanceTarget]) -> dict[str, Js
         "errors": every.failed,
         "errors_by_kind": dict(sorted(every.errors.items())),
         "ends": dict(sorted(every.ends.items())),
+        "asked_again": every.asked_again,
         "error_ratio": every.failed / every.runs if every.runs else None,
         "hits": tally.count("hit"),
         "misses": tally.count("miss"),
@@ -113,6 +114,7 @@ def _row(labels: Labels, series: Series) -> dict[str, Json]:
         "errors_by_kind": dict(sorted(series.errors.items())),
         "ends": dict(sorted(series.ends.items())),
         "attempts": series.attempts,
+        "asked_again": series.asked_again,
     }
     for figure in figures(labels, series):
         row[figure.metric] = {

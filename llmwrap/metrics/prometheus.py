@@ -119,6 +119,18 @@ def _counters(series: list[tuple[dict[str, str], Series]]) -> Iterator[str]:
     yield from _head(name, "counter", "Requests sent, retries too.")
     for labels, one in series:
         yield _sample(name, labels, one.attempts)
+    yield from _of_schemas(series)
+
+
+def _of_schemas(series: list[tuple[dict[str, str], Series]]) -> Iterator[str]:
+    name = "llmwrap_schema_asked_again_total"
+    yield from _head(name, "counter", "Requests sent for answers not of their schema.")
+    for labels, one in series:
+        yield _sample(name, labels, one.asked_again)
+    name = "llmwrap_schema_given_up_total"
+    yield from _head(name, "counter", "Runs whose answer was not of its schema.")
+    for labels, one in series:
+        yield _sample(name, labels, one.ends["invalid"])
 
 
 def _histograms(series: list[tuple[dict[str, str], Series]]) -> Iterator[str]:

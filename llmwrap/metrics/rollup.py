@@ -11,7 +11,7 @@ become longer, and at last the oldest go.
     rollup   [3, format, start of the period in seconds since 1970, its length in
              seconds, [model, backend, template, outcome],
              runs, attempts, {kind of error: count}, {metric: histogram},
-             {how answers ended: count}]
+             {how answers ended: count}, asked again]
 
 A record of another kind, or of another format, was written by a newer llmwrap: it is
 kept as it is as long as there is room.

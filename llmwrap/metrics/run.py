@@ -28,6 +28,8 @@ class Run(NamedTuple):
     cache took, `rendering_s` the template, `error` the kind of the error that ended
     it, empty for none. `gaps` is the ITL, counted in classes (classes.py).
     `end` says how the answer ended (messages.End), empty where it did not.
+    `asked_again` counts the attempts that were made because an answer was not of the
+    schema.
 
     The order is that of the record: new fields come last, and older records are
     read with their defaults. The four floats stand first for `moved_run`.
@@ -50,6 +52,7 @@ class Run(NamedTuple):
     rendering_s: float | None = None
     gaps: tuple[int | float, ...] = ()
     end: str = ""
+    asked_again: int = 0
 
 
 class Counts(NamedTuple):

@@ -32,7 +32,7 @@ _OF_WHOLE = ("tpot_s", "e2e_s", "prompt_tokens", "completion_tokens")
 _OF_ALL = ("lookup_s", "rendering_s", "queued_s", "ttft_s")
 _AT = {name: 1 + at for at, name in enumerate(Run._fields)}
 _FIELDS = 1 + len(Run._fields)
-_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-2], [], ""]
+_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-3], [], "", 0]
 _NUMBERS = (float, int)
 _LATEST = 1e11  # neither infinite nor in milliseconds
 
@@ -57,15 +57,17 @@ class Labels(NamedTuple):
 class Series:
     """Counts and histograms of runs; belongs to one thread.
 
-    `errors` has kinds and how often each came, `ends` how answers ended. A histogram
-    is there once it has a value.
+    `errors` has kinds and how often each came, `ends` how answers ended. `asked_again`
+    are the attempts made because an answer was not of its schema. A histogram is there
+    once it has a value.
     """
 
-    __slots__ = ("attempts", "ends", "errors", "histograms", "runs")
+    __slots__ = ("asked_again", "attempts", "ends", "errors", "histograms", "runs")
 
     def __init__(self) -> None:
         self.runs = 0
         self.attempts = 0
+        self.asked_again = 0
         self.errors: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.histograms: dict[str, Histogram] = {}
@@ -93,8 +95,8 @@ class Series:
         kinds = Counter(str(kind) for kind in columns[_AT["error"]] if kind)
         self.errors.update(kinds)
         self.ends.update(Counter(str(end) for end in columns[_AT["end"]] if end))
-        tries = columns[_AT["attempts"]]
-        self.attempts += sum(number for number in tries if isinstance(number, int))
+        self.attempts += _sum(columns[_AT["attempts"]])
+        self.asked_again += _sum(columns[_AT["asked_again"]])
         for name in _OF_ALL:
             self._add(name, _numbers(columns[_AT[name]]))
         self._add_gaps(columns[_AT["gaps"]])
@@ -110,6 +112,7 @@ class Series:
         """Count what another has counted; that one stays as it is."""
         self.runs += other.runs
         self.attempts += other.attempts
+        self.asked_again += other.asked_again
         self.errors.update(other.errors)
         self.ends.update(other.ends)
         for name, histogram in other.histograms.items():
@@ -122,19 +125,22 @@ class Series:
         }
         errors: dict[str, Packable] = dict(self.errors)
         ends: dict[str, Packable] = dict(self.ends)
-        return [self.runs, self.attempts, errors, histograms, ends]
+        return [
+            self.runs, self.attempts, errors, histograms, ends, self.asked_again
+        ]  # fmt: skip
 
     @classmethod
     def unpacked(cls, fields: Sequence[Packable]) -> Series:
         """Return the series of `packed`. Raises: ValueError for anything else."""
         match fields:
             case [int(runs), int(attempts), dict(errors), dict(histograms), *more]:
-                pass  # An older llmwrap did not count how answers ended.
+                pass  # An older llmwrap did not count all there is in `more`.
             case _:
                 raise ValueError("no series of ours")
         found = cls()
         found.runs, found.attempts = runs, attempts
         ends = more[0] if more and isinstance(more[0], dict) else {}
+        found.asked_again = _sum(more[1:2])
         for counter, counts in ((found.errors, errors), (found.ends, ends)):
             for kind, count in counts.items():
                 counter[kind] = count if isinstance(count, int) else 0
@@ -191,6 +197,10 @@ def total(series: Iterable[Series]) -> Series:
     for one in series:
         found.merge(one)
     return found
+
+
+def _sum(column: Iterable[Packable]) -> int:
+    return sum(number for number in column if isinstance(number, int))
 
 
 def _numbers(column: Iterable[Packable]) -> list[float]:
