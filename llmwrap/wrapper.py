@@ -10,7 +10,7 @@ from .config import Config
 from .engine import Answer, Choice, Engine
 from .errors import LLMWrapError, UsageError
 from .log import SILENT, Log
-from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling
+from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling, Schema
 from .paths import process_environ
 from .prompting.prompt import checked_image, read_input
 from .prompting.sampling import with_options
@@ -67,6 +67,7 @@ class LLMWrapper:
         sampling: Sampling = Sampling(),
         think: bool | str | None = None,
         options: Mapping[str, Json] = NO_OPTIONS,
+        schema: Mapping[str, Json] | str | None = None,
     ) -> Answer:
         """Ask and return the whole answer; its `str()` is the text.
 
@@ -74,6 +75,8 @@ class LLMWrapper:
         the backend too: `lmstudio/NAME`. `system` None is the configured one, the
         empty string none. `images` are paths, the bytes of files, or Image values,
         and go with the last message. `options` are the server's own (`num_ctx`).
+        `schema` is a JSON Schema, or as `--schema` takes it; `value` of the answer is
+        then what it says, checked.
         Raises: the errors of llmwrap.errors.
         """
         answer = self.chat_stream(
@@ -84,6 +87,7 @@ class LLMWrapper:
             sampling=sampling,
             think=think,
             options=options,
+            schema=schema,
         )
         answer.read()
         return answer
@@ -98,6 +102,7 @@ class LLMWrapper:
         sampling: Sampling = Sampling(),
         think: bool | str | None = None,
         options: Mapping[str, Json] = NO_OPTIONS,
+        schema: Mapping[str, Json] | str | None = None,
     ) -> Answer:
         """Ask and return the answer under way: iterate it for its chunks.
 
@@ -107,8 +112,10 @@ class LLMWrapper:
         is read.
         """
         sampling = with_options(sampling, options, self.config.defaults.options)
-        request = self._request(prompt, model, system, images)
-        return self._engine.ask(request._replace(sampling=sampling, think=think))
+        request = self._request(prompt, model, system, images)._replace(
+            sampling=sampling, think=think, schema=self._schema(schema)
+        )
+        return self._engine.ask(request)
 
     def chat_with_template(
         self,
@@ -233,6 +240,15 @@ class LLMWrapper:
         system = self.config.defaults.system if system is None else system
         return Request(model or "", self._messages(prompt, system, images))
 
+    def _schema(self, given: Mapping[str, Json] | str | None) -> Schema | None:
+        if given is None:
+            return None
+        from .schemas.reading import read_schema, schema_of  # late: few need it
+
+        if isinstance(given, str):
+            return read_schema(given, self._file)
+        return schema_of(given)
+
     def _messages(
         self,
         prompt: str | Sequence[Message],
@@ -257,6 +273,9 @@ class LLMWrapper:
             return image
         if isinstance(image, bytes):
             return checked_image(image, "image")
+        return checked_image(self._file(image), image)
+
+    def _file(self, path: str) -> bytes:
         limit = self.config.limits.body_bytes
         until = time.monotonic() + self.config.streaming.total_timeout_s
-        return checked_image(read_input(image, limit, until), image)
+        return read_input(path, limit, until)

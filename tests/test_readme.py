@@ -135,6 +135,14 @@ def test_the_cache_management_runs(home: Home, llama: FakeServer) -> None:
     assert len(chats(llama)) == 2
 
 
+def test_the_structured_values_run(home: Home, llama: FakeServer) -> None:
+    llama.answer = ['{"name": "Rex", "age": 3, "tags": []}']
+
+    result = run_program(python_block("Structured values"), home, llama)
+
+    assert result == Result(0, b"Rex\n", "")
+
+
 def test_every_program_has_a_test() -> None:
     headings = [block.heading for block in blocks("python")]
 
@@ -142,6 +150,7 @@ def test_every_program_has_a_test() -> None:
     assert headings == [
         "Basic setup",
         "Streaming chat",
+        "Structured values",
         "Template management",
         "Cache management",
         "Backends of your own",
@@ -220,7 +229,7 @@ def test_every_command_line_is_one_that_works(line: str) -> None:
             assert others[0] in names
         case "pip":
             assert others[0] == "install"
-            assert others[1] in (".", ".[embedded]")
+            assert others[1] in (".", ".[embedded]", ".[schema]")
         case _:
             found = list(invocations(line.partition(" #")[0]))
             assert found

@@ -63,11 +63,15 @@ class DeltaMerger:
 
 
 class Said(NamedTuple):
-    """What a message, or a delta of one, holds: text, reasoning, a tool's name."""
+    """What a message, or a delta of one, holds: text, reasoning, a tool's name.
+
+    `is_refusal` says that the text is the words of a refusal.
+    """
 
     text: str = ""
     thinking: str = ""
     tool: str = ""
+    is_refusal: bool = False
 
 
 _THINKING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
@@ -92,7 +96,8 @@ def said_by(message: dict[str, Json]) -> Said:
         thinking = thinking or thought
     if not text:
         text = next(filter(None, map(_free_text, _elsewhere(message))), "")
-    return Said(text, thinking, _tool(message))
+    is_refusal = bool(text and _free_text(message.get("refusal")) == text)
+    return Said(text, thinking, _tool(message), is_refusal)
 
 
 def _elsewhere(message: dict[str, Json]) -> Iterator[Json]:

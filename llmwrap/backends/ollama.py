@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import IncompleteError, LLMWrapError, ProtocolError
 from ..messages import Chunk, Json, Request
+from ..schemas.sending import sent_schema
 from ..transport.cancel import CancelToken
 from ..transport.framing import parse_json
 from .base import Model, Progress
@@ -55,6 +56,8 @@ class OllamaBackend(HttpBackend):
         }
         if request.think is not None:
             body["think"] = request.think
+        if request.schema:
+            body["format"] = sent_schema(request.schema)
         options = options_of(request)
         for name in _TOP_LEVEL & options.keys():
             body[name] = options.pop(name)

@@ -24,6 +24,8 @@ LIMIT_NAMES = (
     "max_output_tokens",
 )
 """What servers call the limit of an answer in tokens."""
+SEED_NAMES = ("seed", "random_seed")
+"""What they call the seed of the randomness."""
 
 
 def own_limit(sampling: Sampling) -> int | None:
@@ -33,6 +35,12 @@ def own_limit(sampling: Sampling) -> int | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return int(value) if value >= 0 else None
     return None
+
+
+def has_own_seed(sampling: Sampling) -> bool:
+    """Tell whether the user set the seed."""
+    options = sampling.options
+    return sampling.seed is not None or not options.keys().isdisjoint(SEED_NAMES)
 
 
 class Dialect(NamedTuple):

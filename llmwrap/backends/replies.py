@@ -8,6 +8,7 @@ by the backends that speak HTTP.
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 from ..errors import (
     UNLIMITED,
@@ -18,7 +19,7 @@ from ..errors import (
 )
 from ..transport.client import ByteStream
 from ..transport.endpoint import Endpoint
-from .server_errors import ServerError, error_of_body
+from .server_errors import ServerError, error_of_body, is_about_schema
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
 _REDIRECTS = frozenset({300, 301, 302, 303, 305, 306, 307, 308})
@@ -64,7 +65,7 @@ class ErrorReader:
         if reported.kind == "unknown_model" and model and status not in (401, 403):
             return self.unknown_model_error(model)
         hint = _kind_hint(reported) or _STATUS_HINTS.get(status, "")
-        return RefusedError(what, hint=hint)
+        return _about(reported, RefusedError(what, hint=hint))
 
     def reported_error(
         self, error: ServerError, model: str, *, is_first: bool
@@ -80,7 +81,7 @@ class ErrorReader:
             return RefusedError(what, hint=_PATH_HINT)
         if is_first and error.kind == "unknown_model":
             return self.unknown_model_error(model)
-        return BackendFailedError(what, hint=_kind_hint(error))
+        return _about(error, BackendFailedError(what, hint=_kind_hint(error)))
 
     def unknown_model_error(self, model: str) -> RefusedError:
         """Return the error for a model the server does not have."""
@@ -132,6 +133,9 @@ def _is_own_memory(reported: ServerError, status: int) -> bool:
     return status >= 500 and "has been exceeded" in reported.message.lower()
 
 
+_Error = TypeVar("_Error", RefusedError, BackendFailedError)
+
+
 def _failed_error(
     what: str, reply: ByteStream, reported: ServerError
 ) -> BackendFailedError:
@@ -145,6 +149,11 @@ def _failed_error(
         retry_after_s=retry_after_s(reply.headers.get("Retry-After", "")),
     )
     error.is_loading = reply.status == 503 and reported.kind == "loading"
+    return _about(reported, error)
+
+
+def _about(reported: ServerError, error: _Error) -> _Error:
+    error.is_about_schema = is_about_schema(reported)
     return error
 
 

@@ -116,6 +116,7 @@ _BUSY = (
     r"overload|too many requests|rate.?limit|server busy|is busy|at capacity"
     r"|queue is full|no slots? available|temporarily unavailable"
 )
+_ABOUT_SCHEMA = r"grammar|schema|response_format|\bregex\b"
 _KINDS: tuple[tuple[str, ErrorKind], ...] = (
     (_OUT_OF_MEMORY, "out_of_memory"),
     (_TOO_LONG, "too_long"),
@@ -155,6 +156,11 @@ def server_error(document: Json) -> ServerError | None:
         return None
     found = _nested_error(document)
     return _made_of(found) if found is not None else None
+
+
+def is_about_schema(error: ServerError) -> bool:
+    """Tell whether it is the schema of the request that the server cannot use."""
+    return re.search(_ABOUT_SCHEMA, error.message.lower()) is not None
 
 
 def error_of_body(body: bytes) -> ServerError:

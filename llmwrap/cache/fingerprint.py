@@ -6,7 +6,8 @@ The key is BLAKE2b-256 over everything that can change the answer, in this order
     place        kind and address of the backend, or the digest of a model file; and
                  whose it is, where something of the user's own goes with the request
     generation   what is known of the model's weights (generations.py)
-    model, messages (role, content, images by their bytes), sampling, options, think
+    model, messages (role, content, images by their bytes), sampling, options, think,
+    schema (behind the others, and only where there is one: older keys stay as they are)
 
 Not in it: whether the answer is streamed, time-outs, keys as they are, proxies, names
 of backends, options that only say how fast the answer comes. Each value is written
@@ -100,6 +101,8 @@ def asked(request: Request, place: Place) -> bytes:
         options,
         request.think,
     ]
+    if request.schema:
+        values.append(request.schema.text)  # the order of its keys counts for models
     return _joined(values)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError, UsageError
-from ..messages import Image, Message, Request, Sampling
+from ..messages import Image, Message, Request, Sampling, Schema
 from ..prompting.prompt import checked_image
 from ..prompting.sampling import with_options
 from .context import Context
@@ -184,10 +184,12 @@ def _structured_front(args: argparse.Namespace, paper: Paper) -> Presenter | Non
 def _is_drawn(args: argparse.Namespace, output: Output) -> bool:
     # What is drawn is cleaned, so who wants it uncleaned wants it as it is.
     is_raw = args.raw or args.sanitize == "never" or args.output is not None
-    return output.is_drawn and not is_raw
+    is_json = args.schema is not None or args.schema_list is not None
+    return output.is_drawn and not (is_raw or is_json)
 
 
 def _request(args: argparse.Namespace, session: Session) -> Request:
+    schema = schema_of(args, session)  # first: what is piped in may be it
     images = [_image(name, session) for name in args.image]
     system = system_of(args, session)
     prompt = _prompt(args, session, has_images=bool(images))
@@ -199,6 +201,31 @@ def _request(args: argparse.Namespace, session: Session) -> Request:
         sampling=sampling_of(args, session),
         think=args.think,
         is_streamed=args.stream,
+        schema=schema,
+    )
+
+
+def schema_of(args: argparse.Namespace, session: Session) -> Schema | None:
+    """Return what the answer must be, by options; None for any text."""
+    given = args.schema if args.schema is not None else args.schema_list
+    if given is None:
+        if args.schema_retries is not None:
+            raise UsageError(
+                "--schema-retries is given and no schema", hint="--schema names one"
+            )
+        return None
+    if args.schema is not None and args.schema_list is not None:
+        raise UsageError("--schema and --schema-list exclude each other")
+    if vars(args).get("extract"):
+        raise UsageError("an answer of a schema is no block of code", hint="drop -x")
+    from ..schemas.reading import DEFAULT_RETRIES, read_schema  # late: few need it
+
+    retries = args.schema_retries
+    return read_schema(
+        given,
+        session.bytes_of,
+        is_list=args.schema is None,
+        retries=DEFAULT_RETRIES if retries is None else retries,
     )
 
 
@@ -242,6 +269,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `ask`."""
     _add_prompt(parser)
     add_sampling(parser)
+    _add_schema(parser)
     _add_output(parser)
     add_cache(parser)
     add_conversation(parser)
@@ -340,6 +368,29 @@ def add_thinking(group: Group, *, think: str) -> None:
         const=False,
         dest="think",
         help="ask a reasoning model not to reason",
+    )
+
+
+def _add_schema(parser: Parser) -> None:
+    group = parser.add_argument_group("structured answers")
+    group.add_argument(
+        "--schema",
+        metavar="SCHEMA",
+        help="the answer must be JSON of this schema: a file with a JSON Schema (with a"
+        " /, the suffix .json or as @FILE), or fields such as 'name, age int, email?,"
+        " tags [str]: lower case'; it is checked before anything is shown",
+    )
+    group.add_argument(
+        "--schema-list",
+        metavar="SCHEMA",
+        help="the same for an array of such",
+    )
+    group.add_argument(
+        "--schema-retries",
+        metavar="N",
+        type=count,
+        help="ask again at most N times for an answer that is not of the schema"
+        " (default: 1)",
     )
 
 

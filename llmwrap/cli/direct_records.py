@@ -54,6 +54,9 @@ ALLOWED = frozenset(
         "retries",
         "retry_delay",
         "sanitize",
+        "schema",  # a file that it names was read, which leaves no record
+        "schema_list",
+        "schema_retries",
         "seed",
         "stop",
         "stream",

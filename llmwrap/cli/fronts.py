@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import Interrupted, LLMWrapError
+from ..errors import Interrupted, LLMWrapError, SchemaError
 from ..messages import Chunk, Completion, Json
 from .output import error_fields
 
@@ -83,7 +83,8 @@ class JsonFront(Presenter):
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
         """Write the object that holds the error and what came, unless one is there."""
         if not self._is_over:
-            self._object({"error": error_fields(error), "text": partial})
+            fields: dict[str, Json] = {"error": error_fields(error), "text": partial}
+            self._object(fields | schema_errors(error))
 
     def _object(self, fields: dict[str, Json]) -> None:
         self._paper.json_line({"version": 1, **fields})
@@ -123,10 +124,17 @@ class EventsFront(Presenter):
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
         """Write the event `error`, unless the answer was `done`."""
         if not self._is_over:
-            self._event("error", **error_fields(error))
+            self._event("error", **error_fields(error), **schema_errors(error))
 
     def _event(self, kind: str, /, **fields: Json) -> None:
         self._paper.json_line({"type": kind, **fields})
+
+
+def schema_errors(error: LLMWrapError | Interrupted) -> dict[str, Json]:
+    """Return what is wrong with an answer that is not of its schema, if it is that."""
+    if isinstance(error, SchemaError):
+        return {"schema_errors": list(error.complaints)}
+    return {}
 
 
 def completion_fields(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from ..errors import IncompleteError, LLMWrapError
-from ..messages import Chunk, Completion
+from ..errors import IncompleteError, LLMWrapError, ProtocolError
+from ..jsontext import parse_json_text
+from ..messages import Chunk, Completion, Json
 from .question import Question
 
 Record: TypeAlias = Callable[[Completion, str], None]
@@ -157,6 +158,17 @@ class Answer:
         if course.completion is None:
             raise IncompleteError("the answer was left before its end")
         return course.completion
+
+    @property
+    def value(self) -> Json:
+        """Return what the whole answer says in JSON, as one with a schema does.
+
+        Raises: as `completion`; ProtocolError for a text that is no JSON.
+        """
+        try:
+            return parse_json_text(self.completion.text)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"the answer is no JSON: {error}") from error
 
     def has_more(self, wait_s: float) -> bool:
         """Tell whether something can be read now, waiting `wait_s` at most."""

@@ -18,7 +18,7 @@ from ..errors import (
     LLMWrapError,
 )
 from ..log import SILENT, Log
-from ..messages import Rendered, Request
+from ..messages import Rendered, Request, Schema
 from ..metrics.recorder import Recorder
 from ..units import format_size
 from .access import Access
@@ -37,9 +37,13 @@ _SLOTS_S = 5.0
 TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
+    from ..schemas.checking import Checker
     from ..transport.cancel import CancelToken
     from .asking import Streams
     from .targets import Target, Targets
+
+
+_MOST_CHECKERS = 16
 
 
 class Engine:
@@ -74,6 +78,7 @@ class Engine:
         self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
         self._questions = Questions(self._access, self._caching.cache)
         self._recorder = None if choice.is_measured else Recorder(environ, log)
+        self._checkers: dict[str, Checker] = {}
         self._told_options: set[tuple[str, str]] = set()
         self._making = threading.Lock()
         self._is_closed = False
@@ -147,6 +152,11 @@ class Engine:
         target = self.target(request.model or None)
         request = request._replace(model=target.model)
         self._warn_of_options(target.backend, request)
+        if request.schema:
+            from .structured import instructed  # late, as below
+
+            self._checker(request.schema)
+            request = instructed(request)
         return target.backend.wire_request(request)
 
     def target(self, model: str | None = None) -> Target:
@@ -211,6 +221,9 @@ class Engine:
         from .asking import Asking
         from .live import LiveAnswer
 
+        schema = question.request.schema
+        # A schema that is none is found out before anybody is asked.
+        checker = self._checker(schema) if schema else None
         cancel = cancel or CancelToken()
         target = self._targets.target(question.selection, cancel)
         cancel.check()
@@ -225,20 +238,34 @@ class Engine:
         if keeping and (entry := keeping.begin()):
             replay = Replay(entry, target.backend.name, called_at)
             return StoredAnswer(replay, keeping.question, self._log, run.end)
-        return LiveAnswer(
-            Asking(
-                backend=target.backend,
-                request=question.request,
-                pool=self._pool,
-                patience=waiting,
-                answer_limit_bytes=self.config.limits.answer_bytes,
-                log=self._log,
-                called_at=called_at,
-                record=run.end,
-                keeping=keeping,
-                cancel=cancel,
-            )
+        asking = Asking(
+            backend=target.backend,
+            request=question.request,
+            pool=self._pool,
+            patience=waiting,
+            answer_limit_bytes=self.config.limits.answer_bytes,
+            log=self._log,
+            called_at=called_at,
+            record=run.end,
+            keeping=keeping,
+            cancel=cancel,
         )
+        if schema and checker:
+            from .structured import StructuredAnswer
+
+            return StructuredAnswer(asking, schema, checker)
+        return LiveAnswer(asking)
+
+    def _checker(self, schema: Schema) -> Checker:
+        """Return what checks answers, made once for a schema. Raises: ConfigError."""
+        from ..schemas.checking import Checker  # late: no hit needs it
+
+        if found := self._checkers.get(schema.text):
+            return found
+        if len(self._checkers) >= _MOST_CHECKERS:
+            self._checkers = {}
+        checker = self._checkers[schema.text] = Checker(schema)
+        return checker
 
     def _warn_of_options(self, backend: Backend, request: Request) -> None:
         """Name what a server may overlook; once in a run."""
@@ -249,6 +276,11 @@ class Engine:
                     f"'{name}' is no option that {backend.name} is known to have; it is"
                     " sent, and may be overlooked"
                 )
+        if request.schema and request.think is False and backend.kind == "ollama":
+            self._log.warning(
+                "Ollama may overlook a schema where reasoning is forbidden; the answer"
+                " is checked all the same"
+            )
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -34,8 +34,12 @@ def judged(
     end = end_of(reason)
     if end in ("withheld", "broken"):
         return Verdict(end, IncompleteError(_LOST[end].format(reason)))
-    if end == "cut" and not _is_own_limit(request, completion.usage):
-        return Verdict(end, _cut_error(request, completion))
+    if end == "cut":
+        is_own = _is_own_limit(request, completion.usage)
+        if not is_own:
+            return Verdict(end, _cut_error(request, completion))
+        if request.schema:
+            return Verdict(end, IncompleteError(_CUT_VALUE, hint=_CUT_VALUE_HINT))
     if not completion.text:
         return _judged_empty(completion, tool, end)
     if tool or end == "called":
@@ -59,6 +63,8 @@ def judged(
     return Verdict(end, note=note)
 
 
+_CUT_VALUE = "the answer was cut at the limit you set, and half of a JSON value is none"
+_CUT_VALUE_HINT = "a larger --max-tokens leaves room for all of it"
 _LOST: dict[End, str] = {
     "withheld": "the rest of the answer is withheld: '{}'",
     "broken": "the answer was given up: '{}'",

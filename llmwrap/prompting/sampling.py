@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..backends.options import LIMIT_NAMES, own_limit
+from ..backends.options import LIMIT_NAMES, SEED_NAMES, own_limit
 from ..errors import UsageError
 from ..messages import Json, Sampling
 
@@ -14,7 +14,7 @@ from ..messages import Json, Sampling
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "max_tokens": LIMIT_NAMES,
-    "seed": ("seed", "random_seed"),
+    "seed": SEED_NAMES,
     "top_p": ("top_p",),
     "stop": ("stop", "stop_sequences"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..history import Turn
-from ..messages import Completion, Message, Sampling, Usage
+from ..messages import Completion, Message, Sampling, Schema, Usage
 from ..transport.cancel import CancelToken
 from .keeper import Keeper
 from .mailbox import Facts
@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     system: str | None = None
     sampling: Sampling = Sampling()
     think: bool | str | None = None
+    schema: Schema | None = None
 
 
 class Refused(NamedTuple):

@@ -228,9 +228,12 @@ class Room:
 
     def read_text(self, name: str) -> str:
         """Return the text of a file. Raises: ConfigError, LimitError."""
+        return decoded(self.read_file(name))[0]
+
+    def read_file(self, name: str) -> bytes:
+        """Return what a file holds. Raises: as `read_text`."""
         limit = self.config.limits.prompt_bytes
-        data = read_input(self.path(name), limit, _read_until())
-        return decoded(data)[0]
+        return read_input(self.path(name), limit, _read_until())
 
     def question(self, text: str) -> Message:
         """Return a question with all that was put to it, which is used up by that."""

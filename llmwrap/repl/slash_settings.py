@@ -36,6 +36,21 @@ def _system(room: Room, argument: str) -> Effect:
     return Effect(says="system prompt set" if text else "no system prompt")
 
 
+def _schema(room: Room, argument: str) -> Effect:
+    settings = room.talk.settings
+    if not argument:
+        schema = settings.schema
+        return Effect(says=schema.text if schema else "answers may be any text")
+    if argument == "off":
+        room.talk.settings = settings._replace(schema=None)
+        return Effect(says="answers may be any text again")
+    from ..schemas.reading import read_schema  # late: as the templates below
+
+    schema = read_schema(argument, room.read_file)
+    room.talk.settings = settings._replace(schema=schema)
+    return Effect(says="answers are JSON of that schema")
+
+
 def _think(room: Room, argument: str) -> Effect:
     settings, word = room.talk.settings, argument.lower()
     if word in ("show", "hide"):
@@ -143,6 +158,7 @@ SETTINGS = (
     ),
     Slash("model", "[M]", "ask another model, or list them", _model, "models"),
     Slash("system", "[TEXT|@FILE|off]", "set the system prompt", _system),
+    Slash("schema", "[FILE|FIELDS|off]", "have answers be of a schema", _schema),
     Slash("file", "[FILE|off]", "put a text file to the next question", _file, "files"),
     Slash("image", "[FILE|off]", "put an image to the next question", _image, "files"),
     Slash("option", "[K=V|K=]", "set or drop an option of the backend", _option),

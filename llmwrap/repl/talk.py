@@ -231,6 +231,7 @@ class Talk:
             messages=tuple(messages),
             sampling=settings.sampling,
             think=settings.think,
+            schema=None if covers else settings.schema,  # a summary is prose
         )
         turn = turn_of(question)
         asked = Asked(self._keeper, turn, settings, covers=covers)
