@@ -25,6 +25,7 @@ from .peak import peak_bytes
 from .recorded import metrics_rows
 from .report import Report, options
 from .scripts import READER, SMALLEST, STREAMS
+from .structured import structured_rows
 from .templates import (
     Programs,
     hostile_runs,
@@ -61,6 +62,9 @@ class Bench:
         yield from self._templates()
         yield from CacheBench(self._llmwrap, self._server, self._directory).rows()
         yield from metrics_rows(self._llmwrap, self._directory)
+        yield from structured_rows(
+            self._llmwrap, self._server, self._directory, _ROUNDS
+        )
         chats = ChatBench(self._llmwrap, self._server, self._directory)
         yield from chats.rows(_FEW_ROUNDS)
         yield from LoadBench(self._llmwrap, self._directory).rows()

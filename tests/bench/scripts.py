@@ -158,3 +158,25 @@ else:
 db.close()
 """
 """The same through a database in WAL mode."""
+
+STRUCTURED = """
+import os, sys, time, threading
+from llmwrap import Config, LLMWrapper
+address, count, answers, schema = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4]
+environ = {"HOME": os.environ["HOME"], "OLLAMA_HOST": address,
+           "LLMWRAP_CACHE_ENABLED": "false"}
+config = Config.load("/dev/null", environ)
+streaming = config.streaming._replace(max_concurrent_streams=count)
+wrapper = LLMWrapper(config._replace(streaming=streaming), environ=environ)
+model = "ollama/mock:n=30,itl=5,bytes=7,json=1"
+wrapper.chat("warm", model, schema=schema or None)
+started = time.perf_counter()
+def read():
+    for _ in range(answers // count):
+        wrapper.chat("hi", model, schema=schema or None)
+threads = [threading.Thread(target=read) for _ in range(count)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(time.perf_counter() - started)
+"""
+"""Many answers of a schema through the library; prints the wall time in seconds."""
