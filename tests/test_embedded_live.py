@@ -295,3 +295,62 @@ def test_a_chat_in_a_real_terminal(cli: Runner, tmp_path: Path, command: str) ->
         window.wait_for("tokens/s · context")
         window.send("C-d")
         window.wait_for("ENDED with 0")
+
+
+SCHEMAS = {
+    "flat": "name, age int, friendly bool",
+    "nested": {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "maxLength": 40},
+            "people": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 3,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": {"type": "string", "pattern": "^[A-Z]"},
+                        "role": {"type": "string", "maxLength": 40},
+                    },
+                    "required": ["name", "role"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["title", "people"],
+        "additionalProperties": False,
+    },
+    "enum": {
+        "type": "object",
+        "properties": {"mood": {"enum": ["glad", "sad", "calm"]}},
+        "required": ["mood"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_an_answer_is_of_its_schema_or_told(cli: Runner, name: str) -> None:
+    """With llama.cpp's grammar behind it, and a model too small for most questions."""
+    schema = SCHEMAS[name]
+    given = schema if isinstance(schema, str) else f"{name}.json"
+    (cli.home.path / f"{name}.json").write_text(json.dumps(schema))
+
+    for seed in range(3):
+        result = ask(cli, "--json", "--schema", given, "--seed", f"{seed}")
+
+        document = json.loads(result.stdout)
+        if result.status == 0:
+            assert (
+                set(json.loads(document["text"]))
+                == {
+                    "flat": {"name", "age", "friendly"},
+                    "nested": {"title", "people"},
+                    "enum": {"mood"},
+                }[name]
+            )
+        else:
+            assert result.status in (7, 8)
+            assert document["error"]["exit_status"] == result.status
+            assert (result.status == 8) or document["schema_errors"]
