@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from llmwrap.batch.task import key_of
 from llmwrap.errors import CancelledError, ProtocolError, SchemaError
+from llmwrap.messages import Message, Request, Schema
 
 from .asking import (
     DIALECTS,
@@ -562,6 +564,14 @@ def test_an_answer_belongs_to_its_schema(cli: Runner, server: FakeServer) -> Non
     ask(cli, server, "Hi")
 
     assert len(chats(server)) == 4
+
+
+def test_an_item_of_a_batch_has_a_key_of_its_schema() -> None:
+    request = Request("m", (Message("user", "Hi"),))
+    one, other = (request._replace(schema=Schema(text)) for text in ("{}", "true"))
+
+    assert len({key_of(request), key_of(one), key_of(other)}) == 3
+    assert key_of(one._replace(schema=Schema("{}", retries=5))) == key_of(one)
 
 
 def test_a_hit_needs_no_validator(

@@ -58,6 +58,8 @@ def key_of(request: Request) -> str:
     digest = blake2b(digest_size=_KEY_BYTES)
     sampling = request.sampling._asdict() | {"options": dict(request.sampling.options)}
     known: list[Json] = [request.model, sampling, request.think]
+    if request.schema:
+        known.append(request.schema.text)
     for message in request.messages:
         known += [message.role, message.content, len(message.images)]
     digest.update(json.dumps(known, sort_keys=True).encode())
