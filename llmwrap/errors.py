@@ -33,7 +33,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import ClassVar, Literal, TypeAlias
+
+    Trouble: TypeAlias = Literal[
+        "", "down", "certificate", "no_tls", "proxy", "proxy_login", "key", "path",
+        "redirect", "model", "upstream", "no_model", "context", "memory",
+    ]  # fmt: skip
 
 UNLIMITED = 1 << 30
 """A `retries_allowed` that leaves the number to the user's `--retries`."""
@@ -44,7 +49,9 @@ class LLMWrapError(Exception):
 
     `retries_allowed` says how often the same request may be sent again before any
     piece of the answer came: 0 never, 1 once, `UNLIMITED` as often as configured.
-    `retry_after_s` is what the server asked for, None when it did not.
+    `retry_after_s` is what the server asked for, None when it did not. `trouble` is
+    what is wrong with a server, `about` the model or the address that it is about:
+    what helps depends on how the server was chosen, so the engine makes the hint.
     `is_about_schema` says that it is the schema of the request that a server refused.
     """
 
@@ -57,12 +64,16 @@ class LLMWrapError(Exception):
         message: str,
         *,
         hint: str = "",
+        trouble: Trouble = "",
+        about: str = "",
         retries_allowed: int = 0,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.trouble = trouble
+        self.about = about
         self.retries_allowed = retries_allowed
         self.retry_after_s = retry_after_s
 
@@ -98,12 +109,17 @@ class UnreachableError(LLMWrapError):
 class RefusedError(LLMWrapError):
     """Report that the backend refused the request.
 
-    `is_too_long` tells whether the prompt is longer than the model's context.
+    `is_too_long` tells whether the prompt is longer than the model's context, which is
+    what the tokens are about; None where the server does not count them. `said` is what
+    a server said of a model that it does not have.
     """
 
     exit_status = 5
     kind = "refused"
     is_too_long = False
+    prompt_tokens: int | None = None
+    context_tokens: int | None = None
+    said = ""
 
 
 class BackendFailedError(LLMWrapError):

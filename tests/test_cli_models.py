@@ -166,7 +166,7 @@ def test_nothing_at_all_is_status_4_with_what_to_do(cli: Runner) -> None:
     result = models(cli)
 
     assert result.status == 4
-    assert "is the server running?" in result.stderr
+    assert "ollama serve' starts it" in result.stderr
 
 
 def test_a_server_without_models_is_told_in_a_note(cli: Runner) -> None:

@@ -16,7 +16,7 @@ from llmwrap.transport.cancel import CancelToken
 from llmwrap.transport.client import HttpClient
 from llmwrap.transport.endpoint import Endpoint
 
-from .asking import DIALECTS, Dialect, error
+from .asking import DIALECTS, Dialect, chats, error
 from .fakeserver import Close, FakeServer, Raw, Silence, Step, ollama_reply
 from .relay import Relay
 from .runner import Result, Runner
@@ -88,7 +88,8 @@ def test_a_certificate_that_is_not_is_unreachable(
     assert (result.status, server.requests, tls.connections) == (4, [], 1)
     assert "TLS: " in error(result)
     assert "CERTIFICATE_VERIFY_FAILED" in error(result)
-    assert error(result).endswith("; ca_bundle names the certificates to trust")
+    hint = "; ca_bundle in [backends.ollama] names the certificates to trust"
+    assert error(result).endswith(hint)
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "broken"])
@@ -114,8 +115,9 @@ def test_no_tls_where_tls_is_asked_for_is_unreachable(
 
     result = _asked(cli, DIALECTS[0], server.url.replace("http:", "https:"))
 
-    assert (result.status, server.requests) == (4, [])
+    assert (result.status, chats(server)) == (4, [])
     assert "TLS: " in error(result)
+    assert f'base_url = "{server.url}" in [backends.ollama]' in error(result)
 
 
 def test_a_handshake_that_never_ends_is_a_connect_timeout(

@@ -63,14 +63,18 @@ def test_lm_studio_says_itself_what_is_loaded(cli: Runner, server: FakeServer) -
     assert chats(server)[0].json["model"] == "beta:7b"
 
 
-@pytest.mark.parametrize("suffix", ["", "/v1"])
-def test_no_model_at_all_is_status_5_with_what_to_do(cli: Runner, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "hint"), [("", "llmwrap models pull"), ("/v1", "name one with -m")]
+)
+def test_no_model_at_all_is_status_5_with_what_to_do(
+    cli: Runner, suffix: str, hint: str
+) -> None:
     with FakeServer(models=[]) as server:
         result = cli.run("--base-url", server.url + suffix, "Hello")
 
     assert result.status == 5
     assert f"at {server.url}{suffix} has no model; " in error(result)
-    assert "llmwrap models pull" in error(result)
+    assert hint in error(result)
 
 
 # The configured one

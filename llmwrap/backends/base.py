@@ -88,6 +88,7 @@ class Model(NamedTuple):
     quantization: str | None = None
     context_tokens: int | None = None
     capabilities: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 class Progress(NamedTuple):
@@ -109,8 +110,12 @@ class Backend(Protocol):
     kind: str
     address: str
     """Where it answers, for messages."""
+    context_option: str = ""
+    """The option that sets the context length, empty where a request cannot."""
     may_cut_prompt: bool = False
     """Whether the server may cut a prompt that is too long without saying so."""
+    can_warm: bool = False
+    """Whether it can load a model before it is asked."""
     has_digests: bool = False
     """Whether the server names the digests of its models."""
 
@@ -151,12 +156,16 @@ class Backend(Protocol):
             if model.name == name:
                 return dict(model._asdict())
         raise RefusedError(
-            f"model '{name}' not found on {self.name}", hint="run 'llmwrap models'"
+            f"model '{name}' not found on {self.name}", trouble="model", about=name
         )
 
     def version(self, *, timeout_s: float) -> str | None:
         """Return the server's version; also the cheapest sign that it is up."""
         self.models(timeout_s=timeout_s)
+        return None
+
+    def context_limit(self, name: str, *, timeout_s: float) -> int | None:
+        """Return the longest context a model can take, None when nobody says."""
         return None
 
     def digest(self, name: str, *, timeout_s: float) -> str | None:

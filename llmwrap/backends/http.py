@@ -31,13 +31,11 @@ class HttpBackend(Backend):
     """Speak HTTP to one server; the base of the backends that do.
 
     `api_path` goes between the address and the paths, `chat_path` is where chats are
-    posted. `context_option` is as `ErrorReader` has it; `has_events` tells whether
-    answers may come as server-sent events.
+    posted. `has_events` tells whether answers may come as server-sent events.
     """
 
     api_path = ""
     chat_path = ""
-    context_option = ""
     stream_type = "application/json"
     has_events = True
 
@@ -59,7 +57,7 @@ class HttpBackend(Backend):
             is_reused=settings.is_reused,
         )
         self._client = HttpClient(self._endpoint)
-        self._errors = ErrorReader(self._endpoint, self.context_option)
+        self._errors = ErrorReader(self._endpoint)
 
     def close(self) -> None:
         """Close the kept connections."""

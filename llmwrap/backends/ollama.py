@@ -28,6 +28,7 @@ from .ollama_words import (
     moment,
     options_of,
     plain_text,
+    trained_context_tokens,
 )
 from .options import OLLAMA
 from .server_errors import server_error
@@ -44,6 +45,7 @@ class OllamaBackend(HttpBackend):
     stream_type = "application/x-ndjson"
     has_events = False
     has_digests = True
+    can_warm = True
 
     def chat_body(self, request: Request) -> JsonObject:
         """Return the body of /api/chat."""
@@ -121,6 +123,10 @@ class OllamaBackend(HttpBackend):
         return self._call(
             "POST", "/api/show", {"model": name}, timeout_s=timeout_s, model=name
         )
+
+    def context_limit(self, name: str, *, timeout_s: float) -> int | None:
+        """Return the context length that a model was trained for."""
+        return trained_context_tokens(self.model(name, timeout_s=timeout_s))
 
     def digest(self, name: str, *, timeout_s: float) -> str | None:
         """Return the digest of what is loaded under a name, else of what is there.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -142,3 +143,17 @@ def model_of(entry: JsonObject, running: JsonObject | None) -> Model:
             if isinstance(item, str)
         ),
     )
+
+
+def trained_context_tokens(details: Mapping[str, Json]) -> int | None:
+    """Return the context length a model was trained for, from what /api/show tells.
+
+    It stands among `model_info`, under a name that begins with the architecture.
+    """
+    found = details.get("model_info")
+    if not isinstance(found, dict):
+        return None
+    for name, value in found.items():
+        if name.endswith(".context_length") and isinstance(value, int):
+            return value
+    return None

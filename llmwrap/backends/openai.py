@@ -223,10 +223,7 @@ def _first_choice(document: JsonObject) -> JsonObject:
 
 
 def _foreign() -> NoReturn:
-    raise ProtocolError(
-        "answered in the words of Ollama's own API",
-        hint="is the address, '/v1' included, right?",
-    )
+    raise ProtocolError("answered in the words of Ollama's own API", trouble="path")
 
 
 def _message_of(choice: JsonObject) -> JsonObject:

@@ -19,14 +19,16 @@ from ..errors import (
 )
 from ..transport.client import ByteStream
 from ..transport.endpoint import Endpoint
+from ..transport.faults import proxy_login_error
 from .server_errors import ServerError, error_of_body, is_about_schema
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import Trouble
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
 _REDIRECTS = frozenset({300, 301, 302, 303, 305, 306, 307, 308})
-_KEY_HINT = "api_key_env or api_key_file of the backend names its key"
-_PATH_HINT = "is the address, '/v1' included, right?"
-_MEMORY_HINT = "a smaller model or a shorter context needs less memory"
-_STATUS_HINTS = {401: _KEY_HINT, 403: _KEY_HINT, 404: _PATH_HINT, 405: _PATH_HINT}
+_UNSAID = ("no explanation", "not found", "404 not found", "method not allowed")
 _SHOWN_CHARACTERS = 300
 _SHORTEST_PART = 8
 _LONGEST_WAIT_S = 365 * 86400.0
@@ -34,15 +36,10 @@ _ERROR_BODY_BYTES = 64 * 1024
 
 
 class ErrorReader:
-    """Turn the error replies of one server into our errors.
+    """Turn the error replies of one server into our errors."""
 
-    `context_option` is the option that sets the context length, `""` where a request
-    cannot.
-    """
-
-    def __init__(self, endpoint: Endpoint, context_option: str = "") -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._context_option = context_option
 
     def status_error(self, reply: ByteStream, model: str = "") -> LLMWrapError:
         """Return our error for a reply whose HTTP status is not one of success."""
@@ -50,22 +47,27 @@ class ErrorReader:
         if status in _REDIRECTS:
             target = shown(reply.headers.get("Location", "elsewhere"), endpoint)
             return RefusedError(
-                f"{endpoint} redirects to '{target}'",
-                hint="set base_url to where the server is",
+                f"{endpoint} redirects to '{target}'", trouble="redirect", about=target
             )
         if status < 400:
             return ProtocolError(f"{endpoint} answered {status}, which is no answer")
+        if status == 407 and endpoint.proxy:
+            return proxy_login_error(endpoint)
         reported = error_of_body(reply.read_some(_ERROR_BODY_BYTES))
         if reported.kind == "too_long" and not _is_own_memory(reported, status):
             return self.overflow_error(reported)
         words = shown(reported.message, endpoint)
         what = f"{endpoint} answered {status}: {words}"
+        if reported.kind == "bad_option":
+            return RefusedError(what)
         if status in _RETRYABLE or status >= 500:
             return _failed_error(what, reply, reported)
         if reported.kind == "unknown_model" and model and status not in (401, 403):
-            return self.unknown_model_error(model)
-        hint = _kind_hint(reported) or _STATUS_HINTS.get(status, "")
-        return _about(reported, RefusedError(what, hint=hint))
+            return self.unknown_model_error(model, words)
+        if reported.kind == "unauthorized" and reported.address:
+            return RefusedError(what, hint=f"visit {reported.address}")
+        trouble = _status_trouble(status, reported)
+        return _about(reported, RefusedError(what, trouble=trouble))
 
     def reported_error(
         self, error: ServerError, model: str, *, is_first: bool
@@ -74,55 +76,56 @@ class ErrorReader:
 
         `is_first` says that no piece of the answer came before it.
         """
-        what = f"{self._endpoint} reports: {shown(error.message, self._endpoint)}"
+        words = shown(error.message, self._endpoint)
+        what = f"{self._endpoint} reports: {words}"
         if is_first and error.kind == "too_long":
             return self.overflow_error(error)
         if is_first and error.kind == "unknown_path":
-            return RefusedError(what, hint=_PATH_HINT)
+            return RefusedError(what, trouble="path")
         if is_first and error.kind == "unknown_model":
-            return self.unknown_model_error(model)
-        return _about(error, BackendFailedError(what, hint=_kind_hint(error)))
+            return self.unknown_model_error(model, words)
+        if error.kind == "out_of_memory":
+            return BackendFailedError(what, trouble="memory")
+        hint = f"visit {error.address}" if error.kind == "unauthorized" else ""
+        failed = BackendFailedError(what, hint=hint if error.address else "")
+        return _about(error, failed)
 
-    def unknown_model_error(self, model: str) -> RefusedError:
-        """Return the error for a model the server does not have."""
-        return RefusedError(
+    def unknown_model_error(self, model: str, words: str) -> RefusedError:
+        """Return the error for a model the server does not have, as it says."""
+        error = RefusedError(
             f"model '{model}' not found on {self._endpoint}",
-            hint="run 'llmwrap models'",
+            trouble="model",
+            about=model,
         )
+        error.said = words
+        return error
 
     def overflow_error(self, error: ServerError) -> RefusedError:
         """Return the error for a prompt that is longer than the model's context."""
-        refused = self._overflow(error)
-        refused.is_too_long = True
-        return refused
-
-    def _overflow(self, error: ServerError) -> RefusedError:
         needed, available = error.prompt_tokens, error.context_tokens
-        hint = "shorten it or load the model with a longer context"
+        what = (
+            f"the prompt has {needed} tokens and the context of {self._endpoint} has"
+            f" {available}"
+        )
         if needed is None or available is None:
             words = shown(error.message, self._endpoint)
-            return RefusedError(
+            what = (
                 f"the prompt is too long for the model's context on {self._endpoint}:"
-                f" {words}",
-                hint=hint,
+                f" {words}"
             )
-        if self._context_option:
-            # Room for an answer, then rounded up as people write such numbers.
-            fitting = -(-(needed + 1024) // 1024) * 1024
-            hint = f"ask with -o {self._context_option}={fitting}"
-        return RefusedError(
-            f"the prompt has {needed} tokens and the context of {self._endpoint} has"
-            f" {available}",
-            hint=hint,
-        )
+        refused = RefusedError(what, trouble="context")
+        refused.is_too_long = True
+        refused.prompt_tokens, refused.context_tokens = needed, available
+        return refused
 
 
-def _kind_hint(error: ServerError) -> str:
-    if error.kind == "out_of_memory":
-        return _MEMORY_HINT
-    if error.kind == "unauthorized" and error.address:
-        return f"visit {error.address}"
-    return ""
+def _status_trouble(status: int, reported: ServerError) -> Trouble:
+    if status == 401 or (status == 403 and reported.kind == "unauthorized"):
+        return "key"
+    is_unsaid = reported.message.lower().strip(".") in _UNSAID
+    if reported.kind == "unknown_path" or (status in (404, 405) and is_unsaid):
+        return "path"
+    return "memory" if reported.kind == "out_of_memory" else ""
 
 
 def _is_own_memory(reported: ServerError, status: int) -> bool:
@@ -144,7 +147,7 @@ def _failed_error(
         retries = 1
     error = BackendFailedError(
         what,
-        hint=_kind_hint(reported),
+        trouble="memory" if reported.kind == "out_of_memory" else "",
         retries_allowed=retries,
         retry_after_s=retry_after_s(reply.headers.get("Retry-After", "")),
     )

@@ -24,8 +24,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from ..messages import Json
 
 ErrorKind: TypeAlias = Literal[
-    "", "too_long", "unknown_model", "unknown_path", "unauthorized", "busy", "loading",
-    "out_of_memory",
+    "", "too_long", "unknown_model", "unknown_path", "unauthorized", "bad_option",
+    "busy", "loading", "out_of_memory",
 ]  # fmt: skip
 """What is wrong, as far as it can be told."""
 
@@ -112,6 +112,7 @@ _OUT_OF_MEMORY = (
     r"out of (?:\w+ )?memory|more system memory|(?:insufficient|not enough) (?:\w+ )?"
     r"memory|outofmemory|cudamalloc failed|(?:unable|failed) to allocate"
 )
+_BAD_OPTION = r"option .{1,60} must be of type |unsupported type .{0,20}for option "
 _BUSY = (
     r"overload|too many requests|rate.?limit|server busy|is busy|at capacity"
     r"|queue is full|no slots? available|temporarily unavailable"
@@ -119,6 +120,7 @@ _BUSY = (
 _ABOUT_SCHEMA = r"grammar|schema|response_format|\bregex\b"
 _KINDS: tuple[tuple[str, ErrorKind], ...] = (
     (_OUT_OF_MEMORY, "out_of_memory"),
+    (_BAD_OPTION, "bad_option"),
     (_TOO_LONG, "too_long"),
     (_LOADING, "loading"),
     (_UNKNOWN_MODEL, "unknown_model"),

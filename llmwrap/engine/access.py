@@ -17,8 +17,12 @@ from ..log import Log
 from .choice import Choice
 from .selection import Selector, backend_settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .hints import Way
 
-class _Way(NamedTuple):
+
+class _Reached(NamedTuple):
     """One backend at one address, as first choice or as another."""
 
     name: str
@@ -47,7 +51,7 @@ class Access:
         self.environ = environ
         self._is_reused = is_reused
         self._until = until
-        self._made: dict[_Way, BackendSettings] = {}
+        self._made: dict[_Reached, BackendSettings] = {}
         self._warnings: list[str] = []
         self._making = threading.Lock()
         lives.enter(self)
@@ -65,7 +69,7 @@ class Access:
         self, backend: BackendConfig, *, is_first_choice: bool = True
     ) -> BackendSettings:
         """Return how a backend is reached. Raises: ConfigError for an unusable key."""
-        way = _Way(backend.name, backend.base_url, is_first_choice)
+        way = _Reached(backend.name, backend.base_url, is_first_choice)
         if settings := self._made.get(way):
             return settings
         with self._making:
@@ -81,6 +85,14 @@ class Access:
                 )
                 self._warnings += warnings
             return self._made[way]
+
+    def way(self, backend: BackendConfig, named: str = "") -> Way:
+        """Return how a backend was chosen; `named` is the model of the request."""
+        from .hints import Way  # late: only an error asks for it
+
+        config, choice = self.config, self.choice
+        named = named or choice.model or config.chosen_model or ""
+        return Way(backend, config, choice, self.environ, named)
 
     def warn(self, log: Log) -> None:
         """Say, once, what is to be said of the keys: when somebody is asked."""

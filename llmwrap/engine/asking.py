@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..backends.base import Backend
+from ..errors import LLMWrapError
 from ..log import Log
 from ..messages import Chunk, Request
 from ..streams import Source
@@ -62,7 +64,8 @@ class Asking(NamedTuple):
     """One question to one backend.
 
     `called_at` is when it was asked, on the monotonic clock; `record` takes what
-    became of it; `keeping` None leaves the cache alone; `cancel` ends it.
+    became of it; `keeping` None leaves the cache alone; `cancel` ends it; `advise`
+    gives an error the hint that helps.
     """
 
     backend: Backend
@@ -75,6 +78,7 @@ class Asking(NamedTuple):
     record: Record
     keeping: Keeping | None
     cancel: CancelToken
+    advise: Callable[[LLMWrapError], None] = lambda _: None
 
     @property
     def where(self) -> str:

@@ -177,6 +177,20 @@ class Engine:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         return self._targets.backend(config, is_first_choice=is_first_choice)
 
+    def advise(
+        self,
+        error: LLMWrapError,
+        backend: BackendConfig,
+        request: Request | None = None,
+        named: str = "",
+    ) -> None:
+        """Give an error of a backend the hint that helps; see hints.py."""
+        if not error.trouble or error.hint:
+            return
+        from .hints import advise
+
+        advise(error, self._access.way(backend, named), self.backend(backend), request)
+
     def learn_weights(self, config: BackendConfig, model: str) -> None:
         """Find out which weights a model has now: answers of older ones are void."""
         backend = self.backend(config)
@@ -249,6 +263,9 @@ class Engine:
             record=run.end,
             keeping=keeping,
             cancel=cancel,
+            advise=lambda error: self.advise(
+                error, target.config, question.request, question.named
+            ),
         )
         if schema and checker:
             from .structured import StructuredAnswer

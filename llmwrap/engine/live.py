@@ -165,6 +165,7 @@ class LiveCourse(Course):
         except BaseException as error:
             if isinstance(error, LLMWrapError):
                 name_server(error, self._asking.server)
+                self._asking.advise(error)
             if not self.is_in_block:
                 self.end(error)
             raise

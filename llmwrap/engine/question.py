@@ -42,7 +42,7 @@ class Question(NamedTuple):
     asked. `request` names the model of the first one. `place` is where its answer
     belongs, None when it is neither looked for nor kept; then there is no `key`.
     `generation` is what was known of the weights, `asked` the request as the key has
-    it.
+    it. `named` is the model as the user wrote it.
     """
 
     request: Request
@@ -53,6 +53,7 @@ class Question(NamedTuple):
     generation: Generation = UNKNOWN
     asked: bytes = b""
     key: bytes = b""
+    named: str = ""
 
     @property
     def flight_key(self) -> bytes:
@@ -93,13 +94,19 @@ class Questions:
         """
         selection = self._selection(request.model)
         known = self._known(selection, request.model)
-        return _addressed(Question(request, selection), known)
+        question = Question(request, selection, named=request.model)
+        return _addressed(question, known)
 
     def completed(self, question: Question, found: Addressee) -> Question:
         """Return a question whose server or model may have had to be found."""
         if question.candidates == (found,):
             return question
-        unfiled = Question(question.request, question.selection, is_known=False)
+        unfiled = Question(
+            question.request,
+            question.selection,
+            is_known=False,
+            named=question.named,
+        )
         return _addressed(unfiled, found)
 
     def filed(

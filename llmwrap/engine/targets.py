@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend
 from ..config import BackendConfig
-from ..errors import BackendFailedError, DeadlineError, RefusedError
+from ..errors import BackendFailedError, DeadlineError, LLMWrapError, RefusedError
 from ..log import Log
 from ..threads import start_together
 from ..transport.cancel import CancelToken
@@ -90,7 +90,15 @@ class Targets:
     def _target(self, selection: Selection, cancel: CancelToken) -> Target:
         config = selection.backend or self._discover()
         backend = self.backend(config)
-        model = selection.model or self._default_model(backend, config, cancel)
+        if selection.model:
+            return Target(backend, config, selection.model)
+        try:
+            model = self._default_model(backend, config, cancel)
+        except LLMWrapError as error:
+            from .hints import advise  # late: only an error needs it
+
+            advise(error, self._access.way(config), backend)
+            raise
         return Target(backend, config, model)
 
     def backend(
@@ -176,8 +184,7 @@ class Targets:
         name = self._loaded(backend, config, cancel)
         if name is None:
             raise RefusedError(
-                f"{backend.name} at {backend.address} has no model",
-                hint="pull one, for example 'llmwrap models pull llama3.2'",
+                f"{backend.name} at {backend.address} has no model", trouble="no_model"
             )
         self._log.note(f"using model '{name}'")
         discovered: Discovered = read_discovered(self._environ)

@@ -22,10 +22,17 @@ from ..errors import (
     IncompleteError,
     LLMWrapError,
     ProtocolError,
+    RefusedError,
     UnreachableError,
 )
 from ..units import format_duration
 from .endpoint import Endpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import Trouble
+
+_UNTRUSTED = (18, 19, 20, 21)  # X509_V_ERR_*: nobody we trust signed it
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -58,7 +65,7 @@ def connect_error(
     if endpoint.ca_bundle and (problem := _bundle_problem(endpoint.ca_bundle)):
         return ConfigError(
             f"cannot use the certificates in '{endpoint.ca_bundle}': {problem}",
-            hint="ca_bundle names them",
+            trouble="certificate",
         )
     causes = _causes(error)
 
@@ -87,18 +94,41 @@ def connect_error(
         )
     if is_any(urllib3.exceptions.ProxyError):
         proxy = mask_secrets(endpoint.proxy or "")
+        if any("407" in str(cause) for cause in causes):
+            return proxy_login_error(endpoint)
         return UnreachableError(
             f"cannot reach {endpoint}: the proxy {proxy} does not work",
+            trouble="proxy",
             retries_allowed=UNLIMITED,
         )
     if is_any(urllib3.exceptions.SSLError):
         return UnreachableError(
-            f"cannot reach {endpoint}: TLS: {_cause(error)}",
-            hint="ca_bundle names the certificates to trust",
+            f"cannot reach {endpoint}: TLS: {_cause(error)}", trouble=_tls(causes)
         )
     if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         return ConfigError(f"'{endpoint.base_url}' is no usable address")
     return _lost_error(endpoint, error, causes)
+
+
+def proxy_login_error(endpoint: Endpoint) -> RefusedError:
+    """Return the error for a proxy that wants another user or password."""
+    proxy = mask_secrets(endpoint.proxy or "")
+    return RefusedError(
+        f"the proxy {proxy} does not let us reach {endpoint}: it wants another user or"
+        " password (407)",
+        trouble="proxy_login",
+    )
+
+
+def _tls(causes: list[BaseException]) -> Trouble:
+    """Return what is wrong with TLS: nobody we trust, or no TLS at all."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            # A name that is not its own, or a day that has passed, no list mends.
+            return "certificate" if cause.verify_code in _UNTRUSTED else ""
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION" in str(cause):
+            return "no_tls"
+    return ""
 
 
 def _bundle_problem(bundle: str) -> str:
@@ -121,7 +151,7 @@ def _lost_error(
         if isinstance(cause, ConnectionRefusedError):
             return UnreachableError(
                 f"cannot reach {endpoint}: connection refused",
-                hint="is the server running? 'llmwrap doctor' looks closer",
+                trouble="down",
                 retries_allowed=UNLIMITED,
             )
         if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):

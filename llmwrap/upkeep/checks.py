@@ -15,9 +15,8 @@ from ..backends.base import Model
 from ..config import BackendConfig, Config, mask_secrets
 from ..config.api_key import read_api_key
 from ..engine.discovery import is_loopback
-from ..errors import ConfigError, LLMWrapError, UnreachableError
+from ..errors import ConfigError, LLMWrapError
 from ..files import is_read_once
-from ..messages import Json
 
 SPECIFIED_FILE = "enhanced-config.toml"
 """The file that the specification has, and that a user may expect to be read."""
@@ -25,10 +24,6 @@ SPECIFIED_FILE = "enhanced-config.toml"
 SMALL_CONTEXT_TOKENS = 4096
 """The context length Ollama loads with on most machines, whatever the model could."""
 
-_STARTING: Mapping[str, str] = {
-    "ollama": "ollama serve",
-    "lmstudio": "lms server start",
-}
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 Severity: TypeAlias = Literal["ok", "note", "warning", "error"]
@@ -51,20 +46,7 @@ def error_finding(
     subject: str, error: LLMWrapError, severity: Severity = "error"
 ) -> Finding:
     """Return what an error says as a finding."""
-    hint = error.hint.removesuffix(" 'llmwrap doctor' looks closer")
-    return Finding(severity, subject, error.message, hint)
-
-
-def failed_backend_finding(
-    backend: BackendConfig, error: LLMWrapError, severity: Severity = "error"
-) -> Finding:
-    """Return why a backend cannot be asked, with how to start it if that is all."""
-    finding = error_finding("backend", error, severity)
-    start = _STARTING.get(backend.kind)
-    is_here = is_loopback(backend.base_url or "")
-    if start and is_here and isinstance(error, UnreachableError):
-        return finding._replace(hint=f"'{start}' starts it")
-    return finding
+    return Finding(severity, subject, error.message, error.hint)
 
 
 def config_findings(config: Config) -> Iterator[Finding]:
@@ -208,21 +190,6 @@ def context_findings(
 
 def _context_warning(message: str, hint: str) -> Finding:
     return Finding("warning", "context", message, hint)
-
-
-def trained_context_tokens(details: Mapping[str, Json]) -> int | None:
-    """Return the context length a model was trained for, from what a server tells.
-
-    `details` is as `Backend.model` returns it: Ollama has it among `model_info`,
-    under a name that begins with the architecture.
-    """
-    found = details.get("model_info")
-    if not isinstance(found, dict):
-        return None
-    for name, value in found.items():
-        if name.endswith(".context_length") and isinstance(value, int):
-            return value
-    return None
 
 
 def _is_same_file(path: str, other: str | None) -> bool:

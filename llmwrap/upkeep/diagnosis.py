@@ -24,11 +24,9 @@ from .checks import (
     context_findings,
     directory_findings,
     error_finding,
-    failed_backend_finding,
     key_findings,
     proxy_findings,
     stray_file_findings,
-    trained_context_tokens,
 )
 from .embedded_servers import has_embedded_extra
 from .survey import (
@@ -112,7 +110,7 @@ def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
         *key_findings(tables, environ),
         *_told(told),
         *_proxies(verdict.target, candidates, environ),
-        *_backends(verdict.target, candidates, reports),
+        *_backends(verdict.target, reports),
         *verdict.findings,
     ]
     return Diagnosis(_without_repeats(findings), verdict.error)
@@ -129,10 +127,9 @@ def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
         if isinstance(error, BackendFailedError) and error.is_loading:
             # `ask` waits until it is loaded.
             return _Verdict(target, (error_finding("model", error, "warning"),))
-        finding = failed_backend_finding(target.config, error)
-        if isinstance(error, RefusedError):
-            finding = error_finding("model", error)
-        return _Verdict(target, (finding,), error)
+        engine.advise(error, target.config)
+        subject = "model" if isinstance(error, RefusedError) else "backend"
+        return _Verdict(target, (error_finding(subject, error),), error)
 
 
 def _model(
@@ -148,6 +145,9 @@ def _model(
     where = f"{backend.name} at {backend.address}" if backend.address else backend.name
     trained_tokens = None
     if backend.kind not in _LENIENT_KINDS:
+        # Late: it brings what speaks HTTP, and help and manual need none of it.
+        from ..backends.ollama_words import trained_context_tokens
+
         details = backend.model(name, timeout_s=limited(LOOKUP_S, surroundings.until))
         trained_tokens = trained_context_tokens(details)
     elif found is None and len(models) == 1:
@@ -157,7 +157,7 @@ def _model(
         yield Finding("warning", "model", message, f"take -m {models[0].name}")
     elif found is None:
         raise RefusedError(
-            f"model '{name}' not found on {where}", hint="run 'llmwrap models'"
+            f"model '{name}' not found on {where}", trouble="model", about=name
         )
     found = found or Model(name)
     if backend.kind == "ollama" and "completion" not in (
@@ -225,19 +225,17 @@ def _proxies(
 
 
 def _backends(
-    target: Target | None,
-    candidates: Sequence[Candidate],
-    reports: Sequence[BackendReport],
+    target: Target | None, reports: Sequence[BackendReport]
 ) -> Iterator[Finding]:
     """Yield who answers; of those nobody configured, only who does."""
-    for candidate, report in zip(candidates, reports, strict=True):
+    for report in reports:
         is_target = target is not None and target.backend.name == report.name
         if report.kind == "embedded":
             yield from _embedded(report, is_target=is_target)
         elif report.error is None:
             yield Finding("ok", "backend", _answering(report))
         elif report.is_configured and not is_target:
-            yield failed_backend_finding(candidate.backend, report.error, "warning")
+            yield error_finding("backend", report.error, "warning")
 
 
 def _answering(report: BackendReport) -> str:

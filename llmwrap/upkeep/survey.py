@@ -246,7 +246,15 @@ def _asking(
         except LLMWrapError as error:
             report = report._replace(error=error)
         else:
-            return lambda limit_s: _asked(backend, report, limit_s, has_version)
+            config = candidate.backend
+
+            def ask(limit_s: float) -> BackendReport:
+                found = _asked(backend, report, limit_s, has_version)
+                if found.error:
+                    engine.advise(found.error, config)
+                return found
+
+            return ask
     return lambda _: report
 
 

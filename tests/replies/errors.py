@@ -235,7 +235,7 @@ _BODIES: tuple[Case, ...] = (
         404,
         b"404 page not found",
         5,
-        "is the address",
+        "404 page not found",
         dialect="ollama",
         media_type="text/plain",
     ),
@@ -460,7 +460,7 @@ _BESIDE: tuple[Case, ...] = (
         "lm_studio_path",
         packed({"error": "Unexpected endpoint or method. (POST /x)"}),
         5,
-        "is the address",
+        "Unexpected endpoint or method",
     ),
     bad(
         "broken_json",

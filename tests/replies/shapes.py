@@ -74,7 +74,6 @@ _LABELS: tuple[Case, ...] = (
         lines(*OLLAMA_HELLO, _OLLAMA_WHOLE),
         7,
         "the words of Ollama's own API",
-        "'/v1'",
         media_type=NDJSON,
     ),
     bad("half_a_document", packed(_WHOLE)[:60], 8, "broke off", media_type=JSON),
