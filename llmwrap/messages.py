@@ -75,12 +75,23 @@ class Schema(NamedTuple):
     is_bare: bool = False
 
 
+class Earlier(NamedTuple):
+    """A prompt that was answered before, by whom, and the tokens counted in it."""
+
+    messages: tuple[Message, ...]
+    model: str
+    backend: str
+    options: Mapping[str, Json]
+    prompt_tokens: int
+
+
 class Request(NamedTuple):
     """What is asked of a backend.
 
     `think` asks for (True or a level such as `high`) or forbids (False) reasoning.
     `is_streamed` False asks the server for the whole answer in one piece. `schema` is
-    what the answer must be, None for any text.
+    what the answer must be, None for any text. `earlier` is the last prompt of the same
+    conversation; no server sees it.
     """
 
     model: str
@@ -89,6 +100,7 @@ class Request(NamedTuple):
     think: bool | str | None = None
     is_streamed: bool = True
     schema: Schema | None = None
+    earlier: Earlier | None = None
 
 
 class Usage(NamedTuple):
@@ -114,7 +126,8 @@ class Chunk(NamedTuple):
     text or reasoning. The last `finish_reason` counts, unless text or reasoning came
     after it; `usage` and `server` may come with it or in a later chunk. `tool` names a
     tool that the model calls; `is_refusal` says that the text is the words in which the
-    model refuses to answer.
+    model refuses to answer. `cached_tokens` are those of the prompt that the server had
+    in its cache, `is_ollama` says that it gave itself away as Ollama.
     """
 
     text: str = ""
@@ -126,6 +139,8 @@ class Chunk(NamedTuple):
     server: ServerTimings | None = None
     tool: str = ""
     is_refusal: bool = False
+    cached_tokens: int = 0
+    is_ollama: bool = False
 
     @property
     def content(self) -> str:

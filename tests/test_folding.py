@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from llmwrap.engine.folding import Folder, suspected_cut
+from llmwrap.engine.folding import Folder
 from llmwrap.errors import LimitError
-from llmwrap.messages import Chunk, Image, Message, Request, Sampling, Usage
+from llmwrap.messages import Chunk, Message, Request, Sampling, Usage
 from llmwrap.metrics.timing import Stopwatch
 
 
@@ -92,21 +92,3 @@ def test_reasoning_alone_is_a_piece_of_the_answer() -> None:
     folder.add(Chunk(thinking="x"))
 
     assert not folder.is_empty
-
-
-@pytest.mark.parametrize(
-    ("prompt_tokens", "is_suspected"),
-    [(None, False), (0, False), (10, True), (624, True), (625, False), (2500, False)],
-)
-def test_fewer_tokens_than_any_text_has_is_suspected(
-    prompt_tokens: int | None, is_suspected: bool
-) -> None:
-    warning = suspected_cut(_request(content="x" * 10_000), Usage(prompt_tokens, 1))
-
-    assert (warning is not None) is is_suspected
-
-
-def test_images_make_the_comparison_meaningless() -> None:
-    message = Message("user", "x" * 10_000, (Image(b"", "image/png"),))
-
-    assert suspected_cut(Request("m", (message,)), Usage(10, 1)) is None

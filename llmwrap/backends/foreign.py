@@ -37,6 +37,8 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "finish_reason": (str, NoneType),
     "usage": (Usage, NoneType),
     "tool": (str,),
+    "cached_tokens": (int,),
+    "is_ollama": (bool,),
 }
 """What a chunk holds, as far as it matters what it is."""
 

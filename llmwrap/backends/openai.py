@@ -34,6 +34,8 @@ from .replies import ErrorReader
 from .server_errors import server_error
 
 _MS = 1e-3
+_OLLAMA = "fp_ollama"
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 
 
 class OpenAIBackend(HttpBackend):
@@ -180,6 +182,8 @@ class _ReplyReader:
             server=_server_timings(document),
             tool=said.tool,
             is_refusal=said.is_refusal,
+            cached_tokens=_cached_tokens(document),
+            is_ollama=document.get("system_fingerprint") == _OLLAMA,
         )
         pieces = list(merger.take())
         self._is_first = self._is_first and not pieces
@@ -287,6 +291,18 @@ def _usage(document: JsonObject) -> Usage | None:
     )
     # Ollama's /v1 sends zeros on every chunk before the real ones.
     return usage if usage.prompt_tokens or usage.completion_tokens else None
+
+
+def _cached_tokens(document: JsonObject) -> int:
+    """Return how many tokens of the prompt were in the server's cache, as it says."""
+    usage, timings = document.get("usage"), document.get("timings")
+    found = [count_at(timings, "cache_n")] if isinstance(timings, dict) else []
+    if isinstance(usage, dict):
+        details = usage.get("prompt_tokens_details")
+        found += [count_at(usage, name) for name in _CACHED]
+        if isinstance(details, dict):
+            found.append(count_at(details, "cached_tokens"))
+    return max((count for count in found if count), default=0)
 
 
 def _server_timings(document: JsonObject) -> ServerTimings | None:

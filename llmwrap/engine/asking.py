@@ -65,7 +65,8 @@ class Asking(NamedTuple):
 
     `called_at` is when it was asked, on the monotonic clock; `record` takes what
     became of it; `keeping` None leaves the cache alone; `cancel` ends it; `advise`
-    gives an error the hint that helps.
+    gives an error the hint that helps; `context_of` is asked for the context of a model
+    once the server has turned out to be an Ollama that would not refuse.
     """
 
     backend: Backend
@@ -79,6 +80,7 @@ class Asking(NamedTuple):
     keeping: Keeping | None
     cancel: CancelToken
     advise: Callable[[LLMWrapError], None] = lambda _: None
+    context_of: Callable[[str], int | None] = lambda _: None
 
     @property
     def where(self) -> str:

@@ -8,13 +8,13 @@ what a process that was killed leaves behind is the conversation before its turn
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..config.schema import HistoryConfig
 from ..errors import CacheError
 from ..history import Conversation, Conversations, Turn
 from ..log import Log
-from ..messages import Completion, Message, Request
+from ..messages import Completion, Earlier, Json, Message, Request
 from .choice import ConversationChoice
 
 
@@ -32,6 +32,7 @@ class Conversing:
         self._is_required = is_required
         self._log = log
         self._asked: list[Turn] = []
+        self._options: Mapping[str, Json] = {}
 
     @property
     def id(self) -> str:
@@ -54,8 +55,28 @@ class Conversing:
         if system != known:
             self._asked.append(Turn(system or Message("system", ""), "", "", now))
         self._asked.append(Turn(question, "", "", now))
+        self._options = request.sampling.options
         first = [system] if system else []
-        return request._replace(messages=(*first, *earlier, question))
+        messages = (*first, *earlier, question)
+        before = self._last_prompt(messages) if system == known else None
+        return request._replace(messages=messages, earlier=before)
+
+    def _last_prompt(self, messages: Sequence[Message]) -> Earlier | None:
+        """Return what the last answer was asked with, if that is known for certain.
+
+        It is none of a conversation whose system prompt has changed since.
+        """
+        turns = self._conversation.turns()
+        systems = [turn for turn in turns if turn.message.role == "system"]
+        if not turns or len(systems) > 1:
+            return None
+        last = turns[-1]
+        tokens = last.usage.prompt_tokens
+        if not tokens or last.options is None or last.message != messages[-2]:
+            return None
+        return Earlier(
+            tuple(messages[:-2]), last.model, last.backend, last.options, tokens
+        )
 
     def keep(self, completion: Completion) -> None:
         """Keep the question with its answer, which is complete.
@@ -86,6 +107,7 @@ class Conversing:
             is_interrupted,
             completion.is_cached,
             completion.usage,
+            self._options,
         )
         try:
             self._conversation.extend([*asked, answer])

@@ -9,7 +9,7 @@ from typing import Self
 
 from .. import lives
 from ..cache.response_cache import ResponseCache
-from ..config import BackendConfig, Config
+from ..config import BackendConfig, Config, mask_secrets
 from ..errors import (
     CancelledError,
     ClosedError,
@@ -25,7 +25,7 @@ from .access import Access
 from .answer import Answer
 from .caching import Caching
 from .choice import CacheMode, Choice
-from .folding import prompt_bytes
+from .cuts import prompt_bytes
 from .hashing import Hashing
 from .question import Addressee, Question, Questions
 from .runs import RunRecord
@@ -80,6 +80,7 @@ class Engine:
         self._recorder = None if choice.is_measured else Recorder(environ, log)
         self._checkers: dict[str, Checker] = {}
         self._told_options: set[tuple[str, str]] = set()
+        self._natives: dict[str, Backend | None] = {}
         self._making = threading.Lock()
         self._is_closed = False
         self._made_targets: Targets | None = None
@@ -266,6 +267,9 @@ class Engine:
             advise=lambda error: self.advise(
                 error, target.config, question.request, question.named
             ),
+            context_of=lambda model: self._context_behind(
+                target.config, model, question.named
+            ),
         )
         if schema and checker:
             from .structured import StructuredAnswer
@@ -283,6 +287,27 @@ class Engine:
             self._checkers = {}
         checker = self._checkers[schema.text] = Checker(schema)
         return checker
+
+    def _context_behind(
+        self, config: BackendConfig, model: str, named: str
+    ) -> int | None:
+        """Return the context that Ollama, behind a /v1 of its own, has in force.
+
+        Says once what that /v1 is, and what refuses where it would cut.
+        """
+        from .hints import context_in_force, native_of
+
+        address = config.base_url or ""
+        if address not in self._natives:
+            way = self._access.way(config, named)
+            self._natives[address], there = native_of(way)
+            refuses = f"; {there} refuses it instead" if there else ""
+            self._log.note(
+                f"{config.name} at {mask_secrets(address)} is Ollama's OpenAI API,"
+                f" which cuts a prompt that is too long in silence{refuses}"
+            )
+        native = self._natives[address]
+        return context_in_force(native, model) if native else None
 
     def _warn_of_options(self, backend: Backend, request: Request) -> None:
         """Name what a server may overlook; once in a run."""

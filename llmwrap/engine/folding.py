@@ -1,13 +1,12 @@
-"""Chunks to a completion, and what their counts give away."""
+"""Chunks to a completion."""
 
 from __future__ import annotations
 
 from ..errors import LimitError
-from ..messages import Chunk, Completion, Request, ServerTimings, Usage
+from ..messages import Chunk, Completion, ServerTimings, Usage
 from ..metrics.timing import Stopwatch
 from ..units import format_size
 
-_SUSPICIOUS_BYTES_PER_TOKEN = 16
 _BLOCK_CHARACTERS = 64 * 1024
 
 
@@ -28,6 +27,10 @@ class Folder:
         self.tool = ""
         """The name of the tool that the model calls."""
         self.usage = Usage()
+        self.cached_tokens = 0
+        """Those of the prompt that the server had in its cache."""
+        self.is_ollama = False
+        """Whether the server gave itself away as Ollama."""
         self._server: ServerTimings | None = None
         self._text = _GrowingText()
         self._thinking = _GrowingText()
@@ -68,6 +71,8 @@ class Folder:
         if self.finish_reason is not None and chunk.usage and not size_bytes:
             self.is_proved = True
         self.usage = chunk.usage or self.usage
+        self.cached_tokens = chunk.cached_tokens or self.cached_tokens
+        self.is_ollama = self.is_ollama or chunk.is_ollama
         self._server = chunk.server or self._server
 
     def completion(
@@ -123,26 +128,3 @@ class _GrowingText:
         self._whole = whole
         self._pieces.clear()
         self._pieces_size = 0
-
-
-def suspected_cut(request: Request, usage: Usage) -> str | None:
-    """Return a warning when the server seems to have cut the prompt in silence.
-
-    It counted fewer tokens than any text of that length has: over 16 bytes a token.
-    """
-    if not usage.prompt_tokens or any(m.images for m in request.messages):
-        return None
-    size_bytes = prompt_bytes(request)
-    if size_bytes <= usage.prompt_tokens * _SUSPICIOUS_BYTES_PER_TOKEN:
-        return None
-    return (
-        f"the server counted {usage.prompt_tokens} tokens in a prompt of"
-        f" {format_size(size_bytes)}: it may have cut the prompt"
-    )
-
-
-def prompt_bytes(request: Request) -> int:
-    """Return the size of all messages, images not counted."""
-    return sum(
-        len(message.content.encode("utf-8", "replace")) for message in request.messages
-    )

@@ -31,6 +31,7 @@ from ..messages import Request
 from .choice import Choice
 from .discovery import is_loopback
 
+_ASIDE_S = 0.5  # when the answer is out already
 _ASKING_S = 1.0  # a server that has just answered, asked for what it has
 _ROOM_TOKENS = 1024  # for an answer, and what such numbers are rounded up to
 _SMALL_CONTEXT = 2048
@@ -147,6 +148,35 @@ def advise(
     if error.trouble == "model" and isinstance(error, RefusedError):
         _name_upstream(error, case)
     error.hint = _HINTS[error.trouble](case)
+
+
+def native_of(way: Way) -> tuple[Backend | None, str]:
+    """Return Ollama's own API behind its /v1, and what leads there.
+
+    None and nothing where it does not answer: a gateway may stand in between.
+    """
+    root = (way.backend.base_url or "").removesuffix("/v1")
+    settings = BackendSettings("ollama", "ollama", root, way.environ)
+    native = create_backend(settings)
+    try:
+        native.version(timeout_s=_ASIDE_S)
+    except LLMWrapError:
+        return None, ""
+    return native, way.to_address("ollama", root)
+
+
+def context_in_force(native: Backend, model: str) -> int | None:
+    """Return the context length of a model that is loaded, None where it is not."""
+    try:
+        models = native.models(timeout_s=_ASIDE_S)
+    except LLMWrapError:
+        return None
+    for one in models:
+        if one.is_loaded and one.name.removesuffix(":latest") == model.removesuffix(
+            ":latest"
+        ):
+            return one.context_tokens
+    return None
 
 
 def warming(way: Way, backend: Backend, model: str) -> str:
@@ -325,6 +355,15 @@ def _limit(case: _Case) -> int | None:
         return None
 
 
+def _cut_prompt(case: _Case) -> str:
+    _, there = native_of(case.way)
+    if there:
+        return f"{there} refuses it instead"
+    if case.way.backend.kind == "lmstudio":
+        return "shorten it, or load the model with a longer context"
+    return "shorten it, or start the server with a longer context"
+
+
 def _memory(case: _Case) -> str:
     hint, option = "a smaller model needs less memory", case.backend.context_option
     asked = case.request.sampling.options.get(option) if case.request else None
@@ -348,4 +387,5 @@ _HINTS: Mapping[str, Callable[[_Case], str]] = {
     "no_model": _no_model,
     "context": _context,
     "memory": _memory,
+    "cut_prompt": _cut_prompt,
 }

@@ -26,8 +26,9 @@ from ..metrics.timing import Stopwatch
 from ..streams import StreamEnded
 from .answer import Answer, Course, kind_of
 from .asking import Asking, Running
+from .cuts import cut_error, suspicions
 from .deadlines import deadline_error
-from .folding import Folder, suspected_cut
+from .folding import Folder
 from .question import Question
 from .retries import Retries
 from .stored import Replay
@@ -215,7 +216,12 @@ class LiveCourse(Course):
             else:
                 # Nothing of a broken or cut answer may be shown: its end comes first.
                 chunks = list(self._read(first_until, is_whole=True))
-                self._complete()
+                try:
+                    self._complete()
+                except IncompleteError:
+                    if self._how_ended == "cut":  # that is shown, as far as it came
+                        yield from chunks
+                    raise
                 yield from chunks
         finally:
             self.leave()
@@ -314,6 +320,18 @@ class LiveCourse(Course):
             watch.last_at = arrived_at
             watch.sent_at = watch.sent_at or self._token.sent_at
 
+    def _cut_prompt(self, completion: Completion) -> list[str]:
+        """Return warnings of a prompt that may be cut. Raises: IncompleteError."""
+        asking, folder = self._asking, self._folder
+        counted = completion.usage.prompt_tokens or 0
+        if counted:
+            counted += folder.cached_tokens
+        if error := cut_error(asking.request, counted):
+            self._how_ended = "cut"
+            raise error
+        context = asking.context_of(completion.model) if folder.is_ollama else None
+        return list(suspicions(asking.request, completion, counted, context))
+
     def _complete(self) -> None:
         asking, folder = self._asking, self._folder
         if folder.finish_reason is None:
@@ -323,11 +341,11 @@ class LiveCourse(Course):
             asking.request, completion, folder.tool, is_assumed=self._is_assumed
         )
         self._how_ended = verdict.end
-        if verdict.error:
-            raise verdict.error
         warnings = [verdict.warning] if verdict.warning else []
         if asking.backend.may_cut_prompt:
-            warnings += filter(None, [suspected_cut(asking.request, completion.usage)])
+            warnings += self._cut_prompt(completion)
+        if verdict.error:
+            raise verdict.error
         for warning in warnings:
             asking.log.warning(warning)
         if verdict.note:

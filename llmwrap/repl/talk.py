@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from ..engine import Answer, Engine
 from ..errors import LLMWrapError, RefusedError
 from ..history import Conversation, Turn
-from ..messages import Chunk, Message, Request
+from ..messages import Chunk, Completion, Earlier, Message, Request, Usage
 from ..threads import start_together
 from .asked import Asked, Refused, Settings, facts_of
 from .conversations import AnyConversations
@@ -61,6 +61,7 @@ class Talk:
         self._lock = threading.Lock()
         self._asked: Asked | None = None
         self._unanswered: Message | None = None
+        self._last_prompt: Earlier | None = None
         self._edited = b""
         self._refused: Refused | None = None
         self._bug: BaseException | None = None
@@ -232,6 +233,7 @@ class Talk:
             sampling=settings.sampling,
             think=settings.think,
             schema=None if covers else settings.schema,  # a summary is prose
+            earlier=self._last_prompt,
         )
         turn = turn_of(question)
         asked = Asked(self._keeper, turn, settings, covers=covers)
@@ -267,6 +269,7 @@ class Talk:
                 if not self._take(asked, answer, chunk):
                     return
             completion = answer.completion
+        self._last_prompt = _prompt_of(request, completion)
         if self._over(asked):
             self._conclude(asked, facts_of(completion))
 
@@ -328,9 +331,10 @@ class Talk:
     def _replace_older(self, asked: Asked, summary: str, facts: Facts) -> None:
         if self._keeper is not asked.keeper:
             return  # Another conversation was begun meanwhile.
-        said = asked.keeper.said
+        # What was counted was counted in prompts that this conversation never had.
+        said = [turn._replace(usage=Usage()) for turn in asked.keeper.said]
         keeper = Keeper(self._conversations.new(), self.mailbox)
-        self._keep(asked, keeper, summary, facts)
+        self._keep(asked, keeper, summary, facts._replace(usage=Usage()))
         keeper.keep_turns(said[asked.covers :])
         with self._lock:
             if self._keeper is asked.keeper:  # Still: a disk may be slow.
@@ -342,3 +346,12 @@ class Talk:
         if self._unanswered:
             return self._unanswered
         return self._keeper.undo()
+
+
+def _prompt_of(request: Request, completion: Completion) -> Earlier | None:
+    """Return a prompt with what was counted in it, None where nobody counted."""
+    tokens, options = completion.usage.prompt_tokens, request.sampling.options
+    if not tokens:
+        return None
+    model, backend = completion.model, completion.backend
+    return Earlier(request.messages, model, backend, options, tokens)
