@@ -188,7 +188,7 @@ def test_the_table_has_percentiles_and_a_histogram(cli: Runner, home: Home) -> N
     text = cli.run("stats").text
 
     words = next(line.split() for line in text.splitlines() if " ttft " in line)
-    assert words[:6] == ["alpha", "ollama", "-", "miss", "ttft", "100"]
+    assert words[:7] == ["alpha", "ollama", "-", "miss", "-", "ttft", "100"]
     assert words[-1] == "1s"
     bars = [line for line in text.splitlines() if line.endswith("#")]
     assert bars[-2].split()[:3] == ["<=", "500ms", "30"]

@@ -62,7 +62,7 @@ def test_prometheus_reads_the_file(cli: Runner, home: Home) -> None:
         sample.labels["le"]: sample.value
         for sample in ttft.samples
         if sample.name.endswith("_bucket")
-        and sample.labels["gen_ai_response_model"] == ODD
+        and sample.labels["gen_ai_request_model"] == ODD
     }
     assert buckets["0.5"] == pytest.approx(50, abs=2)
     assert buckets["+Inf"] == 100

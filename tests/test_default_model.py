@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .asking import chats, error, lines
-from .fakeserver import FakeServer, json_reply
+from .fakeserver import FakeServer, Silence, json_reply
 from .runner import Home, Runner
 
 
@@ -113,3 +113,28 @@ def test_the_model_of_the_file_is_a_name_to_the_backend_of_the_file(
     result = cli.run("--dry-run", "Hello")
 
     assert json.loads(result.stdout)["body"]["model"] == "ollama/llama3"
+
+
+def test_a_list_that_does_not_come_is_not_needed_for_what_is_remembered(
+    cli: Runner, server: FakeServer
+) -> None:
+    """As long as it takes to connect is waited for it, and no bound of its own."""
+    cli.run("--base-url", server.url, "Hello")
+    server.script("/api/ps", Silence())
+    argv = ("--base-url", server.url, "--no-cache", "--connect-timeout", "300ms")
+
+    result = cli.run(*argv, "Hello")
+
+    assert result.status == 0
+    assert "using 'alpha:latest', the one of last time" in lines(result, "warning")[0]
+
+
+def test_a_list_is_waited_for_as_long_as_the_time_outs_say(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/ps", Silence())
+
+    result = cli.run("--base-url", server.url, "--first-token-timeout", "200ms", "hi")
+
+    assert result.status == 124
+    assert "did not name its models within 200ms" in error(result)

@@ -26,7 +26,7 @@ def test_a_record_is_small_and_holds_what_was_measured() -> None:
     packed = pack_run(run)
 
     assert len(packed) < 120
-    assert unpack_record(packed) == [1, *run[:-3], [1, 9], "", 0]
+    assert unpack_record(packed) == [1, *run[:-4], [1, 9], "", 0, ""]
 
 
 def test_a_name_without_end_does_not_make_a_record_without_end() -> None:

@@ -224,6 +224,6 @@ def test_a_rollup_says_what_it_is() -> None:
     assert isinstance(fields, list)
     assert fields[:2] == [3, 1]
     assert fields[3:8] == [
-        *(3600, ["alpha", "ollama", "", "miss"]),
+        *(3600, ["alpha", "ollama", "", "miss", ""]),
         *(2, 0, {"timeout": 2}),
     ]

@@ -13,7 +13,7 @@ import os
 from ..backends import BUILT_IN_KINDS
 from ..cache.owner import salt
 from ..cache.response_cache import ResponseCache, StoredAs
-from ..config import BackendConfig
+from ..config import BackendConfig, mask_secrets
 from ..direct import (
     CONFIG_VARIABLE,
     READS_STDIN,
@@ -98,19 +98,19 @@ def leave_record(
     cache: ResponseCache,
 ) -> None:
     """Let direct mode answer the same invocation from now on, if it may."""
-    completion = answer.completion
+    completion, question = answer.completion, answer.question
     has_more_to_say = completion.thinking or completion.end != "good"
     if has_more_to_say or not (invocation.is_settled and _is_plain(args, session)):
         return
-    stored_as = _found_again(answer.question, cache)
-    if stored_as is None:
+    stored_as = _found_again(question, cache)
+    if stored_as is None or question is None:
         return
     pointer = Pointer(
         stored_as.key,
         stored_as.ttl_ns,
         args.timeout or session.config.streaming.total_timeout_s,
         (stored_as.root, stored_as.generation_path, stored_as.generation),
-        moved_run(pack_run(_hit(completion))),
+        moved_run(pack_run(_hit(completion, question))),
     )
     try:
         _leave(invocation, pointer, session.stdin_content)
@@ -179,8 +179,9 @@ def _says_bad_bytes(session: Session) -> bool:
     return decoded(session.stdin_content or b"")[1] and session.log.is_heard("note")
 
 
-def _hit(completion: Completion) -> Run:
+def _hit(completion: Completion, question: Question) -> Run:
     """Return the record of a hit, its moments left to whoever answers."""
+    addressee = question.candidates[0]
     return Run(
         started_at=0.0,
         lookup_s=0.0,
@@ -189,7 +190,8 @@ def _hit(completion: Completion) -> Run:
         queued_s=0.0,
         outcome="hit",
         backend=completion.backend,
-        model=completion.model,
+        model=addressee.model,
+        address=mask_secrets(addressee.backend.base_url or ""),
         prompt_tokens=completion.usage.prompt_tokens,
         completion_tokens=completion.usage.completion_tokens,
         end="good",

@@ -13,7 +13,8 @@ from ..upkeep.statistics import Statistics
 from .tables import Column, table
 
 _BAR_CELLS = 40
-_LABELS = (Column("MODEL"), Column("BACKEND"), Column("TEMPLATE"), Column("CACHE"))
+_TITLES = ("MODEL", "BACKEND", "TEMPLATE", "CACHE", "ADDRESS")
+_LABELS = tuple(map(Column, _TITLES))
 _COUNTS = (
     *_LABELS,
     Column("RUNS", is_right=True),

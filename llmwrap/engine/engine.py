@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Self
 
 from .. import lives
@@ -138,6 +139,8 @@ class Engine:
             self._check_size(request)
             hashing = Hashing(self._log, self._deadline(called_at), cancel)
             question = self._question(request, mode, hashing)
+            for backend, model in question.candidates[:1]:
+                run.meant(backend, model)
             replay = self._caching.replay(question, called_at, mode)
             run.looked_up(time.monotonic() - called_at)
             if replay is None:
@@ -192,6 +195,23 @@ class Engine:
 
         advise(error, self._access.way(backend, named), self.backend(backend), request)
 
+    def warming(self, backend: BackendConfig, model: str) -> str:
+        """Return how to load a model ahead, nothing where the backend cannot."""
+        from .hints import warming
+
+        return warming(self._access.way(backend), self.backend(backend), model)
+
+    @contextmanager
+    def advising(
+        self, backend: BackendConfig, request: Request | None = None, named: str = ""
+    ) -> Iterator[None]:
+        """Give the errors of a backend the hints that help."""
+        try:
+            yield
+        except LLMWrapError as error:
+            self.advise(error, backend, request, named)
+            raise
+
     def learn_weights(self, config: BackendConfig, model: str) -> None:
         """Find out which weights a model has now: answers of older ones are void."""
         backend = self.backend(config)
@@ -243,6 +263,7 @@ class Engine:
         target = self._targets.target(question.selection, cancel)
         cancel.check()
         found = Addressee(target.config, target.model)
+        run.meant(*found)
         question = self._questions.completed(question, found)
         if mode != "off":
             question = self._questions.filed(question, self.backend, hashing)

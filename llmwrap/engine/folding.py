@@ -79,18 +79,26 @@ class Folder:
         self, backend: str, stopwatch: Stopwatch, attempts: int
     ) -> Completion:
         """Return the answer as far as it came."""
+        usage = self._counted()
         return Completion(
             text=self.text,
             thinking=self._thinking.whole(),
             model=self.model,
             backend=backend,
             finish_reason=self.finish_reason,
-            usage=self.usage,
-            timing=stopwatch.timing(self.usage.completion_tokens),
+            usage=usage,
+            timing=stopwatch.timing(usage.completion_tokens),
             server=self._server,
             attempts=attempts,
             gaps_s=tuple(stopwatch.gaps_s),
         )
+
+    def _counted(self) -> Usage:
+        """Return the counts, without a 0 for what is there: nobody counted it."""
+        prompt_tokens, completion_tokens = self.usage
+        if not (completion_tokens or self.is_empty):
+            completion_tokens = None
+        return Usage(prompt_tokens or None, completion_tokens)
 
 
 class _GrowingText:

@@ -311,11 +311,12 @@ class LiveCourse(Course):
 
     def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
         watch = self._stopwatch
-        if chunk.deltas and watch.first_at is None:
-            watch.first_at = arrived_at
-            watch.sent_at = self._token.sent_at
-        if chunk.deltas:
-            watch.note_piece(arrived_at)
+        # Of an answer in one piece nobody saw when it began.
+        if chunk.deltas and self._asking.request.is_streamed:
+            if watch.first_at is None:
+                watch.first_at = arrived_at
+                watch.sent_at = self._token.sent_at
+            watch.note_piece(arrived_at, chunk.deltas)
         if chunk.deltas or chunk.is_complete:
             watch.last_at = arrived_at
             watch.sent_at = watch.sent_at or self._token.sent_at

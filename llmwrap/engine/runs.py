@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..cache.response_cache import ResponseCache
+from ..config import BackendConfig, mask_secrets
 from ..errors import LLMWrapError
 from ..messages import Completion, Rendered
 from ..metrics.classes import packed
@@ -45,6 +46,14 @@ class RunRecord:
             rendering_s=rendered.rendering_s if rendered else None,
         )
 
+    def meant(self, backend: BackendConfig, model: str) -> None:
+        """Take who is asked: errors and answers of one model belong together."""
+        if self._recorder:
+            address = mask_secrets(backend.base_url or "")
+            self._run = self._run._replace(
+                backend=backend.name, model=model, address=address
+            )
+
     def looked_up(self, elapsed_s: float) -> None:
         """Take how long the cache took, if anybody looked into it."""
         if self._recorder and self._run.outcome == "miss":
@@ -67,8 +76,8 @@ class RunRecord:
                 tpot_s=timing.tpot_s,
                 queued_s=timing.queued_s,
                 outcome="hit" if completion.is_cached else self._run.outcome,
-                backend=completion.backend,
-                model=completion.model,
+                backend=self._run.backend or completion.backend,
+                model=self._run.model or completion.model,
                 error=error,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,

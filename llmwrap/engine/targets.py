@@ -12,7 +12,13 @@ from typing import NamedTuple
 from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend
 from ..config import BackendConfig
-from ..errors import BackendFailedError, DeadlineError, LLMWrapError, RefusedError
+from ..errors import (
+    BackendFailedError,
+    DeadlineError,
+    LLMWrapError,
+    ProtocolError,
+    RefusedError,
+)
 from ..log import Log
 from ..threads import start_together
 from ..transport.cancel import CancelToken
@@ -23,7 +29,6 @@ from .discovery import embedded_is_ready, first_that_answers, nothing_found
 from .selection import Selection, patience
 from .state import Discovered, keep_discovered, read_discovered
 
-_LOOKUP_S = 10.0
 _NET_S = 1.0
 _LOADING_POLL_S = 0.5
 
@@ -139,9 +144,11 @@ class Targets:
             return selector.backend("embedded")
         raise nothing_found(settings, discovered, has_model)
 
-    def _looked_up(self, backend: Backend, cancel: CancelToken) -> str | None:
-        """Return the backend's default model, within the deadline of the command."""
-        left_s = _LOOKUP_S
+    def _looked_up(
+        self, backend: Backend, wait_s: float, cancel: CancelToken
+    ) -> str | None:
+        """Return the backend's default model, within `wait_s` and the deadline."""
+        left_s = wait_s
         if self._until is not None:
             left_s = min(left_s, max(0.0, self._until - time.monotonic()))
         # On a thread of its own: a name that does not resolve cannot be cancelled. Its
@@ -163,11 +170,16 @@ class Targets:
         """Return the default model, waiting for a server that loads its model."""
         called_at = time.monotonic()
         waiting = patience(config, self._access.config, self._access.choice, called_at)
+        wait_s = waiting.first_token_s
+        if backend.address in read_discovered(self._environ).models:
+            # There is an answer to fall back on: as long as it takes to connect.
+            choice = self._access.choice
+            wait_s = min(wait_s, choice.connect_timeout_s or config.connect_timeout_s)
         until = called_at + waiting.first_token_s
         until = min(until, self._until or until) - _LOADING_POLL_S
         while True:
             try:
-                return self._looked_up(backend, cancel)
+                return self._looked_up(backend, wait_s, cancel)
             except BackendFailedError as error:
                 if not error.is_loading:
                     raise
@@ -181,13 +193,20 @@ class Targets:
     def _default_model(
         self, backend: Backend, config: BackendConfig, cancel: CancelToken
     ) -> str:
-        name = self._loaded(backend, config, cancel)
+        discovered: Discovered = read_discovered(self._environ)
+        try:
+            name = self._loaded(backend, config, cancel)
+        except (DeadlineError, BackendFailedError, ProtocolError) as error:
+            name = discovered.models.get(backend.address)
+            if name is None or (self._until and self._until <= time.monotonic()):
+                raise
+            self._log.warning(f"{error.message}; using '{name}', the one of last time")
+            return name
         if name is None:
             raise RefusedError(
                 f"{backend.name} at {backend.address} has no model", trouble="no_model"
             )
         self._log.note(f"using model '{name}'")
-        discovered: Discovered = read_discovered(self._environ)
         if discovered.models.get(backend.address) != name:
             models = {**discovered.models, backend.address: name}
             keep_discovered(discovered._replace(models=models), self._environ)

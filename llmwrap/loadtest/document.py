@@ -61,7 +61,6 @@ def document_of(
         "late_s": _percentiles(summary.late_s),
         "prompt_tokens": summary.prompt_tokens,
         "completion_tokens": summary.completion_tokens,
-        "tokens_counted_by": "server" if summary.is_counted_by_server else "chunks",
         "tokens_per_s": summary.tokens_per_s,
         "requests_per_s": summary.requests_per_s,
         "hit_ratio": summary.hit_ratio,

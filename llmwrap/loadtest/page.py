@@ -104,13 +104,14 @@ def _figure(plot: Plot) -> str:
 
 def _tiles(summary: Report) -> str:
     ttft, e2e = summary.latencies["ttft_s"], summary.latencies["e2e_s"]
+    speed = summary.tokens_per_s
     tiles = [
         (str(summary.requests), "requests", False),
         (str(summary.errors), "failed", bool(summary.errors)),
         (f"{ttft.p95 * 1e3:,.1f} ms" if ttft else "-", "TTFT p95", False),
         (f"{e2e.p95 * 1e3:,.1f} ms" if e2e else "-", "E2E p95", False),
         (f"{summary.requests_per_s:,.1f}", "requests/s", False),
-        (f"{summary.tokens_per_s:,.1f}", "tokens/s", False),
+        ("-" if speed is None else f"{speed:,.1f}", "tokens/s", False),
     ]
     if summary.goodput_ratio is not None:
         tiles.append((f"{summary.goodput_ratio:.1%}", "goodput", False))

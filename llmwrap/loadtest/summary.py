@@ -61,8 +61,8 @@ class Report(NamedTuple):
     """The figures; None where there is nothing to say, as without any answer.
 
     Rates are over `wall_s` and count complete answers. Latencies are those of complete
-    answers, errors being counted for themselves. `is_counted_by_server` tells whether
-    completion tokens are the server's own count; else chunks stand for them.
+    answers, errors being counted for themselves. Tokens are those that the server
+    counted, None unless it counted those of every answer.
     """
 
     requests: int
@@ -71,10 +71,9 @@ class Report(NamedTuple):
     latencies: dict[str, Percentiles | None]
     server: dict[str, Percentiles | None]
     late_s: Percentiles | None
-    prompt_tokens: int
-    completion_tokens: int
-    is_counted_by_server: bool
-    tokens_per_s: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_per_s: float | None
     requests_per_s: float
     hit_ratio: float | None
     hits_e2e_s: Percentiles | None
@@ -90,7 +89,7 @@ def summary_of(outcome: Outcome) -> Report:
     hits = [sample for sample in good if sample.is_cached]
     misses = [sample for sample in good if not sample.is_cached]
     wall_s = max(outcome.wall_s, 1e-9)
-    tokens, is_counted = _completion_tokens(good)
+    tokens = _counted(misses, "completion_tokens")
     within = _within(good, outcome.slo) if outcome.slo else None
     uses_cache = outcome.setting.cache != "off"
     return Report(
@@ -100,10 +99,9 @@ def summary_of(outcome: Outcome) -> Report:
         latencies={name: _latency(name, good, outcome) for name in LATENCIES},
         server={name: _phase(name, good) for name in SERVER_PHASES},
         late_s=percentiles(sample.late_s for sample in samples),
-        prompt_tokens=sum(sample.prompt_tokens or 0 for sample in good),
+        prompt_tokens=_counted(good, "prompt_tokens"),
         completion_tokens=tokens,
-        is_counted_by_server=is_counted,
-        tokens_per_s=tokens / wall_s,
+        tokens_per_s=None if tokens is None else tokens / wall_s,
         requests_per_s=len(good) / wall_s,
         hit_ratio=len(hits) / len(good) if uses_cache and good else None,
         hits_e2e_s=percentiles(_known(hits, "e2e_s")) if uses_cache else None,
@@ -132,14 +130,10 @@ def _known(samples: Iterable[Sample], name: str) -> list[float]:
     return [value for value in found if value is not None]
 
 
-def _completion_tokens(good: Sequence[Sample]) -> tuple[int, bool]:
-    """Return the tokens of answers that were made, and whether the server counted."""
-    made = [sample for sample in good if not sample.is_cached]
-    is_counted = all(sample.completion_tokens is not None for sample in made)
-    counts = (sample.completion_tokens for sample in made)
-    if is_counted:
-        return sum(count or 0 for count in counts), bool(made)
-    return sum(sample.chunks for sample in made), False
+def _counted(samples: Sequence[Sample], name: str) -> int | None:
+    """Return the sum of a count, None where it is missing once."""
+    counts = [getattr(sample, name) for sample in samples]
+    return None if None in counts else sum(counts)
 
 
 def _within(good: Sequence[Sample], slo: Mapping[str, float]) -> int:

@@ -29,6 +29,9 @@ _PHASES = {
 }
 
 
+_UNCOUNTED = "(not counted)"
+
+
 def head_rows(outcome: Outcome, summary: Report) -> list[Row]:
     """Return what was tested, how, and where: pairs of name and text."""
     setting, machine = outcome.setting, outcome.machine
@@ -72,16 +75,18 @@ def latency_rows(summary: Report) -> list[Row]:
     return rows
 
 
+def _count(tokens: int | None) -> str:
+    return _UNCOUNTED if tokens is None else f"{tokens:,}"
+
+
 def figure_rows(summary: Report) -> list[Row]:
     """Return what is no percentile: pairs of name and text."""
-    counted = (
-        "" if summary.is_counted_by_server else " (chunks: the server did not count)"
-    )
-    prompts, answers = summary.prompt_tokens, summary.completion_tokens
+    prompts, answers = map(_count, (summary.prompt_tokens, summary.completion_tokens))
+    speed = summary.tokens_per_s
     rows: list[Row] = [
         ("requests/s", f"{summary.requests_per_s:,.2f}"),
-        ("tokens/s", f"{summary.tokens_per_s:,.1f}{counted}"),
-        ("tokens", f"{prompts:,} in prompts, {answers:,} in answers"),
+        ("tokens/s", _UNCOUNTED if speed is None else f"{speed:,.1f}"),
+        ("tokens", f"{prompts} in prompts, {answers} in answers"),
     ]
     if summary.hit_ratio is not None:
         rows.append(("hit ratio", f"{summary.hit_ratio:.1%}"))

@@ -101,7 +101,8 @@ def _label_values(labels: Labels) -> dict[str, str]:
     return {
         "gen_ai_operation_name": "chat",
         "gen_ai_provider_name": labels.backend,
-        "gen_ai_response_model": labels.model,
+        "gen_ai_request_model": labels.model,
+        "server_address": labels.address,
         "llmwrap_template": labels.template,
         "llmwrap_cache": labels.outcome,
     }

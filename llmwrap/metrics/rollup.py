@@ -9,7 +9,7 @@ become longer, and at last the oldest go.
     run      [1, the fields of Run in order]
     totals   [2, hits, misses]: by the first llmwrap that counted; read, not written
     rollup   [3, format, start of the period in seconds since 1970, its length in
-             seconds, [model, backend, template, outcome],
+             seconds, [model, backend, template, outcome, address],
              runs, attempts, {kind of error: count}, {metric: histogram},
              {how answers ended: count}, asked again]
 
@@ -106,8 +106,9 @@ def rollup_of(fields: list[Packable]) -> Rollup | None:
     match fields[:_HEAD_FIELDS]:
         case [int(kind), int(version), int(start), int(length_s), list(names)]:
             is_ours = kind == ROLLUP and version == FORMAT and length_s > 0
-            if is_ours and len(names) == len(Labels._fields):
-                labels = Labels._make(str(name or "") for name in names)
+            # An older llmwrap did not tell servers apart.
+            if is_ours and len(names) in (4, len(Labels._fields)):
+                labels = Labels(*(str(name or "") for name in names))
                 return Rollup(Period(start, length_s), labels, fields[_HEAD_FIELDS:])
     return None
 

@@ -29,7 +29,8 @@ class Run(NamedTuple):
     it, empty for none. `gaps` is the ITL, counted in classes (classes.py).
     `end` says how the answer ended (messages.End), empty where it did not.
     `asked_again` counts the attempts that were made because an answer was not of the
-    schema.
+    schema. `model` is the one that was asked for, which errors know too, `address` that
+    of the server.
 
     The order is that of the record: new fields come last, and older records are
     read with their defaults. The four floats stand first for `moved_run`.
@@ -53,6 +54,7 @@ class Run(NamedTuple):
     gaps: tuple[int | float, ...] = ()
     end: str = ""
     asked_again: int = 0
+    address: str = ""
 
 
 class Counts(NamedTuple):

@@ -32,7 +32,7 @@ _OF_WHOLE = ("tpot_s", "e2e_s", "prompt_tokens", "completion_tokens")
 _OF_ALL = ("lookup_s", "rendering_s", "queued_s", "ttft_s")
 _AT = {name: 1 + at for at, name in enumerate(Run._fields)}
 _FIELDS = 1 + len(Run._fields)
-_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-3], [], "", 0]
+_DEFAULTS: list[Packable] = [0, *Run(0.0)[:-4], [], "", 0, ""]
 _NUMBERS = (float, int)
 _LATEST = 1e11  # neither infinite nor in milliseconds
 
@@ -47,6 +47,7 @@ class Labels(NamedTuple):
     backend: str
     template: str
     outcome: str
+    address: str = ""
 
     @property
     def is_hit(self) -> bool:
@@ -179,8 +180,7 @@ def completed(fields: list[Packable]) -> Row:
 
 def labels_of(row: Row) -> Labels:
     """Return what a run is counted by."""
-    names = ("model", "backend", "template", "outcome")
-    return Labels._make(str(row[_AT[name]] or "") for name in names)
+    return Labels._make(str(row[_AT[name]] or "") for name in Labels._fields)
 
 
 def started_at(row: Row) -> float:

@@ -4,7 +4,9 @@ All in seconds on the monotonic clock, as a client sees them:
 
 TTFT    first chunk with non-empty text or reasoning, less request sent.
 E2E     last byte of the answer, less request sent.
-TPOT    (E2E - TTFT) / (completion_tokens - 1); None below 2 tokens. The first token
+        None where the whole answer was asked for in one piece: no first one was seen.
+TPOT    (E2E - TTFT) / (completion_tokens - 1); None below 2 tokens, and where all of
+        them came in one delta: nothing was seen of the time between. The first token
         is left out, as vLLM and NVIDIA have it; guidellm's field of that name has it
         in.
 ITL     the gaps between chunks with non-empty text or reasoning: what a client sees,
@@ -34,10 +36,12 @@ class Stopwatch:
         """The gaps between pieces (ITL); of a very long answer a sample."""
         self._piece_at: float | None = None
         self._pieces = 0
+        self._deltas = 0
         self._stride = 1
 
-    def note_piece(self, arrived_at: float) -> None:
-        """Note that a piece of text or reasoning came."""
+    def note_piece(self, arrived_at: float, deltas: int = 1) -> None:
+        """Note that a piece of text or reasoning came, and of how many deltas."""
+        self._deltas += deltas
         before, self._piece_at = self._piece_at, arrived_at
         if before is None:
             return
@@ -54,7 +58,7 @@ class Stopwatch:
         ttft_s = _between(self.sent_at, self.first_at)
         e2e_s = _between(self.sent_at, self.last_at)
         tpot_s = None
-        if ttft_s is not None and e2e_s is not None:
+        if ttft_s is not None and e2e_s is not None and self._deltas > 1:
             tpot_s = tpot(ttft_s, e2e_s, completion_tokens)
         return Timing(
             ttft_s=ttft_s,
