@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Trouble: TypeAlias = Literal[
         "", "down", "certificate", "no_tls", "proxy", "proxy_login", "key", "path",
         "redirect", "model", "upstream", "no_model", "context", "memory",
-        "cut_prompt",
+        "cut_prompt", "silent",
     ]  # fmt: skip
 
 UNLIMITED = 1 << 30

@@ -66,7 +66,7 @@ def test_the_models_of_the_server_are_listed(cli: Runner, server: FakeServer) ->
             "CONTEXT",
             "LOADED",
         ],
-        ["alpha:latest", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "8192", "no"],
+        ["alpha:latest", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "-", "no"],
         ["beta:7b", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "4096", "yes"],
     ]
 
@@ -532,3 +532,83 @@ def test_a_reader_that_has_gone_is_status_141(cli: Runner, server: FakeServer) -
     result = cli.run_in(context, "models", "--json")
 
     assert result == Result(141, b"", "")
+
+
+def test_a_model_is_loaded_as_a_question_would_have_it(
+    cli: Runner, server: FakeServer
+) -> None:
+    """Another context would be loaded beside it, and the next question load again."""
+    cli.home.configure('[defaults]\noptions = {keep_alive = "2h", num_ctx = 4096}\n')
+
+    models(cli, "warm", "alpha", "-o", "num_ctx=8192", OLLAMA_HOST=server.url)
+    cli.run("-o", "num_ctx=8192", "--base-url", server.url, "-m", "alpha", "hi")
+
+    warmed, asked = [r.json for r in server.requests if r.path == "/api/chat"]
+    assert warmed["messages"] == []
+    for name in ("options", "keep_alive", "truncate", "shift"):
+        assert warmed[name] == asked[name]
+
+
+def test_a_model_that_does_not_stay_is_told_of(cli: Runner, server: FakeServer) -> None:
+    result = models(cli, "warm", "alpha", "-o", "keep_alive=0", OLLAMA_HOST=server.url)
+
+    assert "is gone already" in result.stderr
+
+
+LLAMA_CPP = {
+    "models": [{"model": "/srv/m.gguf", "capabilities": ["completion"]}],
+    "data": [
+        {
+            "id": "/srv/m.gguf",
+            "aliases": ["/srv/m.gguf", "small"],
+            "owned_by": "llamacpp",
+            "meta": {
+                "n_ctx": 2048,
+                "n_ctx_train": 8192,
+                "n_params": 134515008,
+                "size": 96576768,
+                "ftype": "Q4_1",
+            },
+        }
+    ],
+}
+
+
+def test_what_llama_cpp_tells_is_shown(cli: Runner, server: FakeServer) -> None:
+    server.script("/v1/models", json_reply(LLAMA_CPP))
+
+    (found,) = rows(models(cli, "--json", "--base-url", f"{server.url}/v1"))
+
+    assert found["context_tokens"] == 2048
+    assert found["trained_context_tokens"] == 8192
+    assert (found["parameters"], found["quantization"]) == ("134.52M", "Q4_1")
+    assert (found["aliases"], found["capabilities"]) == (["small"], ["completion"])
+
+
+def test_the_context_of_a_model_that_is_not_loaded_is_not_what_was_trained(
+    cli: Runner, server: FakeServer
+) -> None:
+    found = rows(models(cli, "--json", OLLAMA_HOST=server.url))
+
+    assert [one["context_tokens"] for one in found] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["/srv/m.gguf", "small", "SMALL", "anything"])
+def test_a_model_is_shown_by_every_name_that_answers(
+    cli: Runner, server: FakeServer, name: str
+) -> None:
+    """llama.cpp with one model answers to any."""
+    server.script("/v1/models", json_reply(LLAMA_CPP), times=3)
+    address = ("-b", "openai", "--base-url", f"{server.url}/v1")
+
+    result = models(cli, "show", name, *address, "--json")
+
+    assert rows(result)[0]["details"]["meta"]["n_params"] == 134515008
+
+
+def test_a_name_that_nobody_has_is_not_shown(cli: Runner) -> None:
+    with FakeServer(flavour="ollama") as server:
+        result = models(cli, "show", "alpah", "--base-url", f"{server.url}/v1")
+
+    assert result.status == 5
+    assert "it has -m alpha:latest" in result.stderr

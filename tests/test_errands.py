@@ -52,8 +52,8 @@ class SlowBackend(Backend):
     def close(self) -> None:
         raise NotImplementedError
 
-    def warm(self, name: str, cancel: CancelToken) -> None:
-        for _ in self.pull(name, cancel):
+    def warm(self, request: Request, cancel: CancelToken) -> None:
+        for _ in self.pull(request.model, cancel):
             pass
 
 
@@ -89,7 +89,7 @@ def test_a_deadline_ends_it_on_the_wire(backend: SlowBackend) -> None:
 
 def test_loading_ends_by_the_deadline_too(backend: SlowBackend) -> None:
     with pytest.raises(DeadlineError, match="loading 'x'"):
-        warm(backend, "x", time.monotonic() + 0.05)
+        warm(backend, Request("x", ()), time.monotonic() + 0.05)
 
     assert backend.was_cancelled.wait(10)
 

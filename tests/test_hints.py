@@ -16,7 +16,15 @@ import pytest
 from llmwrap.backends.ollama_host import parse_ollama_host
 
 from .asking import chats, error
-from .fakeserver import FakeServer, json_error, json_reply, redirect
+from .fakeserver import (
+    EndBody,
+    FakeServer,
+    Head,
+    Silence,
+    json_error,
+    json_reply,
+    redirect,
+)
 from .runner import Result, Runner
 
 _KINDS = {"ollama": "", "openai": "/v1", "lmstudio": "/v1"}
@@ -453,3 +461,67 @@ def test_a_list_that_answers_nothing_has_no_hint(
     result = chosen("address", "openai", server.url).run(cli)
 
     assert (result.status, hint_of(result)) == (5, "")
+
+
+def test_a_time_out_of_a_model_that_loads_says_so(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/chat", Silence())
+    asked = chosen("address", "ollama", server.url)
+
+    result = cli.run(*asked.argv, "-m", "alpha", "--first-token-timeout", "200ms", "hi")
+
+    assert result.status == 124
+    assert "; it still loads 'alpha': --first-token-timeout" in error(result)
+
+
+def test_a_time_out_of_a_server_that_loads_says_so(
+    cli: Runner, server: FakeServer
+) -> None:
+    loading = {"error": {"code": 503, "message": "Loading model"}}
+    server.script(_PATHS["openai"], json_error(503, loading), times=None)
+    asked = chosen("address", "openai", server.url)
+
+    result = cli.run(*asked.argv, "-m", "alpha", "--first-token-timeout", "200ms", "hi")
+
+    assert result.status == 124
+    assert "still loads its model after 200ms" in error(result)
+    assert hint_of(result) == "--first-token-timeout waits longer"
+
+
+def test_num_ctx_where_no_request_sets_it_is_warned_of(
+    cli: Runner, server: FakeServer
+) -> None:
+    asked = chosen("address", "openai", server.url)
+
+    result = cli.run(*asked.argv, "-m", "alpha", "-o", "num_ctx=8192", "hi")
+
+    assert result.status == 0
+    assert "'num_ctx' is no option that openai is known to have" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio"])
+def test_only_what_can_be_loaded_ahead_is_advised_so(
+    cli: Runner, server: FakeServer, kind: str
+) -> None:
+    cli.home.configure(chosen("table", kind, server.url).toml)
+
+    said = cli.run("doctor", "-m", "alpha:latest").text
+
+    assert ("models warm" in said) == (kind == "ollama")
+
+
+def test_an_empty_stream_says_what_may_show_why(
+    cli: Runner, server: FakeServer
+) -> None:
+    """llama-cpp-python does so with a prompt that is too long."""
+    head = Head(200, (("Content-Type", "text/event-stream"),))
+    server.script(_PATHS["openai"], head, EndBody())
+    server.script(_PATHS["openai"], json_error(400, _overflow(5000, 2048)))
+    asked = chosen("address", "openai", server.url)
+    first = asked.run(cli)
+
+    second = asked._replace(argv=(*asked.argv, "--no-stream")).run(cli)
+
+    assert (first.status, second.status) == (8, 5)
+    assert hint_of(first) == "--no-stream may show why"

@@ -138,7 +138,7 @@ def test_nothing_else_is_asked_again(
         cli, server, dialect, "--retries", "3", "--first-token-timeout", "0.3"
     )
 
-    assert (result.status, len(server.requests)) == (status, 1)
+    assert (result.status, len(chats(server))) == (status, 1)
 
 
 @both

@@ -75,7 +75,8 @@ class WireRequest(NamedTuple):
 class Model(NamedTuple):
     """A model that a backend offers; None and empty where the server does not say.
 
-    `context_tokens` is the context length in force when loaded, else the trained one.
+    `context_tokens` is the context length that holds, `trained_tokens` the longest that
+    the model was made for, `aliases` what else it answers to.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Model(NamedTuple):
     context_tokens: int | None = None
     capabilities: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    trained_tokens: int | None = None
 
 
 class Progress(NamedTuple):
@@ -197,8 +199,11 @@ class Backend(Protocol):
             hint="Ollama can: llmwrap models pull -b ollama MODEL",
         )
 
-    def warm(self, name: str, cancel: CancelToken) -> None:
-        """Load a model, so that the next question need not wait for it."""
+    def warm(self, request: Request, cancel: CancelToken) -> None:
+        """Load the model of a request, as that request would have it.
+
+        So that the next question need not wait for it; the request has no messages.
+        """
         raise UsageError(f"the {self.kind} backend cannot load models ahead")
 
     def close(self) -> None:

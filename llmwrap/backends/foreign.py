@@ -63,6 +63,8 @@ class ForeignBackend(Backend):
         self._hint = f"the package '{package}' brings this backend"
         self._below = self._called("was made", make)
         self.address = self._attribute("address", str, "")
+        self.context_option = self._attribute("context_option", str, "")
+        self.can_warm = self._attribute("can_warm", bool, False)
         self.may_cut_prompt = self._attribute("may_cut_prompt", bool, False)
         self.has_digests = self._attribute("has_digests", bool, False)
 
@@ -119,6 +121,14 @@ class ForeignBackend(Backend):
         """Return the server's version."""
         return self._text("version", timeout_s=timeout_s)
 
+    def context_limit(self, name: str, *, timeout_s: float) -> int | None:
+        """Return the longest context a model can take."""
+        found: object = self._called(
+            "asked for a context",
+            lambda: self._below.context_limit(name, timeout_s=timeout_s),
+        )
+        return found if isinstance(found, int) else None
+
     def digest(self, name: str, *, timeout_s: float) -> str | None:
         """Return what tells the weights of a model from others of its name."""
         return self._text("digest", name, timeout_s=timeout_s)
@@ -154,9 +164,9 @@ class ForeignBackend(Backend):
                 raise self._wrong("has something else for progress")
             yield step
 
-    def warm(self, name: str, cancel: CancelToken) -> None:
+    def warm(self, request: Request, cancel: CancelToken) -> None:
         """Load a model."""
-        self._called("asked to load a model", lambda: self._below.warm(name, cancel))
+        self._called("asked to load a model", lambda: self._below.warm(request, cancel))
 
     def close(self) -> None:
         """Close what is open."""

@@ -19,9 +19,7 @@ class LMStudioBackend(OpenAIBackend):
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return /api/v0/models, or /v1/models where the version is older."""
         try:
-            document = self._call(
-                "GET", "/models", timeout_s=timeout_s, base_url=self._own_api
-            )
+            document = self._own_list(timeout_s=timeout_s)
         except (UnreachableError, DeadlineError):
             raise
         except LLMWrapError:
@@ -31,13 +29,10 @@ class LMStudioBackend(OpenAIBackend):
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return what /api/v0/models tells of one model."""
-        return self._call(
-            "GET",
-            f"/models/{name}",
-            timeout_s=timeout_s,
-            model=name,
-            base_url=self._own_api,
-        )
+        return self._entry(name, self._own_list(timeout_s=timeout_s))
+
+    def _own_list(self, *, timeout_s: float) -> JsonObject:
+        return self._call("GET", "/models", timeout_s=timeout_s, base_url=self._own_api)
 
     @property
     def _own_api(self) -> str:
@@ -55,8 +50,8 @@ def _model(entry: JsonObject) -> Model:
         is_loaded=string_at(entry, "state") == "loaded",
         family=string_at(entry, "arch") or None,
         quantization=string_at(entry, "quantization") or None,
-        context_tokens=count_at(entry, "loaded_context_length")
-        or count_at(entry, "max_context_length"),
+        context_tokens=count_at(entry, "loaded_context_length"),
+        trained_tokens=count_at(entry, "max_context_length"),
         capabilities=tuple(
             item
             for item in (capabilities if isinstance(capabilities, list) else ())

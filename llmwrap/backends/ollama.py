@@ -169,9 +169,13 @@ class OllamaBackend(HttpBackend):
                         return
             raise IncompleteError("ended the pull without 'success'")
 
-    def warm(self, name: str, cancel: CancelToken) -> None:
-        """Load a model by a chat without messages."""
-        body: JsonObject = {"model": name, "messages": [], "stream": False}
+    def warm(self, request: Request, cancel: CancelToken) -> None:
+        """Load a model by a chat without messages.
+
+        With the options of a real one: another context would be loaded beside it.
+        """
+        name = request.model
+        body = self.chat_body(request._replace(messages=(), is_streamed=False))
         with self._opened(
             "POST", self.chat_path, body, cancel=cancel, model=name
         ) as reply:

@@ -126,7 +126,6 @@ def model_of(entry: JsonObject, running: JsonObject | None) -> Model:
     """Return a model of /api/tags, with its entry of /api/ps if it is loaded."""
     details = object_at(entry, "details")
     capabilities = entry.get("capabilities")
-    context = count_at(running or {}, "context_length")
     return Model(
         name=string_at(entry, "name"),
         is_loaded=running is not None,
@@ -136,7 +135,8 @@ def model_of(entry: JsonObject, running: JsonObject | None) -> Model:
         family=string_at(details, "family") or None,
         parameters=string_at(details, "parameter_size") or None,
         quantization=string_at(details, "quantization_level") or None,
-        context_tokens=context or count_at(details, "context_length"),
+        context_tokens=count_at(running or {}, "context_length"),
+        trained_tokens=count_at(details, "context_length"),
         capabilities=tuple(
             item
             for item in (capabilities if isinstance(capabilities, list) else ())

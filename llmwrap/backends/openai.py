@@ -34,7 +34,7 @@ from .replies import ErrorReader
 from .server_errors import server_error
 
 _MS = 1e-3
-_OLLAMA = "fp_ollama"
+_OLLAMA, _LLAMA_CPP = "fp_ollama", "llamacpp"
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 
 
@@ -87,7 +87,28 @@ class OpenAIBackend(HttpBackend):
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /v1/models."""
         document = self._call("GET", "/models", timeout_s=timeout_s)
-        return [_model(entry) for entry in objects_at(document, "data")]
+        return [
+            _model(entry, _more_of(entry, document))
+            for entry in objects_at(document, "data")
+        ]
+
+    def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
+        """Return the entry of a model in the list, by any name that chats take."""
+        document = self._call("GET", "/models", timeout_s=timeout_s)
+        entry = self._entry(name, document)
+        return {**_more_of(entry, document), **entry}
+
+    def _entry(self, name: str, document: JsonObject) -> JsonObject:
+        """Return the entry of a list for a name. Raises: RefusedError."""
+        entries = objects_at(document, "data")
+        for entry in entries:
+            names = [string_at(entry, "id"), *_strings(entry, "aliases")]
+            if name.lower() in map(str.lower, names):
+                return entry
+        # llama.cpp with one model answers to any name.
+        if len(entries) == 1 and entries[0].get("owned_by") == _LLAMA_CPP:
+            return entries[0]
+        raise self._errors.unknown_model_error(name, "")
 
     def slots(self, *, timeout_s: float) -> int | None:
         """Return the slots of llama.cpp's server (GET /props, `total_slots`)."""
@@ -324,7 +345,29 @@ def _server_timings(document: JsonObject) -> ServerTimings | None:
     return None
 
 
-def _model(entry: JsonObject) -> Model:
+def _more_of(entry: JsonObject, document: JsonObject) -> JsonObject:
+    """Return what llama.cpp tells of a model in its second list."""
+    more = document.get("models")
+    for other in more if isinstance(more, list) else ():
+        if isinstance(other, dict) and other.get("model") == entry.get("id"):
+            return other
+    return {}
+
+
+def _strings(document: JsonObject, key: str) -> list[str]:
+    value = document.get(key)
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, str)]
+
+
+def _parameters(count: int | None) -> str | None:
+    """Return a number of parameters as Ollama writes it."""
+    if not count:
+        return None
+    return f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.2f}M"
+
+
+def _model(entry: JsonObject, more: JsonObject) -> Model:
     meta = entry.get("meta")
     details = meta if isinstance(meta, dict) else {}
     status = entry.get("status")
@@ -333,5 +376,12 @@ def _model(entry: JsonObject) -> Model:
         name=string_at(entry, "id"),
         is_loaded=None if state is None else state == "loaded",
         size_bytes=count_at(details, "size"),
+        parameters=_parameters(count_at(details, "n_params")),
+        quantization=string_at(details, "ftype") or None,
         context_tokens=count_at(details, "n_ctx") or count_at(entry, "max_model_len"),
+        trained_tokens=count_at(details, "n_ctx_train"),
+        capabilities=tuple(_strings(more, "capabilities")),
+        aliases=tuple(
+            alias for alias in _strings(entry, "aliases") if alias != entry.get("id")
+        ),
     )

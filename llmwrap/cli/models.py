@@ -8,7 +8,8 @@ from contextlib import closing
 
 from ..engine import Choice, Engine
 from ..errors import UsageError
-from ..messages import Json
+from ..messages import Json, Request, Sampling
+from ..prompting.sampling import with_options
 from ..units import format_size
 from ..upkeep.errands import install, patient, pull, pull_target, warm
 from ..upkeep.listing import ModelRow, completable_models, model_rows, outlined
@@ -31,6 +32,7 @@ from .parser import (
     add_backend,
     add_common,
     add_json,
+    option_pair,
     verb_and_operands,
 )
 from .session import Session
@@ -73,6 +75,16 @@ def add_arguments(parser: Parser) -> None:
         "--force",
         action="store_true",
         help="install: replace a model of the same name",
+    )
+    group.add_argument(
+        "-o",
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        type=option_pair,
+        help="warm: option of the backend that the questions will have, such as"
+        " num_ctx=8192",
     )
     add_backend(parser)
     add_common(parser)
@@ -152,9 +164,11 @@ def _cells(row: ModelRow) -> list[str]:
 
 def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
     with session.engine(is_one_shot=True) as engine:
-        target = engine.target(_one_model("show", operands))
+        named = _one_model("show", operands)
+        target = engine.target(named)
         backend = target.backend
-        details = backend.model(target.model, timeout_s=_limit_s(session))
+        with engine.advising(target.config, named=named):
+            details = backend.model(target.model, timeout_s=_limit_s(session))
     if args.json:
         row: dict[str, Json] = {"name": target.model, "backend": backend.name}
         session.output.json_rows("models", [{**row, "details": details}])
@@ -178,7 +192,10 @@ def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         backend = engine.backend(
             candidate.backend, is_first_choice=candidate.is_first_choice
         )
-        with closing(pull(backend, name, context.stdin.until)) as steps:
+        with (
+            engine.advising(candidate.backend),
+            closing(pull(backend, name, context.stdin.until)) as steps,
+        ):
             for progress in steps:
                 bar.show(progress)
         engine.learn_weights(candidate.backend, name)
@@ -190,8 +207,17 @@ def _warm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
     choice = patient(session.choice()._replace(model=_one_model("warm", operands)))
     with _engine(session, choice) as engine, context.interruptible():
         target = engine.target()
-        warm(target.backend, target.model, context.stdin.until)
-    name = target.model
+        name = target.model
+        defaults = session.config.defaults.options
+        sampling = with_options(Sampling(), dict(args.option), defaults)
+        request = Request(name, (), sampling)
+        with engine.advising(target.config, request):
+            stays = warm(target.backend, request, context.stdin.until)
+    if not stays:
+        session.log.warning(
+            f"'{name}' was loaded on {target.backend.name} and is gone already: no room"
+            " for it, or a keep_alive that is too short"
+        )
     return _done(args, session, f"loaded '{name}' on", name, target.backend.name)
 
 

@@ -31,7 +31,7 @@ from ..messages import Request
 from .choice import Choice
 from .discovery import is_loopback
 
-_ASIDE_S = 0.5  # when the answer is out already
+_ASIDE_S = 0.25  # beside what is to be told
 _ASKING_S = 1.0  # a server that has just answered, asked for what it has
 _ROOM_TOKENS = 1024  # for an answer, and what such numbers are rounded up to
 _SMALL_CONTEXT = 2048
@@ -124,10 +124,10 @@ class _Case(NamedTuple):
     backend: Backend
     request: Request | None
 
-    def models(self) -> list[Model]:
+    def models(self, timeout_s: float = _ASKING_S) -> list[Model]:
         """Return what the backend has, nothing where it does not say."""
         try:
-            return self.backend.models(timeout_s=_ASKING_S)
+            return self.backend.models(timeout_s=timeout_s)
         except LLMWrapError:
             return []
 
@@ -364,6 +364,17 @@ def _cut_prompt(case: _Case) -> str:
     return "shorten it, or start the server with a longer context"
 
 
+def _silent(case: _Case) -> str:
+    """Return what to do about a server that sends no token: it may be loading."""
+    wanted = case.request.model.removesuffix(":latest") if case.request else ""
+    if case.way.backend.kind == "ollama":
+        for model in case.models(_ASIDE_S):
+            is_it = model.name.removesuffix(":latest") == wanted
+            if is_it and model.is_loaded is False:
+                return f"it still loads '{wanted}': --first-token-timeout waits longer"
+    return "--first-token-timeout waits longer, for a model that loads"
+
+
 def _memory(case: _Case) -> str:
     hint, option = "a smaller model needs less memory", case.backend.context_option
     asked = case.request.sampling.options.get(option) if case.request else None
@@ -388,4 +399,5 @@ _HINTS: Mapping[str, Callable[[_Case], str]] = {
     "context": _context,
     "memory": _memory,
     "cut_prompt": _cut_prompt,
+    "silent": _silent,
 }

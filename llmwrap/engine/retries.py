@@ -75,7 +75,9 @@ class Retries:
         """Raise at once when a wait would last beyond the deadline."""
         end = time.monotonic() + delay_s
         if limit is not None and end > limit:
-            raise deadline_error(self._asking, is_total=False, is_empty=True) from error
+            raise deadline_error(
+                self._asking, is_total=False, is_empty=True, is_loading=True
+            ) from error
         until = self._asking.patience.until
         if until is not None and end > until:
             if limit is not None:

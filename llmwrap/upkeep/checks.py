@@ -163,7 +163,8 @@ def context_findings(
     """
     in_force = asked_tokens
     if model.is_loaded is False:
-        trained_tokens = trained_tokens or model.context_tokens
+        known = model.trained_tokens or model.context_tokens
+        trained_tokens = trained_tokens or known
     else:
         in_force = asked_tokens or model.context_tokens
     longest = trained_tokens or in_force

@@ -122,7 +122,7 @@ def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
     except LLMWrapError as error:
         return _Verdict(None, (error_finding("backend", error),), error)
     try:
-        return _Verdict(target, tuple(_model(engine.config, target, surroundings)))
+        return _Verdict(target, tuple(_model(engine, target, surroundings)))
     except LLMWrapError as error:
         if isinstance(error, BackendFailedError) and error.is_loading:
             # `ask` waits until it is loaded.
@@ -133,7 +133,7 @@ def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
 
 
 def _model(
-    config: Config, target: Target, surroundings: Surroundings
+    engine: Engine, target: Target, surroundings: Surroundings
 ) -> Iterator[Finding]:
     """Yield what there is to say of the model; raise what `ask` would end with."""
     backend, name = target.backend, target.model
@@ -168,9 +168,9 @@ def _model(
             f"model '{name}' on {where} cannot chat: it is for {what}",
             hint="run 'llmwrap models'",
         )
-    yield _loading(found, where)
+    yield _loading(found, where, engine.warming(target.config, found.name))
     option = "num_ctx" if backend.kind == "ollama" else ""
-    asked_tokens = config.defaults.options.get(option)
+    asked_tokens = engine.config.defaults.options.get(option)
     yield from context_findings(
         found,
         trained_tokens,
@@ -191,13 +191,13 @@ def _embedded_model(name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("ok", "model", f"'{path}' is the embedded model")
 
 
-def _loading(model: Model, where: str) -> Finding:
+def _loading(model: Model, where: str, hint: str) -> Finding:
     if model.is_loaded is False:
         return Finding(
             "warning",
             "model",
             f"'{model.name}' on {where} is not loaded: the first answer waits for it",
-            f"'llmwrap models warm {model.name}' loads it",
+            hint,
         )
     state = "is loaded" if model.is_loaded else "is there"
     return Finding("ok", "model", f"'{model.name}' on {where} {state}")

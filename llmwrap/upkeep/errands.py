@@ -16,10 +16,11 @@ from ..config import Config
 from ..engine.choice import Choice
 from ..engine.selection import Selector
 from ..errors import DeadlineError, LLMWrapError, UsageError
+from ..messages import Request
 from ..streams import JOIN_S
 from ..threads import Future, start_together
 from ..transport.cancel import CancelToken
-from .survey import Candidate
+from .survey import LOOKUP_S, Candidate, find_model, limited
 
 _TICK_S = 0.1
 # Sockets take no larger number than 24 days; nothing sensible is silent for a week.
@@ -82,14 +83,23 @@ def pull(
     return _beside(call, f"pulling '{name}'", until)
 
 
-def warm(backend: Backend, name: str, until: float | None) -> None:
-    """Load a model. Raises: DeadlineError, and as the backend does."""
+def warm(backend: Backend, request: Request, until: float | None) -> bool:
+    """Load the model of a request as that would have it; tell whether it stays.
+
+    Raises: DeadlineError, and as the backend does.
+    """
 
     def call(cancel: CancelToken, tell: OnProgress) -> None:
-        backend.warm(name, cancel)
+        backend.warm(request, cancel)
 
-    for _ in _beside(call, f"loading '{name}'", until):
+    for _ in _beside(call, f"loading '{request.model}'", until):
         pass
+    try:
+        models = backend.models(timeout_s=limited(LOOKUP_S, until))
+    except LLMWrapError:
+        return True  # It was loaded; that is all that can be said.
+    found = find_model(models, request.model)
+    return found is None or found.is_loaded is not False
 
 
 def install(

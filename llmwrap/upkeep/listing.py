@@ -31,12 +31,14 @@ class ModelRow(NamedTuple):
             "loaded": model.is_loaded,
             "size_bytes": model.size_bytes,
             "context_tokens": model.context_tokens,
+            "trained_context_tokens": model.trained_tokens,
             "parameters": model.parameters,
             "quantization": model.quantization,
             "family": model.family,
             "modified": model.modified,
             "digest": model.digest,
             "capabilities": list(model.capabilities),
+            "aliases": list(model.aliases),
         }
 
 

@@ -95,9 +95,11 @@ class EmbeddedBackend(Backend):
         settings = self._settings._replace(base_url=_NO_ADDRESS, api_key="key")
         return OpenAIBackend(settings).wire_request(request)
 
-    def warm(self, name: str, cancel: CancelToken) -> None:
+    can_warm = True
+
+    def warm(self, request: Request, cancel: CancelToken) -> None:
         """Load a model and keep it for the next question."""
-        self._ensure(model_path(name, self._settings.environ), cancel)
+        self._ensure(model_path(request.model, self._settings.environ), cancel)
 
     def _ensure(self, path: str, cancel: CancelToken) -> EmbeddedServer:
         cancel.check()
