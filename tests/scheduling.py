@@ -31,6 +31,7 @@ SLOW = frozenset(
         "test_cache_refused",
         "test_chat_hostile",
         "test_chat_tmux",
+        "test_chat_tmux_shell",
         "test_cli_completion",
         "test_clock",
         "test_direct",

@@ -6,13 +6,15 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from .runner import ROOT, Home
 
 LONG_S = 30.0
+
+PROGRAM = (sys.executable, "-m", "llmwrap")
 
 
 class Window:
@@ -43,18 +45,16 @@ class Window:
         """Change the size of the window."""
         self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def pid(self, name: str) -> int:
-        """Return the process in the window whose command line holds a word."""
-        top = int(self._tmux("display-message", "-p", "#{pane_pid}"))
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(top)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        return next(
-            int(line.split()[0]) for line in listed.splitlines() if name in line
-        )
+    def pid(self, *names: str) -> int:
+        """Return the process whose command line holds a word, child after child."""
+        found = int(self.format("#{pane_pid}"))
+        for name in names:
+            found = _child(found, name)
+        return found
+
+    def format(self, words: str) -> str:
+        """Return what tmux says of the window, in its own words."""
+        return self._tmux("display-message", "-p", words).strip()
 
     def screen(self, *options: str) -> str:
         """Return the rows of the screen."""
@@ -98,12 +98,47 @@ def llmwrap(
     home: Home, directory: Path, *argv: str, size: tuple[int, int] = (80, 24)
 ) -> Iterator[Window]:
     """Run a command line of llmwrap in a window."""
+    with opened(home, directory, PROGRAM, *argv, size=size) as window:
+        yield window
+
+
+@contextmanager
+def shell(
+    home: Home, directory: Path, size: tuple[int, int] = (80, 24)
+) -> Iterator[Window]:
+    """Run a shell with job control in a window; its prompt is `shell:`."""
+    argv = ["sh", "-i"]  # bash would restore the modes by itself
+    with opened(home, directory, argv, size=size, PS1="shell: ") as window:
+        window.wait_for("shell:")
+        yield window
+
+
+@contextmanager
+def opened(
+    home: Home,
+    directory: Path,
+    program: Sequence[str],
+    *argv: str,
+    size: tuple[int, int],
+    **variables: str,
+) -> Iterator[Window]:
+    """Run a program in a window, with the variables of a home."""
     window = Window(directory, *size)
     environ = {**home.environ, "PYTHONPATH": str(ROOT), "TERM": "tmux-256color"}
+    environ |= variables
     words = ["env", "-i", *(f"{name}={value}" for name, value in environ.items())]
-    command = shlex.join([*words, sys.executable, "-m", "llmwrap", *argv])
     try:
-        window.start(command)
+        window.start(shlex.join([*words, *program, *argv]))
         yield window
     finally:
         window.close()
+
+
+def _child(parent: int, name: str) -> int:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return next(int(line.split()[0]) for line in listed.splitlines() if name in line)

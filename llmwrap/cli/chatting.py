@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -115,13 +115,20 @@ def drawing(
 
 
 def run_front(front: RunnableFront, context: Context, prompt: str) -> None:
-    """Run a front; signals that end the program end it in good order."""
-    with context.on_signals(["SIGTERM", "SIGHUP"], front.end_by):
+    """Run a front; signals that end or stop the program find it in good order."""
+    front.pause = lambda is_group: context.pause(is_group=is_group)
+    with (
+        context.on_signals(["SIGTERM", "SIGHUP"], front.end_by),
+        context.on_signals(["SIGTSTP"], front.stop_by),
+        context.on_signals(["SIGCONT"], front.go_on_by),
+    ):
         front.run(prompt)
 
 
 class RunnableFront(Protocol):
     """What is run: a line front, or a full screen."""
+
+    pause: Callable[[bool], object]
 
     def run(self, first: str) -> None:
         """Chat until somebody leaves."""
@@ -129,4 +136,12 @@ class RunnableFront(Protocol):
 
     def end_by(self, signum: int) -> None:
         """Leave because of a signal."""
+        ...
+
+    def stop_by(self, signum: int) -> None:
+        """Stop until somebody says to go on, because of a signal."""
+        ...
+
+    def go_on_by(self, signum: int) -> None:
+        """Draw everything anew: a signal says that the process was stopped."""
         ...

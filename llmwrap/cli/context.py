@@ -139,6 +139,21 @@ class Context:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def pause(self, *, is_group: bool) -> None:
+        """Stop as Ctrl-Z does, until somebody says to go on; for the main thread.
+
+        `is_group`: with all that the shell started together with this process. Where
+        there is no job control nothing stops.
+        """
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+            return
+        numbers: tuple[int, ...] = (signal.SIGTSTP, signal.SIGCONT)
+        before = {n: signal.signal(n, signal.SIG_DFL) for n in numbers}
+        try:
+            os.kill(0 if is_group else os.getpid(), signal.SIGTSTP)
+        finally:
+            _restore(before)
+
     def take_time(self) -> None:
         """Let the end last: there is a report to be written; a next signal ends it."""
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -7,6 +7,7 @@ names, and the upper bound of its version in setup.cfg.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -22,6 +23,7 @@ class DrawnApplication(Application[None]):
     """An application that draws each frame at once; for the front's thread."""
 
     def __init__(self, terminal: Terminal, **options: Any) -> None:
+        self._modes = terminal.modes
         super().__init__(
             input=terminal.input,
             output=terminal.output,
@@ -29,6 +31,24 @@ class DrawnApplication(Application[None]):
             include_default_pygments_style=False,
             **options,
         )
+
+    def give_way(self, pause: Callable[[], object]) -> None:
+        """Let the shell have the terminal while `pause` lasts; then draw anew."""
+        with self._frame():
+            self.renderer.erase()
+        if self._modes:
+            self._modes.give_back()
+        pause()
+        self.come_back()
+
+    def come_back(self) -> None:
+        """Draw everything anew, as somebody else may have had the terminal."""
+        if self._modes:
+            self._modes.take()
+        with self._frame():
+            self.output.write_raw("\r")
+            self.renderer.reset()
+        self.invalidate()
 
     def _frame(self) -> AbstractContextManager[None]:
         if isinstance(self.output, FrameOutput):

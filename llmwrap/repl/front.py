@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -13,6 +12,7 @@ from prompt_toolkit.search import stop_search
 
 from ..errors import Interrupted
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
+from .chat_app import DrawnApplication
 from .copying import code_blocks
 from .input_line import InputLine
 from .keys import Do, Keys, bind, configured_keys
@@ -32,7 +32,7 @@ class Front:
     Derived classes make `app`, and say how things are shown.
     """
 
-    app: Application[None]
+    app: DrawnApplication
 
     def __init__(self, room: Room, terminal: Terminal, history: History) -> None:
         self.room = room
@@ -43,6 +43,8 @@ class Front:
         self.keys: Keys = configured_keys(room.config)
         self.input = InputLine(room, history, lambda: self.theme)
         self.bindings = KeyBindings()
+        self.pause: Callable[[bool], object] = lambda is_group: None
+        """Stops the process, or its group too, until somebody says to go on."""
         self.talk.on_end = lambda: self._soon(self._after_answer)
 
     def say(self, text: str, level: str = "says") -> None:
@@ -72,6 +74,7 @@ class Front:
         self.bind("stop", self.stop)
         # Behind the configured ones: what arrives as a signal instead of a key.
         self.bindings.add("<sigint>")(self.stop)
+        self.bind("suspend", lambda event: self._suspend(is_group=True))
         self.bind("quit", lambda event: self.leave())
         self.bindings.add("c-d", filter=self.input.is_empty)(lambda _: self.leave())
         for number in range(4):
@@ -202,6 +205,26 @@ class Front:
         if loop is None or self.app.is_done:
             raise Interrupted(signum)
         loop.call_soon_threadsafe(self._interrupt, signum)
+
+    def stop_by(self, signum: int) -> None:
+        """Stop until somebody says to go on; a signal's handler."""
+        loop = self.app.loop
+        if loop is None or self.app.is_done:
+            self.pause(False)
+        else:
+            loop.call_soon_threadsafe(lambda: self._suspend(is_group=False))
+
+    def go_on_by(self, signum: int) -> None:
+        """Draw anew: the process was stopped, by no wish of ours; a handler."""
+        self._soon(self._come_back)
+
+    def _suspend(self, *, is_group: bool) -> None:
+        if self.app.is_running and not self.app.is_done:
+            self.app.give_way(lambda: self.pause(is_group))
+
+    def _come_back(self) -> None:
+        if self.app.is_running and not self.app.is_done:
+            self.app.come_back()
 
     def _interrupt(self, signum: int) -> None:
         if not self.app.is_done:

@@ -30,6 +30,7 @@ ACTIONS = (
     Action("send", ("enter",), "send what was typed", True),
     Action("newline", ("escape enter",), "begin another line", True),
     Action("stop", ("c-c",), "stop the answer; clear the input; leave", True),
+    Action("suspend", ("c-z",), "back to the shell, until its fg", True),
     Action("quit", ("c-q",), "leave", True),
     Action("clear", ("c-l",), "begin a new conversation"),
     Action("model_1", ("f1",), "ask the first model", True),

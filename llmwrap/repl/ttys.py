@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, TextIO
 
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import Input
-from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
+
+
+class Modes:
+    """How a terminal treats keys: as the shell had it, or key by key for a front."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._before = termios.tcgetattr(number)
+
+    def give_back(self) -> None:
+        """Let it be as the shell had it."""
+        with suppress(termios.error):  # it hung up
+            termios.tcsetattr(self._number, termios.TCSANOW, self._before)
+
+    def take(self) -> None:
+        """Have it hand over each key, whatever it was set to meanwhile."""
+        raw_mode(self._number).__enter__()  # left for good by who entered it first
 
 
 class Terminal(NamedTuple):
     """A terminal that a front may draw on, and what is known of it.
 
     `has_color` False leaves bold and reverse. `rewraps`: see terminal.region.
+    `modes` is None for one that has none.
     """
 
     input: Input
     output: Output
     has_color: bool = True
     rewraps: bool = True
+    modes: Modes | None = None
 
     def size(self) -> Size:
         """Return its size; one that does not know its own has 80 by 24."""
@@ -89,7 +109,8 @@ def opened_terminal(
         output = FrameOutput.from_pty(stdout, term=term)
         # No stray replies of the terminal among the keys, and bars where they belong.
         output.enable_cpr = False
-        yield Terminal(Vt100Input(stdin), output, has_color, rewraps)
+        modes = Modes(reading)
+        yield Terminal(Vt100Input(stdin), output, has_color, rewraps, modes)
 
 
 def _text(number: int, mode: str) -> TextIO:
