@@ -51,10 +51,20 @@ class Log:
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = sinks
+        self._said: set[str] | None = None  # notes, where each is said once
 
     def is_heard(self, level: str) -> bool:
         """Tell whether a sink takes records of `level`, before one is made up."""
         return any(LEVELS[level] >= sink.threshold for sink in self._sinks)
+
+    def once(self) -> Log:
+        """Return a log that says each note once.
+
+        What is decided anew for each question of a chat is news the first time only.
+        """
+        log = Log(*self._sinks)
+        log._said = set()
+        return log
 
     def debug(self, message: str, **attributes: Attribute) -> None:
         """Say what only somebody who looks for a fault wants to know."""
@@ -80,13 +90,20 @@ class Log:
         self, level: str, message: str, attributes: Mapping[str, Attribute]
     ) -> None:
         """Hand a record to every sink; underscores in names stand for dots."""
-        if not self.is_heard(level):
+        if not self.is_heard(level) or not self._is_news(level, message):
             return
         dotted = {name.replace("__", "."): attributes[name] for name in attributes}
         record = LogRecord(level, message, dotted)
         for sink in self._sinks:
             if LEVELS[level] >= sink.threshold:
                 sink.emit(record)
+
+    def _is_news(self, level: str, message: str) -> bool:
+        if self._said is None or level != "note":
+            return True
+        is_news = message not in self._said
+        self._said.add(message)
+        return is_news
 
 
 SILENT = Log()

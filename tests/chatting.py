@@ -14,6 +14,7 @@ def chat(
     server: FakeServer,
     *lines: str,
     options: tuple[str, ...] = (),
+    takes_commands: bool = True,
     **more: Any,
 ) -> Result:
     """Run a plain chat of these lines with the server's model alpha.
@@ -21,7 +22,8 @@ def chat(
     `more` is for Runner.run.
     """
     text = "".join(f"{line}\n" for line in lines).encode()
-    return cli.run("chat", *address(server), *options, stdin=text, **more)
+    words = ["--commands"] if takes_commands else []
+    return cli.run("chat", *address(server), *words, *options, stdin=text, **more)
 
 
 def asked(server: FakeServer) -> list[list[tuple[str, str]]]:

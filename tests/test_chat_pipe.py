@@ -235,7 +235,8 @@ def test_what_cannot_be_saved_whole_is_not_there(
     limited = ["sh", "-c", 'ulimit -f 2; exec "$@"', "sh"]
 
     with cli.start(
-        *("chat", *address(server), "--no-history", "--no-cache"), through=limited
+        *("chat", "--commands", *address(server), "--no-history", "--no-cache"),
+        through=limited,
     ) as process:
         stdout, stderr = process.communicate(b"one\n/save kept\n", timeout=30)
 
@@ -314,6 +315,48 @@ def test_an_unknown_command_names_the_nearest(cli: Runner, server: FakeServer) -
         "'/modle' is no command; did you mean '/model'?"
     ]
     assert asked(server) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["/save kept.json", "/quit", "/EXIT", "/cache clear", "/file notes"]
+)
+def test_a_line_of_a_pipe_is_a_question_whatever_it_looks_like(
+    cli: Runner, server: FakeServer, line: str
+) -> None:
+    """Whoever can write such a line must not read and write files by it."""
+    (cli.home.path / "notes").write_text("secret")
+    server.answer = ["Yes"]
+
+    result = chat(cli, server, line, line, "/nonsense", takes_commands=False)
+
+    assert (result.status, result.stdout) == (0, b"Yes\nYes\nYes\n")
+    assert [messages[-1] for messages in asked(server)] == [
+        *[("user", line)] * 2,
+        ("user", "/nonsense"),
+    ]
+    why = f"'{line.partition(' ')[0]}' is asked, as every line of a pipe is"
+    assert lines(result, "warning") == [f"{why}; with --commands it is a command"]
+
+
+def test_the_prompt_of_a_pipe_is_a_question_too(
+    cli: Runner, server: FakeServer
+) -> None:
+    chat(cli, server, options=("/help",), takes_commands=False)
+
+    assert asked(server) == [[("user", "/help")]]
+
+
+def test_what_was_decided_for_each_question_is_told_once(
+    cli: Runner, server: FakeServer
+) -> None:
+    result = cli.run(
+        "chat", stdin=b"one\ntwo\nthree\n", environ={"OLLAMA_HOST": server.url}
+    )
+
+    assert lines(result, "note") == [
+        f"using ollama at {server.url}",
+        "using model 'alpha:latest'",
+    ]
 
 
 def test_quit_leaves(cli: Runner, server: FakeServer) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ..errors import SomeFailedError
-from .chat_options import add_arguments
+from . import chat_options
 from .context import Context
-from .parser import Command
+from .parser import Command, Parser
 
 TYPE_CHECKING = False  # as below
 if TYPE_CHECKING:
     from .chatting import Opened
-
-__all__ = ["COMMAND", "add_arguments", "run"]
 
 COMMAND = Command(
     name="chat",
@@ -21,6 +19,17 @@ COMMAND = Command(
     " one can go on typing; on pipes a line in is an answer out.",
     usage="llmwrap chat [OPTION...] [PROMPT...]",
 )
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of `chat`."""
+    chat_options.add_arguments(parser)
+    parser.add_argument(
+        "--commands",
+        action="store_true",
+        help="let /commands be commands in lines of a pipe, too, which are questions"
+        " otherwise: whoever writes such a line reads and writes files by them",
+    )
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -51,7 +60,8 @@ def _plain(
         is_terminal=is_terminal,
         limit_bytes=chat.session.config.limits.prompt_bytes,
     )
-    plain = PlainChat(chat.room, console)
+    takes_commands = context.stdin.is_tty or args.commands
+    plain = PlainChat(chat.room, console, takes_commands=takes_commands)
     if not is_terminal:
         plain.run(prompt)
         if plain.failures:

@@ -38,6 +38,7 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Opened]:
     Raises: ConfigError, UsageError and LimitError.
     """
     session = Session.of(args, context, has_deadline=False)
+    session.log = session.log.once()
     mailbox = Mailbox()
     with session.engine(is_one_shot=False) as engine:
         conversations, conversation = begun(
@@ -92,14 +93,6 @@ def drawing(
     has_color = context.output.is_colored
     is_kept = chat.session.config.history.enabled and not args.no_history
     history = InputHistory(context.environ, is_kept=is_kept)
-    said: set[str] = set()
-
-    def hear(level: str, message: str) -> None:
-        # What is decided anew for each question is news once.
-        if level == "note" and message in said:
-            return
-        said.add(message)
-        chat.mailbox.note(level, message)
 
     with opened_terminal(
         numbers,
@@ -107,7 +100,7 @@ def drawing(
         has_color=has_color,
         rewraps=rewraps(context.environ),
     ) as terminal:
-        context.output.listener = hear
+        context.output.listener = chat.mailbox.note
         try:
             yield terminal, history
         finally:

@@ -13,7 +13,7 @@ from ..terminal.sanitize import LineEnds, visible
 from .keeper import is_said
 from .mailbox import Event, Facts
 from .room import Effect, Room
-from .slash import enter
+from .slash import ask, enter, known
 
 _POLL_S = 0.1
 _PROMPT = "You: "
@@ -57,11 +57,17 @@ class LineDropped(Exception):
 
 
 class PlainChat:
-    """Runs one plain chat; for the main thread."""
+    """Runs one plain chat; for the main thread.
 
-    def __init__(self, room: Room, console: Console) -> None:
+    Where it takes no commands each line is a question: on a pipe lines are data, and
+    data must not read files and write them.
+    """
+
+    def __init__(self, room: Room, console: Console, *, takes_commands: bool) -> None:
         self._room = room
         self._console = console
+        self._takes_commands = takes_commands
+        self._has_warned = False
         self._last = ""
         self._has_thought = False
         self._thought_ends = LineEnds()
@@ -98,7 +104,7 @@ class PlainChat:
     def _do(self, line: str) -> bool:
         """Do what a line says; tell whether the chat goes on."""
         self.lines += bool(line.strip())
-        effect = enter(self._room, line)
+        effect = self._effect(line)
         if effect.error:
             self.failures += 1
             self._console.tell("warning", effect.error)
@@ -110,6 +116,16 @@ class PlainChat:
         if effect.is_asked:
             self._show_answer()
         return not effect.is_leaving
+
+    def _effect(self, line: str) -> Effect:
+        if self._takes_commands:
+            return enter(self._room, line)
+        if not self._has_warned and known(line):
+            self._has_warned = True
+            word = line.split(maxsplit=1)[0]
+            why = f"'{word}' is asked, as every line of a pipe is"
+            self._console.tell("warning", f"{why}; with --commands it is a command")
+        return ask(self._room, line)
 
     def _say_rest(self, effect: Effect) -> None:
         if effect.fills is not None and not effect.error:

@@ -65,21 +65,29 @@ def known(text: str) -> Slash | None:
     return COMMANDS.get(_ALIASES.get(name, name))
 
 
+def ask(room: Room, text: str) -> Effect:
+    """Ask a text as it is, whatever it looks like."""
+    if not text.strip() and not room.attached:
+        return Effect()
+    try:
+        return room.ask(text)
+    except LLMWrapError as error:
+        return Effect(error=str(error))
+
+
 def enter(room: Room, text: str) -> Effect:
     """Do what was entered: a command, or a question, to which nothing is changed.
 
     What goes wrong is an `error` of the effect; what was meant as a command and is
     none goes back into the line.
     """
-    if not text.strip() and not room.attached:
-        return Effect()
-    try:
-        if not is_slashed(text):
-            return room.ask(text)
-        if slash := known(text):
+    if not is_slashed(text):
+        return ask(room, text)
+    if slash := known(text):
+        try:
             return slash.run(room, text[1 + len(_name(text)) :].strip())
-    except LLMWrapError as error:
-        return Effect(error=str(error))
+        except LLMWrapError as error:
+            return Effect(error=str(error))
     name = _name(text)
     hint = suggestion(f"/{name}", [f"/{one}" for one in COMMANDS])
     if hint.startswith("choose"):
