@@ -279,3 +279,37 @@ def test_nesting_has_an_end() -> None:
 
     assert len(blocks[0].path) == lines.DEPTH_LIMIT
     assert blocks[0].text.startswith(">>>")
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("1. a\n1. b\n1. c\n", ["1.", "2.", "3."]),
+        ("1. a\n\n   more\n\n1. b\n", ["1.", "1.", "2."]),
+        ("1. a\n   ```\n   code\n   ```\n1. b\n", ["1.", "1.", "2."]),
+        ("7) a\n3) b\n", ["7)", "8)"]),
+        ("1. a\n1) b\n", ["1.", "1)"]),
+        ("1. a\n\ntext\n\n1. b\n", ["1.", "1."]),
+        ("1. a\n- b\n1. c\n", ["1.", "-", "1."]),
+        ("> 1. a\n> 1. b\n", ["1.", "2."]),
+        ("1. a\n   1. x\n   1. y\n1. b\n", ["1.", "1.", "2.", "2."]),
+        ("9. a\n9. b\n", ["9.", "10."]),
+    ],
+)
+def test_a_list_counts_by_itself(text: str, numbers: list[str]) -> None:
+    for size in (1, len(text)):
+        splitter = Splitter()
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        found = [block for piece in pieces for block in splitter.feed(piece)]
+        found += splitter.finish()
+
+        assert [block.path[-1] for block in found if block.path] == numbers
+
+
+def test_an_open_item_is_counted_too() -> None:
+    splitter = Splitter()
+
+    splitter.feed("1. a\n1. b")
+
+    assert splitter.open is not None
+    assert splitter.open.path == ("2.",)

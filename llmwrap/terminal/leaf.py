@@ -20,7 +20,8 @@ class Block:
 
     `text`: what is in it; its lines are parted by newlines; the markup that made
     it a block is gone, inline markup is not.
-    `path`: markers of the containers around it, outermost first: `>`, `-`, `3.`;
+    `path`: markers of the containers around it, outermost first: `>`, `-`, `3.`, as
+    they are counted;
     the innermost `opens` of them begin with this block.
     `level`: of a heading, 1 to 6. `language`: of code, as its fence names it.
     `after_blank`: whether a blank line stood before it.

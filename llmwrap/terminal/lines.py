@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LINE_LIMIT = 1000
 """A longer line is no fence, rule, underline, delimiter row or HTML, for which the
@@ -114,6 +114,8 @@ def scan(
     new, rest = _new_containers(
         text, DEPTH_LIMIT - depth, in_paragraph=in_paragraph and depth == len(path)
     )
+    if new and depth < len(path):
+        new = (_counted(new[0], path[depth]), *new[1:])
     surplus = max(0, indent_of(rest) - LINE_LIMIT)
     return Line(depth, text, new, rest[surplus:], surplus)
 
@@ -147,6 +149,14 @@ def _new_containers(
         else:
             break
     return tuple(new), rest
+
+
+def _counted(item: Container, last: Container) -> Container:
+    """Return an item as it shows behind the last one: lists count by themselves."""
+    number, mark = last.marker[:-1], last.marker[-1]
+    if number.isdigit() and item.marker[0].isdigit() and item.marker[-1] == mark:
+        return replace(item, marker=f"{int(number) + 1}{mark}")
+    return item
 
 
 def _may_interrupt(marker: str, after: str) -> bool:
