@@ -79,8 +79,10 @@ class Emulated:
             at = sum(heights[: cursor.y]) + cursor.x // columns, cursor.x % columns
             self.columns = columns
             self._screen.resize(columns=columns)
-            self._stream.feed("\x1b[H\x1b[2J" + "\r\n".join(shown))
+            drawn = "\r\n".join(shown)
+            self._stream.feed(f"\x1b[?7h\x1b[H\x1b[2J{drawn}\x1b[?7l")
             cursor.y, cursor.x = at
+            cursor.y -= max(0, sum(heights) - self.rows)  # as much scrolled away
 
     @property
     def raw(self) -> str:
@@ -100,7 +102,7 @@ class Emulated:
         """Return all rows, those that scrolled away too."""
         lines = []
         for row in self._screen.history.top:
-            cells = (row[x].data for x in range(self.columns))
+            cells = (row[x].data for x in range(max(row, default=-1) + 1))
             lines.append("".join(cells).rstrip())
         return "\n".join([*lines, *(line.rstrip() for line in self._screen.display)])
 

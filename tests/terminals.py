@@ -29,8 +29,9 @@ class Window:
         columns, rows = map(str, self._size)
         size = ["-x", columns, "-y", rows]
         script = f"{command}; echo ENDED with $?; stty -a; exec sleep 600"
-        self._tmux("-f", "/dev/null", "new-session", "-d", *size, script)
-        self._tmux("set-option", "-g", "history-limit", "20000")
+        kept = ["set-option", "-g", "history-limit", "20000", ";"]
+        begin = ["new-session", "-d", *size, script]
+        self._tmux("-f", "/dev/null", "start-server", ";", *kept, *begin)
 
     def send(self, *keys: str) -> None:
         """Press keys, as tmux names them; other words are typed."""

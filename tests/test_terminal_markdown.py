@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmwrap.terminal.markdown import FRAME_S, SETTLE_S, MarkdownStream
+from llmwrap.terminal.markdown import FRAME_S, MarkdownStream
+from llmwrap.terminal.region import SETTLE_S
 
 from .test_terminal_region import Emulator
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.terminal.markdown import SETTLE_S, MarkdownStream
+from llmwrap.terminal.markdown import MarkdownStream
+from llmwrap.terminal.region import SETTLE_S
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,13 +7,16 @@ names, and the upper bound of its version in setup.cfg.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.data_structures import Point
+from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.layout.screen import Screen
 
+from ..terminal.region import IN_FLIGHT_S, SETTLE_S
 from .ttys import FrameOutput, Terminal
 
 _LOOK_S = 0.5  # from one look at the terminal's size to the next
@@ -34,7 +37,7 @@ class DrawnApplication(Application[None]):
 
     def give_way(self, pause: Callable[[], object]) -> None:
         """Let the shell have the terminal while `pause` lasts; then draw anew."""
-        with self._frame():
+        with self._frame(is_last=True):
             self.renderer.erase()
         if self._modes:
             self._modes.give_back()
@@ -45,18 +48,18 @@ class DrawnApplication(Application[None]):
         """Draw everything anew, as somebody else may have had the terminal."""
         if self._modes:
             self._modes.take()
-        with self._frame():
+        with self._frame(is_last=True):
             self.output.write_raw("\r")
             self.renderer.reset()
         self.invalidate()
 
-    def _frame(self) -> AbstractContextManager[None]:
+    def _frame(self, *, is_last: bool = False) -> AbstractContextManager[None]:
         if isinstance(self.output, FrameOutput):
-            return self.output.frame()
+            return self.output.frame(is_last=is_last)
         return nullcontext()
 
     def _redraw(self, render_as_done: bool = False) -> None:
-        with self._frame():
+        with self._frame(is_last=render_as_done):
             if self._is_resized():
                 # A frame may come before the signal does, which would then find
                 # nothing changed, and rows that were drawn at a wrong place.
@@ -97,17 +100,92 @@ class DrawnApplication(Application[None]):
 
 
 class ChatApplication(DrawnApplication):
-    """An application at the bottom of the scrollback; for the front's thread."""
+    """An application at the bottom of the scrollback; for the front's thread.
 
-    def __init__(self, terminal: Terminal, **options: Any) -> None:
+    `take` returns text that is to be written for good, where the interface begins,
+    which then begins anew below it, and how many rows of it are above the input. Rows
+    of the text end in newlines.
+
+    A frame is written whole and at the size it was made for, or not at all, and nothing
+    is drawn for a moment after each change: what meets another size cannot be found
+    again, and erasing it would erase what stands above. One that is on its way when the
+    terminal changes its size cannot be called back. So what is drawn from nothing may
+    wrap, as the rows do that stand there already: their heights are the same, whichever
+    came first. What is drawn over it may not, nor what terminals know no one width of.
+    """
+
+    def __init__(
+        self, terminal: Terminal, take: Callable[[], tuple[str, int]], **options: Any
+    ) -> None:
         self._rewraps = terminal.rewraps
-        super().__init__(terminal, erase_when_done=True, **options)
+        self._take = take
+        self._size: Size | None = None
+        self._settled_s = 0.0
+        self._height = self._frames = 0
+        self._is_anew = False
+        self._before: dict[str, Any] = {}
+        """The renderer before the frames that may have met another size."""
+        self.unwritten = ""
+        """What was taken, and is not on the screen yet."""
+        super().__init__(
+            terminal,
+            erase_when_done=True,
+            before_render=lambda app: self._commit(),
+            **options,
+        )
+        self.after_render += lambda app: self._drawn()
 
-    def write_above(self, text: str) -> None:
-        """Write text for good, where the interface begins, which then begins anew.
+    def _redraw(self, render_as_done: bool = False) -> None:
+        if render_as_done:
+            super()._redraw(render_as_done)
+        elif not self._is_settling():
+            before = dict(vars(self.renderer))
+            super()._redraw()
+            if isinstance(self.output, FrameOutput) and self.output.was_dropped:
+                vars(self.renderer).update(before)
+                self.invalidate()
+            else:
+                # What was drawn from nothing has nothing before it.
+                self._before = {} if self._is_anew else self._before or before
+                self._is_anew = False
+                self.unwritten = ""
+                self._frames += 1
+                if self.loop:
+                    self.loop.call_later(IN_FLIGHT_S, self._confirm, self._frames)
 
-        Only while a frame is drawn. Rows end in newlines.
+    def _confirm(self, frames: int) -> None:
+        """Take note that the last frame met no other size."""
+        if frames == self._frames and not self._is_resized():
+            self._before = {}
+
+    def _on_resize(self) -> None:
+        self.invalidate()
+
+    def _drawn(self) -> None:
+        if isinstance(self.output, FrameOutput):
+            self.output.may_wrap = False
+            self.output.disable_autowrap()
+
+    def _is_settling(self) -> bool:
+        """Tell whether the size has just changed, and may change again."""
+        now_s, size = time.monotonic(), self.output.get_size()
+        if self._size not in (None, size) and self.loop:
+            self._settled_s = now_s + SETTLE_S
+            self.loop.call_later(SETTLE_S, self.invalidate)
+        self._size = size
+        return now_s < self._settled_s
+
+    def _commit(self) -> None:
+        """Write what is finished, and let the interface begin below it.
+
+        One that becomes higher begins anew, too: see above.
         """
+        done, height = self._take()
+        self.unwritten += done
+        if not self.unwritten and height == self._height:
+            return
+        self._height = height
+        self._is_anew = True
         renderer, output = self.renderer, self.output
         position = renderer._cursor_pos  # noqa: SLF001
         output.cursor_backward(position.x)
@@ -115,24 +193,40 @@ class ChatApplication(DrawnApplication):
         output.erase_down()
         output.reset_attributes()
         output.enable_autowrap()
-        output.write_raw(text.replace("\n", "\r\n"))
+        if isinstance(output, FrameOutput):
+            output.may_wrap = True
+        output.write_raw(self.unwritten.replace("\n", "\r\n"))
         renderer.reset()
 
     def _find_again(self) -> None:
-        """Correct where the interface began: the terminal has wrapped its rows."""
-        if not self._rewraps:
-            return
-        renderer = self.renderer
-        screen, last = renderer._last_screen, renderer._last_size  # noqa: SLF001
+        """Correct where the interface began: the terminal has wrapped its rows.
+
+        The last frame may have met the new size already. Then it was drawn over rows
+        that were wrapped before, and what it added was not. When in doubt the lower
+        height is taken: a row that is seen twice is a smaller harm than one that is
+        gone.
+        """
         columns = self.output.get_size().columns
-        if screen is None or last is None or not 0 < columns < last.columns:
+        renderer = self.renderer
+        screen = renderer._last_screen  # noqa: SLF001
+        if screen is None or columns <= 0 or not self._rewraps:
             return
-        position = renderer._cursor_pos  # noqa: SLF001
-        above = 0
-        for y in range(position.y):
-            cells = screen.data_buffer[y].items()
-            used = max((x + c.width for x, c in cells if c.char != " "), default=1)
-            above += -(-used // columns)
+        x, y = renderer._cursor_pos  # noqa: SLF001
+        above = _height(screen, y, columns)
+        earlier = self._before.get("_last_screen")
+        if earlier:
+            y_before = self._before["_cursor_pos"].y
+            above = min(above, _height(earlier, y_before, columns) + y - y_before)
         renderer._cursor_pos = Point(  # noqa: SLF001
-            position.x, position.x // columns + above
+            x % columns, x // columns + max(y, above)
         )
+
+
+def _height(screen: Screen, rows: int, columns: int) -> int:
+    """Return how many rows of the terminal the first rows of a screen take."""
+    height = 0
+    for y in range(rows):
+        cells = screen.data_buffer[y].items()
+        used = max((x + c.width for x, c in cells if c.char != " "), default=1)
+        height += -(-used // columns)
+    return height

@@ -53,11 +53,11 @@ class ChatFront(Front):
         self.bind_common()
         self.app = ChatApplication(
             terminal,
+            self._take,
             layout=Layout(
                 HSplit([opened, self.input.container, bar]), self.input.window
             ),
             key_bindings=self.bindings,
-            before_render=self._commit,
             after_render=self._begin,
         )
 
@@ -131,15 +131,14 @@ class ChatFront(Front):
     def _changed(self) -> None:
         self.draw(is_over=bool(self.painter.bug) or self.talk.has_bug)
 
-    def _commit(self, app: Application[None]) -> None:
+    def _take(self) -> tuple[str, int]:
         done, self._open = self.painter.take()
-        if done:
-            self.app.write_above(done)
+        return done, len(self._open)
 
     def _write_rest(self) -> None:
         """Write what was not drawn any more."""
         self.painter.paint()
-        done, _ = self.painter.take()
+        done = self.app.unwritten + self._take()[0]
         try:
             self.terminal.output.write_raw(done.replace("\n", "\r\n"))
             self.terminal.output.flush()

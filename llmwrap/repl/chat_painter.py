@@ -28,7 +28,10 @@ min_redraw_interval, which would hold back the echo of keys too."""
 _WAIT_S = 1.0
 _TURN_S = 0.1
 _MOST_OPEN = 12
-_BESIDES_ROWS = 9  # what the input, the completions and the bar may take
+_NARROWING = 3
+"""So many times higher the interface may become when the window becomes narrower: what
+scrolls away then cannot be erased."""
+_BESIDES_ROWS = 3  # what the input and the bar take
 _CUT_ROWS = 4  # Fitter keeps open blocks that much lower than it is told
 _MARKER = "> "
 
@@ -95,7 +98,8 @@ class Painter:
 
     def open_height(self) -> int:
         """Return how many rows may be open: what is higher could not be redrawn."""
-        return max(1, min(_MOST_OPEN, self._size()[1] - _BESIDES_ROWS))
+        room = (self._size()[1] - _BESIDES_ROWS) // _NARROWING
+        return max(1, min(_MOST_OPEN, room))
 
     def paint(self) -> None:
         """Show what happened since the last call."""

@@ -58,8 +58,8 @@ class Terminal(NamedTuple):
 class FrameOutput(Vt100_Output):
     """An output that writes each frame at once, within a synchronized update.
 
-    The terminal has one size throughout a frame, so that a resize meanwhile is found
-    by the next one.
+    The terminal has one size throughout a frame. Where that has changed meanwhile
+    nothing of the frame is written, unless it is the last one.
 
     Its erasing leaves no copy of the screen in tmux's history: there ED at the top row
     copies the screen, so rows are erased with EL, and ED begins below.
@@ -69,9 +69,13 @@ class FrameOutput(Vt100_Output):
         super().__init__(*args, **options)  # type: ignore[arg-type]  # handed on as is
         self._held = 0
         self._size_held = Size(0, 0)
+        self.was_dropped = False
+        """Whether the last frame met another size."""
+        self.may_wrap = False
+        """Whether a row that is too long for the terminal becomes two."""
 
     @contextmanager
-    def frame(self) -> Iterator[None]:
+    def frame(self, *, is_last: bool = False) -> Iterator[None]:
         """Hold back what is written until the block is left."""
         if self._held == 0:
             self._size_held = super().get_size()
@@ -82,8 +86,12 @@ class FrameOutput(Vt100_Output):
         finally:
             self._held -= 1
             if self._held == 0:
-                self.write_raw("\x1b[?2026l")
-                self.flush()
+                self.was_dropped = super().get_size() != self._size_held and not is_last
+                if self.was_dropped:
+                    self._buffer.clear()
+                else:
+                    self.write_raw("\x1b[?2026l")
+                    self.flush()
 
     def get_size(self) -> Size:
         """Return the terminal's size, that of the frame while one is under way."""
@@ -93,6 +101,11 @@ class FrameOutput(Vt100_Output):
         """Write what was held back, unless a frame is under way."""
         if not self._held:
             super().flush()
+
+    def disable_autowrap(self) -> None:
+        """Let rows be cut off at the edge, unless they may wrap."""
+        if not self.may_wrap:
+            super().disable_autowrap()
 
     def erase_down(self) -> None:
         """Erase from the cursor to the end of the screen."""

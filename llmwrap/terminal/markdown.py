@@ -18,7 +18,7 @@ from collections.abc import Callable
 from .fitting import Fitter
 from .leaf import Block
 from .paint import Paint
-from .region import Region
+from .region import SETTLE_S, Region
 from .render import Preceding, Renderer, Row
 from .sanitize import LineEnds, visible
 
@@ -27,10 +27,6 @@ FRAME_S = 0.05
 _SLOW_FRAMES = 4
 """A frame that took t is followed by none for this many t: drawing may take a
 fifth of the time, however slow the terminal or hostile the markup."""
-SETTLE_S = 0.3
-"""After a resize nothing is drawn for so long: tmux (3.3a) tells of all but the
-first of a quick series 0.25 s late, and what is drawn meanwhile cannot be found
-again."""
 _SIZE = (80, 24)  # where the terminal does not know its own
 
 

@@ -31,7 +31,11 @@ if TYPE_CHECKING:  # `rewraps` alone must not cost the import of rich
 _NO_WRAP = "\x1b[?7l"
 _WRAP = "\x1b[?7h"
 _EMOJI_STYLE = "\ufe0f"
-_IN_FLIGHT_S = 0.03
+SETTLE_S = 0.3
+"""After a resize nothing is drawn for so long: tmux (3.3a) tells of all but the
+first of a quick series 0.25 s late, and what is drawn meanwhile cannot be found
+again."""
+IN_FLIGHT_S = 0.03
 """A row younger than this may have met the new size of the screen, not the old."""
 
 
@@ -61,7 +65,7 @@ class Region:
     def resized(self, columns: int, now_s: float) -> None:
         """Take note that the screen is `columns` wide since just before `now_s`."""
         for index, row in enumerate(self._open):
-            if now_s - self._drawn_s[index] < _IN_FLIGHT_S and row.cells > columns:
+            if now_s - self._drawn_s[index] < IN_FLIGHT_S and row.cells > columns:
                 self._open[index] = replace(row, cells=columns)
 
     def update(
