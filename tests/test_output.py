@@ -205,6 +205,16 @@ def test_reasoning_between_two_pieces_of_text_has_lines_of_its_own(
     ]
 
 
+def test_lines_of_reasoning_end_where_they_end_wherever_they_are_cut(
+    piped: MemoryContext,
+) -> None:
+    for piece in ("one\r", "\ntwo\r\nthree", "\r"):
+        piped.output.thinking(piece)
+    piped.output.end_thinking()
+
+    assert piped.stderr.written.decode() == "one\ntwo\nthree^M\n"
+
+
 def test_a_note_waits_for_the_end_of_the_reasoning_too(piped: MemoryContext) -> None:
     piped.output.thinking("h")
     piped.output.note("warning", "careful")

@@ -74,6 +74,7 @@ class Output:
         self._is_text_open = False  # the last line of stdout has no end yet
         self._is_said_open = False  # and so of stderr
         self._is_thinking = False
+        self._thought_ends = LineEnds()
         self._waiting: list[str] = []  # lines for people, until they may be shown
         self._begun = ""  # the line behind those
         self._is_by_lines = False  # reasoning is, among lines of JSON
@@ -259,7 +260,8 @@ class Output:
             if self._is_one_place and self._is_drawing and self._markdown:
                 self._markdown.withdraw()
                 self._is_drawing = False
-            self._say(visible(text))
+            if shown := visible(self._thought_ends.feed(text)):
+                self._say(shown)
 
     def end_thinking(self) -> None:
         """End the reasoning, if there was any."""
@@ -361,6 +363,8 @@ class Output:
 
     def _end_said(self) -> None:
         """End the line of stderr that is open, if one is."""
+        if rest := self._thought_ends.finish():
+            self._say(visible(rest))
         if self._begun:
             self._waiting.append(f"{self._said(self._begun)}\n")
             self._begun = ""
