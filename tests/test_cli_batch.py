@@ -385,6 +385,27 @@ def test_a_dry_run_shows_requests_and_asks_nothing(
     assert asked(server) == []
 
 
+def test_a_schema_makes_columns_and_values(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.csv").write_text("text\nhello\n")
+    server.answer = ('{"team": "a", "urgent": true}',)
+    fields = "team, urgent bool"
+
+    table = batch(
+        cli, server, "in.csv", "{{text}}", "--schema", fields, "-O", "out.csv"
+    )
+    lines = batch(
+        cli, server, "in.csv", "{{text}}", "--schema", fields, "-O", "out.jsonl"
+    )
+
+    assert (table.status, lines.status) == (0, 0)
+    rows = list(csv.reader((place / "out.csv").read_text().splitlines()))
+    assert rows[0] == ["text", "team", "urgent", "_error", "_key"]
+    assert rows[1][:4] == ["hello", "a", "true", ""]
+    assert results(place / "out.jsonl")["2"]["value"] == {"team": "a", "urgent": True}
+
+
 def test_two_servers_share_the_items_and_one_may_go(cli: Runner, place: Path) -> None:
     (place / "in.txt").write_text("".join(f"{n}\n" for n in range(40)))
     with FakeServer() as one, FakeServer() as two:

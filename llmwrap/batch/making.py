@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from ..config import Config
 from ..errors import ConfigError, LLMWrapError, UsageError
-from ..messages import NO_OPTIONS, Image, Json, Message, Rendered, Request, Sampling
+from ..messages import (
+    NO_OPTIONS,
+    Image,
+    Json,
+    Message,
+    Rendered,
+    Request,
+    Sampling,
+    Schema,
+)
 from ..prompting.prompt import checked_image, decoded, joined_prompt, read_input
 from ..prompting.sampling import with_options
 from ..prompting.templates import Filled
@@ -36,6 +45,7 @@ class Common(NamedTuple):
     options: Mapping[str, Json] = NO_OPTIONS
     think: bool | str | None = None
     is_streamed: bool = True
+    schema: Schema | None = None
 
 
 class Maker:
@@ -115,7 +125,14 @@ class Maker:
         if system and messages[0].role != "system":
             messages = [Message("system", system), *messages]
         return (
-            Request(model, tuple(messages), sampling, common.think, common.is_streamed),
+            Request(
+                model=model,
+                messages=tuple(messages),
+                sampling=sampling,
+                think=common.think,
+                is_streamed=common.is_streamed,
+                schema=common.schema,
+            ),
             rendered,
         )
 

@@ -72,7 +72,8 @@ def answered(engine: Engine, task: Task) -> Done:
     try:
         with engine.ask(task.request, task.rendered) as answer:
             answer.read()
-            return Done(task, key, answer.completion)
+            value = answer.value if task.request.schema else None
+            return Done(task, key, answer.completion, value=value)
     except LLMWrapError as error:
         text = answer.partial.text if answer else ""
         return Done(task, key, None, error, text)

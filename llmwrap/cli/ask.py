@@ -269,7 +269,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `ask`."""
     _add_prompt(parser)
     add_sampling(parser)
-    _add_schema(parser)
+    add_schema(parser)
     _add_output(parser)
     add_cache(parser)
     add_conversation(parser)
@@ -371,7 +371,8 @@ def add_thinking(group: Group, *, think: str) -> None:
     )
 
 
-def _add_schema(parser: Parser) -> None:
+def add_schema(parser: Parser) -> None:
+    """Add the options that say what the answer must be."""
     group = parser.add_argument_group("structured answers")
     group.add_argument(
         "--schema",

@@ -9,6 +9,7 @@ from .ask import (
     add_cache,
     add_question,
     add_sampling,
+    add_schema,
 )
 from .context import Context
 from .parser import (
@@ -42,6 +43,7 @@ def add_arguments(parser: Parser) -> None:
     add_template(question)
     add_variables(question)
     add_sampling(parser)
+    add_schema(parser)
     parser.add_argument(
         "--no-stream",
         action="store_false",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -42,7 +43,7 @@ from ..prompting.prompt import checked_image
 from ..prompting.templates import open_library
 from ..templating import Library
 from ..units import format_duration
-from .ask import system_of
+from .ask import schema_of, system_of
 from .context import Context
 from .fronts import completion_fields
 from .output import error_fields
@@ -67,6 +68,7 @@ class BatchRun:
         # --timeout is that of each item: the batch has no deadline.
         context.set_deadline(None)
         self._log = self._session.log
+        self._schema = schema_of(args, self._session)
         self._total = 0
         self._held = 0
         self._began_at = 0.0
@@ -151,6 +153,7 @@ class BatchRun:
             options=dict(args.option),
             think=args.think,
             is_streamed=args.stream,
+            schema=self._schema,
         )
 
     def _library(self) -> Library:
@@ -188,13 +191,23 @@ class BatchRun:
                     f"'{args.output}' is a table, and '{given.name}' is none",
                     hint="give -O a name that ends in .jsonl",
                 )
-            table = Table(_TABLES[kind], given.header, [args.column], _cells)
+            names = self._answer_columns()
+            cells = partial(_cells, names) if self._schema else _text_cell
+            table = Table(_TABLES[kind], given.header, names, cells)
             return table, self._file(TableFile(args.output, table.read))
         fields = _openai_fields if given.kind == "openai" else _fields
         lines = Lines(fields)
         if args.output == "-":
             return lines, None
         return lines, self._file(OutputFile(args.output, lines.read))
+
+    def _answer_columns(self) -> list[str]:
+        """Return the columns that an answer fills: a property of the schema each."""
+        if self._schema is None:
+            return [self._args.column]
+        document = json.loads(self._schema.text)
+        names = document.get("properties") if isinstance(document, dict) else None
+        return [*names] if isinstance(names, dict) and names else [self._args.column]
 
     def _file(self, output: OutputFile) -> OutputFile:
         args = self._args
@@ -412,6 +425,8 @@ def _fields(done: Done) -> dict[str, Json]:
     else:
         fields |= {"text": done.text, "cached": False, "finish_reason": None}
         fields |= {"usage": None, "timings": None, "attempts": None}
+    if done.value is not None:
+        fields["value"] = done.value
     fields["error"] = _error(done.error)
     return fields
 
@@ -462,8 +477,20 @@ def _error(error: LLMWrapError | None) -> Json:
     return None if error is None else error_fields(error)
 
 
-def _cells(done: Done) -> list[str]:
+def _text_cell(done: Done) -> list[str]:
     return [done.completion.text if done.completion else ""]
+
+
+def _cells(names: Sequence[str], done: Done) -> list[str]:
+    """Return the properties of an answer; what is no text stands as JSON."""
+    value = done.value
+    if not isinstance(value, dict):
+        return (_text_cell(done) + [""] * len(names))[: len(names)]
+    found = [value.get(name) for name in names]
+    return [
+        one if isinstance(one, str) else "" if one is None else json.dumps(one)
+        for one in found
+    ]
 
 
 class BatchLine(StatusLine):
