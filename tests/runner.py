@@ -21,6 +21,8 @@ from llmwrap.cli.main import main
 from llmwrap.cli.output import Output
 from llmwrap.errors import Interrupted, LimitError, OutputError
 
+from .forked import Forked, is_possible
+
 ROOT = Path(__file__).parent.parent
 SPAWN_S = 60.0
 """How long a program may run; only a failing test waits it out."""
@@ -210,20 +212,24 @@ class Runner:
         environ: Mapping[str, str | None] = {},
         cwd: str | os.PathLike[str] | None = None,
         through: Sequence[str] = (),
+        fresh: bool = False,
         **options: Any,
     ) -> subprocess.Popen[bytes]:
         """Start the real program and return at once.
 
         Its descriptors are pipes unless `options`, as those of Popen, say otherwise.
         `through` is the beginning of a command line that runs what follows. A status
-        of -2 in it is death by SIGINT.
+        of -2 in it is death by SIGINT. It is forked (see `forked.py`), or a process
+        with a Python of its own where it has to be, or is asked for: `fresh`.
         """
         pipes = dict.fromkeys((_STDIN, _STDOUT, _STDERR), subprocess.PIPE)
+        variables = self.environ({"PYTHONPATH": str(ROOT), **environ})
+        is_fresh = fresh or through or not is_possible(variables, options)
+        options = {"cwd": cwd or self.home.path, "env": variables, **pipes, **options}
+        if not is_fresh:
+            return Forked(argv, **options)
         return subprocess.Popen(
-            [*through, sys.executable, "-m", "llmwrap", *argv],
-            cwd=cwd or self.home.path,
-            env=self.environ({"PYTHONPATH": str(ROOT), **environ}),
-            **{**pipes, **options},
+            [*through, sys.executable, "-m", "llmwrap", *argv], **options
         )
 
     def environ(

@@ -29,7 +29,6 @@ from .direct_steps import (
     WAYS,
     Step,
 )
-from .forked import Forker
 from .twins import Ask, Shop, Twins
 
 _LEAST_SHARE = 0.15
@@ -44,21 +43,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
-    with Forker(tmp_path_factory.mktemp("forked")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     with Shop() as running:
         yield running
 
 
 @pytest.fixture
-def twins(forker: Forker, shop: Shop, tmp_path: Path) -> Iterator[Twins]:
+def twins(shop: Shop, tmp_path: Path) -> Iterator[Twins]:
     """Give twins, and see to it that direct mode answered often enough."""
-    born = Twins(tmp_path, forker, shop)
+    born = Twins(tmp_path, shop)
     yield born
     assert born.direct_runs > _LEAST_SHARE * born.runs
 
@@ -99,11 +92,9 @@ def test_no_configuration_gives_another_answer(twins: Twins, way: str) -> None:
             twins.ask(_QUESTION)
 
 
-def test_no_change_gives_another_answer(
-    forker: Forker, shop: Shop, tmp_path: Path
-) -> None:
+def test_no_change_gives_another_answer(shop: Shop, tmp_path: Path) -> None:
     for change in (step for kind in CHANGES[:-1] for step in kind):
-        twins = Twins(tmp_path, forker, shop)
+        twins = Twins(tmp_path, shop)
         for _ in range(3):
             twins.ask(_QUESTION)
         assert twins.direct_runs
@@ -168,9 +159,7 @@ def lives(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
-def test_no_life_gives_another_answer(
-    forker: Forker, shop: Shop, tmp_path: Path
-) -> None:
+def test_no_life_gives_another_answer(shop: Shop, tmp_path: Path) -> None:
     runs = direct_runs = 0
 
     @settings(
@@ -182,7 +171,7 @@ def test_no_life_gives_another_answer(
     @given(steps=lives())
     def check(steps: list[Step]) -> None:
         nonlocal runs, direct_runs
-        twins = Twins(tmp_path, forker, shop)
+        twins = Twins(tmp_path, shop)
         for step in steps:
             step.do(twins)
         runs += twins.runs

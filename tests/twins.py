@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +20,8 @@ from .fakeserver import FakeServer, ReceivedRequest, json_reply
 from .fakeserver.ollama_speech import OllamaSpeech
 from .fakeserver.stage import ModelShelf
 from .fakeserver.steps import Reply
-from .forked import Forker, Job, Outcome
-from .runner import Home
+from .forked import Forked
+from .runner import SPAWN_S, Home
 
 MODELS = ("alpha:latest", "beta:7b")
 OLD_S = 10
@@ -88,15 +89,23 @@ class Ask(NamedTuple):
         return not {"--json", "json", "events"} & set(self.argv)
 
 
+class Outcome(NamedTuple):
+    """How a run ended, what it wrote, and whether direct mode had answered by then."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+    is_direct: bool
+
+
 class Twins:
     """The two homes below a directory, that are new with each pair."""
 
-    def __init__(self, directory: Path, forker: Forker, server: Shop) -> None:
+    def __init__(self, directory: Path, server: Shop) -> None:
         self.server = server
         self.shift_s = OLD_S
         self.direct_runs = 0
         self.runs = 0
-        self._forker = forker
         self._stdin = directory / "stdin"
         self.homes = [Home(directory / name, server.url) for name in ("one", "two")]
         for home in self.homes:
@@ -189,23 +198,36 @@ class Twins:
             environ[name] = value and value.replace("HOME", str(home.path))
         if home is self.homes[1]:
             environ["LLMWRAP_DIRECT"] = "0"
-        job = Job(
-            [word.replace("URL", self.server.url) for word in ask.argv],
-            {name: value for name, value in environ.items() if value is not None},
-            home.path / ask.cwd,
-            str(self._stdin),
-            self.shift_s,
-        )
         before = len(chats(self.server))
-        outcome = self._forker.run(job)
-        for _ in range(_TIMES if self._is_there(job) else 0):
+        outcome = self._outcome(ask, home, environ)
+        is_there = environ["OLLAMA_HOST"] == self.server.url and not self.server.is_down
+        for _ in range(_TIMES if is_there else 0):
             if _NOT_FOUND in outcome.stderr:
-                outcome = self._forker.run(job)
+                outcome = self._outcome(ask, home, environ)
         return _Run(outcome, len(chats(self.server)) - before, home.path)
 
-    def _is_there(self, job: Job) -> bool:
-        is_meant = job.environ["OLLAMA_HOST"] == self.server.url
-        return is_meant and not self.server.is_down
+    def _outcome(
+        self, ask: Ask, home: Home, environ: Mapping[str, str | None]
+    ) -> Outcome:
+        with self._stdin.open("rb") as stdin:
+            process = Forked(
+                [word.replace("URL", self.server.url) for word in ask.argv],
+                ahead_s=self.shift_s,
+                tells_way=True,
+                env={
+                    name: value for name, value in environ.items() if value is not None
+                },
+                cwd=home.path / ask.cwd,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=SPAWN_S)
+            finally:
+                process.kill()
+        return Outcome(process.returncode, stdout, stderr.decode(), process.is_direct)
 
 
 class _Run(NamedTuple):
