@@ -13,7 +13,7 @@ import pytest
 from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
 from .runner import ROOT, Home, Runner
-from .scheduling import SLOW, Scheduling
+from .scheduling import SLOW, Scheduling, slow_first
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -29,6 +29,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out what `make quick` has no time for, before it is even read."""
     is_quick = config.option.markexpr == "not slow"
     return True if is_quick and collection_path.stem in SLOW else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    items.sort(key=lambda item: slow_first(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

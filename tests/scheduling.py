@@ -7,8 +7,12 @@ that pytest 9.2 does not look at any more, in silence.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 _ALONE = ("tmux", "signals", "embedded")
 """Terminals, signals and models are slow in each other's company: modules with such a
@@ -81,3 +85,17 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         if any(word in module for word in _ALONE):
             return "alone"
         return module if module in _WHOLE else nodeid
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        """Forget what is done: all that a process ever had is counted, each time."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]
+
+
+def slow_first(nodeid: str) -> bool:
+    """Return the place of a test among all: what is slow must not be what is left."""
+    return PurePosixPath(nodeid.partition("::")[0]).stem not in SLOW
