@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .fakeserver import FakeServer
+from .forked import Forked
 from .runner import SPAWN_S, Home, Runner
 
 _IMPORT_LINE = "import time:"
@@ -30,11 +31,16 @@ def answered(
 ) -> Answered:
     """Run the real program to its end.
 
-    Python itself tells what it imports. `options` are those of Runner.start; `stdin`
+    The forked program tells its way; where it is run through another one, Python tells
+    what it imports. `options` are those of Runner.start; `stdin`
     is for a run whose stdin is a pipe.
     """
-    told = {"PYTHONPROFILEIMPORTTIME": "1"}
-    process = cli.start(*argv, environ={**told, **environ}, **options)
+    through = options.pop("through", ())
+    if through:
+        environ = {"PYTHONPROFILEIMPORTTIME": "1", **environ}
+        process = cli.start(*argv, environ=environ, through=through, **options)
+    else:
+        process = cli.start(*argv, environ=environ, tells_way=True, **options)
     with process:
         try:
             given = stdin if process.stdin else None
@@ -44,8 +50,8 @@ def answered(
     lines = stderr.decode().splitlines(keepends=True)
     said = [line for line in lines if not line.startswith(_IMPORT_LINE)]
     is_ordinary = any(line.rstrip().endswith(_ORDINARY) for line in lines)
-    status = process.returncode
-    return Answered(status, stdout or b"", "".join(said), not is_ordinary)
+    is_direct = process.is_direct if isinstance(process, Forked) else not is_ordinary
+    return Answered(process.returncode, stdout or b"", "".join(said), is_direct)
 
 
 def twice(

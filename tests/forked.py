@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .forkserver import LENGTH_BYTES, NUMBER_BYTES, PID, STATUS, WAY
+from .forkserver import LENGTH_BYTES, NUMBER_BYTES, PEAK, PID, STATUS, WAY
 
 _SERVER = Path(__file__).with_name("forkserver.py")
 _ROOT = str(_SERVER.parent.parent)
@@ -29,6 +29,7 @@ _ENVIRON = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 _HARMLESS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _OPTIONS = {"stdin", "stdout", "stderr", "bufsize", "umask", "start_new_session"}
+_OPTIONS |= {"ahead_s", "tells_way", "memory_bytes"}
 
 
 def is_possible(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
@@ -47,8 +48,9 @@ def is_possible(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
 class Forked(subprocess.Popen[bytes]):
     """A program that runs, and what Popen offers of it. `options` are those of Popen.
 
-    Its clock is `ahead_s` ahead. Once it has ended, `is_direct` says whether direct
-    mode had answered it, if `tells_way`.
+    Its clock is `ahead_s` ahead; it has `memory_bytes` of addresses at most, 0 meaning
+    no limit. Once it has ended, `peak_bytes` is the most memory that it had, and
+    `is_direct` says whether direct mode had answered it, if `tells_way`.
     """
 
     def __init__(
@@ -57,12 +59,18 @@ class Forked(subprocess.Popen[bytes]):
         *,
         ahead_s: int = 0,
         tells_way: bool = False,
+        memory_bytes: int = 0,
         **options: Any,
     ) -> None:
         self.is_direct = False
+        self.peak_bytes = 0
         self._waitpid_lock: threading.Lock  # Popen's own
         self._handle_exitstatus: Callable[[int], None]
-        self._more = {"ahead_s": ahead_s, "tells_way": tells_way}
+        self._more = {
+            "ahead_s": ahead_s,
+            "tells_way": tells_way,
+            "memory_bytes": memory_bytes,
+        }
         self._told = -1
         super().__init__(["llmwrap", *argv], **options)
 
@@ -95,8 +103,10 @@ class Forked(subprocess.Popen[bytes]):
             number = int.from_bytes(told[1:], "little", signed=True)
             if told[:1] == expected:
                 return number
-            assert told[:1] == WAY, told
-            self.is_direct = not number
+            if told[:1] == WAY:
+                self.is_direct = not number
+            elif told[:1] == PEAK:
+                self.peak_bytes = number * 1024
         raise ChildProcessError("the fork server has gone")
 
     def _try_wait(self, flags: int) -> tuple[int, int]:

@@ -4,9 +4,8 @@
 
 The descriptor is a socket, from which jobs come: the length of a job, its descriptors
 (stdin, stdout, stderr, and a pipe on which to tell what comes of it), the job. The
-child tells its number, and whether it went the ordinary way where that is asked for;
-then it is llmwrap, from the first line of `llmwrap/__main__.py` on. Nothing here
-catches or finalizes anything below that.
+child tells its number; then it is llmwrap, from the first line of `__main__.py` on.
+Nothing here catches or finalizes anything below that.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import gc
 import marshal
 import os
 import pkgutil
+import resource
 import select
 import signal
 import socket
@@ -27,8 +27,9 @@ from llmwrap import __main__ as program
 
 LENGTH_BYTES = 8
 NUMBER_BYTES = 4
-PID, WAY, STATUS = b"P", b"W", b"S"
-"""What is told: each with a number behind it."""
+PID, WAY, PEAK, STATUS = b"P", b"W", b"M", b"S"
+"""What is told, each with a number behind it: its number, whether it went the ordinary
+way, the most memory it had in KiB, its status."""
 
 _LARGE = ("prompt_toolkit", "matplotlib", "xllamacpp")
 _LATE = ("repl", "plots", "server")
@@ -63,6 +64,8 @@ def _start(job: dict[str, Any], descriptors: list[int]) -> NoReturn:
     pipe = len(descriptors) - 1
     os.closerange(len(descriptors), os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(pipe, False)
+    if job["memory_bytes"]:
+        resource.setrlimit(resource.RLIMIT_AS, (job["memory_bytes"],) * 2)
     if job["is_session"]:
         os.setsid()
     os.umask(job["umask"])
@@ -118,11 +121,12 @@ class _Children:
     def bury(self) -> None:
         """Tell of all that have ended."""
         while self.pipes:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
             if not pid:
                 return
             pipe = self.pipes.pop(pid)
             try:
+                _tell(pipe, PEAK, usage.ru_maxrss)
                 _tell(pipe, STATUS, status)
             except BrokenPipeError:
                 pass  # Nobody wants to know.

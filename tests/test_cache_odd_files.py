@@ -16,8 +16,7 @@ from .fakeserver import FakeServer
 from .runner import Runner
 
 _PRECIOUS = b"do not touch\n"
-_LARGEST_BYTES = 1 << 30
-_BOUNDED = ("prlimit", f"--as={_LARGEST_BYTES}")
+_MOST_BYTES = 1 << 30
 
 Odd = Callable[[Path, Path], None]
 """Puts something at a path; the other path is that of a precious file."""
@@ -87,7 +86,7 @@ def test_an_odd_thing_instead_of_a_file_costs_one_warning_at_most(
                 file.unlink()
                 odd(file, precious)
 
-            assert_right(world.ask(through=_BOUNDED))
+            assert_right(world.ask(memory_bytes=_MOST_BYTES))
 
             assert content_below(precious.parent) == {"precious": _PRECIOUS}, name
 
@@ -104,7 +103,7 @@ def test_an_odd_thing_instead_of_a_directory_costs_one_warning_at_most(
 
             is_a_help = part in ("direct", "used")  # no answer depends on them
             for question in ("hi", "another") if is_a_help else ("hi",):
-                result = world.ask(question, through=_BOUNDED)
+                result = world.ask(question, memory_bytes=_MOST_BYTES)
                 assert_right(result, warnings=0 if is_a_help else 1)
 
 
@@ -119,7 +118,7 @@ def test_an_odd_thing_instead_of_a_flight_costs_one_warning_and_is_a_hit_then(
         with world.as_it_is():
             odd(flight, precious)
 
-            assert_right(world.ask(question, through=_BOUNDED))
+            assert_right(world.ask(question, memory_bytes=_MOST_BYTES))
             asked = world.asked
             assert_right(world.ask(question), warnings=0)
 
@@ -159,7 +158,7 @@ def test_what_must_read_an_odd_cache_says_that_it_cannot(
             remove(path)
             _PLACES[name](path, precious)
 
-            only = world.ask("--cache-only", through=_BOUNDED)
+            only = world.ask("--cache-only", memory_bytes=_MOST_BYTES)
             stats = world.cli.run("cache", "stats")
 
             assert (only.status, only.stdout) == (11, b""), name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,23 +20,14 @@ from .fakeserver import (
     openai_reply,
     whole_reply,
 )
+from .forked import Forked
 from .pairs import STATUSES, asking
 from .runner import Runner
 
-_MIB = 1024
+_MIB = 1 << 20
 _MOST_MIB = 400
 _USUAL_MIB = 80
 _PATIENCE = ("-n", "--timeout", "2", "--retries", "0")
-# Between the program and us stands one that measures it: a process that is started
-# from here would have our own memory as its peak.
-_SCRIPT = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:])
-_, status, usage = os.wait4(process.pid, 0)
-os.write(2, f"peak {usage.ru_maxrss}\\n".encode())
-os._exit(os.waitstatus_to_exitcode(status))
-"""
-_MEASURE = (sys.executable, "-c", _SCRIPT)
 _HEAVY = (
     "line_64_mib",
     "line_endless",
@@ -61,10 +52,15 @@ class Measured(NamedTuple):
 
 
 def _measured(cli: Runner, *argv: str, **options: Any) -> Measured:
-    process = cli.start(*argv, through=_MEASURE, **options)
+    process = cli.start(*argv, **options)
     stdout, stderr = process.communicate()
-    said, _, peak = stderr.decode().rpartition("peak ")
-    return Measured(process.returncode, stdout or b"", said, int(peak) / _MIB)
+    return Measured(process.returncode, stdout or b"", stderr.decode(), _peak(process))
+
+
+def _peak(process: subprocess.Popen[bytes]) -> float:
+    """Return the most memory a program had, with all that is imported beforehand."""
+    assert isinstance(process, Forked)
+    return process.peak_bytes / _MIB
 
 
 @pytest.mark.parametrize("how", [(), ("--no-stream", "--json")], ids=["text", "whole"])
@@ -106,13 +102,13 @@ def test_a_reader_that_has_stopped_holds_the_stream_back(
     flood = Repeat((Body(speech.text("flood " * 100) * 50),))
     server.script(OLLAMA.path, speech.head(), flood)
 
-    process = cli.start(*address(server), *_PATIENCE, "hi", through=_MEASURE)
+    process = cli.start(*address(server), *_PATIENCE, "hi")
     assert process.stderr
-    stderr = process.stderr.read()
+    process.stderr.read()  # and not its stdout
 
     process.communicate()
     assert process.returncode == 124
-    assert int(stderr.rpartition(b"peak ")[2]) / _MIB <= _USUAL_MIB
+    assert _peak(process) <= _USUAL_MIB
 
 
 @pytest.mark.parametrize("streamed", [True, False])
