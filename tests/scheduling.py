@@ -6,6 +6,7 @@ that pytest 9.2 does not look at any more, in silence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ word in their name share one process."""
 _WHOLE = ("test_direct_twins", "test_dist", "test_loadtest_page", "test_plugin")
 """What one of their tests builds is there for all."""
 
+QUICK = "not slow"
+"""The marks of `make quick`."""
+
+_MANY, _EACH = 12, 3
 SLOW = frozenset(
     [
         "test_ask_history",
@@ -29,9 +34,11 @@ SLOW = frozenset(
         "test_cache_damage",
         "test_cache_damage_program",
         "test_cache_full",
+        "test_cache_memory_model",
         "test_cache_odd_files",
         "test_cache_one_flight",
         "test_cache_pressure",
+        "test_cache_races",
         "test_cache_refused",
         "test_chat_hostile",
         "test_chat_tmux",
@@ -74,7 +81,7 @@ SLOW = frozenset(
         "test_terminal_markdown",
     ]
 )
-"""Modules that take more than ten seconds: they start many programs, or wait."""
+"""Modules that take seconds: they start many programs, wait, or try thousands."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -94,6 +101,18 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         scope = self._split_scope(self.registered_collections[node][item_index])
         if all(self.assigned_work[node][scope].values()):
             del self.assigned_work[node][scope]
+
+
+def sample(nodeids: Sequence[str]) -> set[str]:
+    """Return those of which `make quick` runs: of many parameters every third."""
+    functions: dict[str, list[str]] = {}
+    for nodeid in nodeids:
+        functions.setdefault(nodeid.partition("[")[0], []).append(nodeid)
+    return {
+        one
+        for many in functions.values()
+        for one in (many[::_EACH] if len(many) > _MANY else many)
+    }
 
 
 def slow_first(nodeid: str) -> bool:

@@ -68,6 +68,7 @@ def _whole_records(data: bytes) -> list[tuple[int, int, bytes]]:
     ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("mask", _MASKS, ids=hex)
 def test_a_flipped_byte_costs_the_record_it_is_in_and_no_other(
     tmp_path: Path, log: Warnings, mask: int
@@ -134,6 +135,7 @@ def test_a_writer_killed_before_the_old_record_was_dead_leaves_one_answer(
         assert text_of(cache_at(tmp_path, log), _TWICE) is None
 
 
+@pytest.mark.no_cover
 def test_a_thousand_random_flips_alter_no_answer(tmp_path: Path, log: Warnings) -> None:
     texts = {key_of(n, shard=n % 16): f"answer {n} " * (n % 7) for n in range(64)}
     cache = cache_at(tmp_path, log)

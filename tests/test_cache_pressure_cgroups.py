@@ -286,6 +286,8 @@ def test_without_cgroups_there_are_no_readings() -> None:
     assert cgroup_readings(lambda path: None, _MACHINE_BYTES) == []
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
 @settings(deadline=None)
 @given(
     memberships=st.text() | st.just("0::/a/b\n4:memory:/a\n"),

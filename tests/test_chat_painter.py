@@ -64,6 +64,7 @@ def told(pieces: Iterable[str], asides: Sequence[str] = ()) -> list[Event]:
     return [*events, Event("end")]
 
 
+@pytest.mark.slow
 def test_rows_depend_on_the_text_only(home: Home, server: FakeServer) -> None:
     """Not on its pieces, on frames, nor on what is said meanwhile."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from llmwrap.messages import Message
 from llmwrap.repl.slash import enter, is_slashed
 
@@ -50,6 +52,7 @@ def test_what_is_saved_is_loaded_and_edited_as_it_was(
             talk.drop_edited()
 
 
+@pytest.mark.slow
 def test_what_is_typed_is_sent_as_it_is(home: Home, server: FakeServer) -> None:
     written = texts(100)
     with stage(home, server) as on:

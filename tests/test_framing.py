@@ -198,6 +198,7 @@ def test_documents_before_a_broken_one_still_come() -> None:
         next(documents)
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(), st.integers()), max_size=6))
 def test_parsing_in_one_go_equals_parsing_one_by_one(values: list[object]) -> None:
     documents = [json.dumps(value).encode() for value in values]

@@ -221,6 +221,7 @@ made_up = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.usefixtures("handlebars")
 @settings(
@@ -321,6 +322,7 @@ def test_blocks_that_nest_too_deeply_are_a_limit(text: str) -> None:
         to_mustache("mine", text)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
     [

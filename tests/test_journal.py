@@ -301,6 +301,8 @@ def test_temporary_files_of_the_dead_are_swept(path: str, tmp_path: Path) -> Non
 # Packing
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
 @given(
     some.recursive(
         some.none()

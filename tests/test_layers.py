@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+import pytest
+
 from .runner import ROOT
+
+pytestmark = pytest.mark.no_cover
 
 PACKAGE = ROOT / "llmwrap"
 

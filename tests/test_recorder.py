@@ -43,6 +43,7 @@ def test_durations_can_be_put_into_a_packed_run() -> None:
     assert before + floats + after == pack_run(run)
 
 
+@pytest.mark.slow
 def test_the_journal_of_a_recorder_does_not_outgrow_its_bound(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     recorder = Recorder(environ, SILENT)
@@ -103,6 +104,7 @@ def large_journal(environ: dict[str, str]) -> int:
     return LARGEST_BYTES // 100
 
 
+@pytest.mark.slow
 def test_runs_that_are_recorded_meanwhile_are_kept(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     many = large_journal(environ)

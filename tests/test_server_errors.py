@@ -125,6 +125,8 @@ def test_facts_are_found_wherever_they_stand() -> None:
     assert found.address == "https://a.example/connect?x=1"
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "body",
     [

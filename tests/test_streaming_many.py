@@ -37,6 +37,7 @@ def _echo(server: FakeServer, dialect: Dialect) -> Step:
     return Respond(reply)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @pytest.mark.parametrize("at_once", [64, 5])
 def test_sixty_four_streams_are_all_right(

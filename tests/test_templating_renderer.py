@@ -260,6 +260,8 @@ def test_an_indent_cannot_grow_a_partial_without_end() -> None:
     assert limit == "an indented partial is longer than 4.0 MiB"
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
     [

@@ -170,6 +170,7 @@ def test_where_a_document_is_cut_makes_no_difference(position: int) -> None:
     assert split(pieces) == split([DOCUMENT])
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=30))
 def test_one_character_at_a_time_gives_the_same_blocks(fragments: list[str]) -> None:

@@ -97,6 +97,8 @@ def test_what_is_no_code_of_its_language_is_not_marked_as_wrong() -> None:
     assert not any("red" in str(span.style) for span in colored.text.spans)
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover
 def test_what_is_looked_at_again_does_not_grow() -> None:
     highlighter = Highlighter()
     place = Code("python")
