@@ -15,7 +15,7 @@ from .runner import Result, Runner
 
 ANSWER = "the right answer"
 CHAT = "/api/chat"
-ASK_S = 20.0
+ASK_S = 60.0
 """How long a run may take at the very most; only a failing test waits it out."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
@@ -49,6 +50,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     """Say which tests must not run side by side."""
     return Scheduling(config, log)
 
+
+# An example may take as long as it likes: on a busy machine some do.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # A suite that was started by nohup or in the background has these ignored, and so would
 # every program that it starts: they would not end by them, as they should not.

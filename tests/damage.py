@@ -73,7 +73,7 @@ FILES: Mapping[str, Damage] = {
     "doubled": lambda data: data + data,
     "random": lambda data: random.Random(7).randbytes(1 << 16),
     "text": lambda data: b"#!/bin/sh\nrm -rf $HOME\n",
-    "large": lambda data: b"\xff\xfeLW" * (1 << 20),
+    "large": lambda data: b"\xff\xfeLW" * (1 << 17),
     **{name: _becomes(bomb) for name, bomb in BOMBS.items()},
 }
 """What can become of any file."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmwrap.cache.pressure import Reader, cgroup_readings
@@ -288,7 +288,6 @@ def test_without_cgroups_there_are_no_readings() -> None:
 
 @pytest.mark.slow
 @pytest.mark.no_cover
-@settings(deadline=None)
 @given(
     memberships=st.text() | st.just("0::/a/b\n4:memory:/a\n"),
     mounts=st.text() | st.just(_HYBRID_MOUNTS) | st.just(" - cgroup2\n - cgroup"),

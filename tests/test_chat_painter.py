@@ -68,7 +68,7 @@ def told(pieces: Iterable[str], asides: Sequence[str] = ()) -> list[Event]:
 def test_rows_depend_on_the_text_only(home: Home, server: FakeServer) -> None:
     """Not on its pieces, on frames, nor on what is said meanwhile."""
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @example(["# Title\n\n", "one "], [9], ["none", WAKE], [False])
     @example(["one ", "two "], [4], ["warning"], [True])
     @given(

@@ -164,7 +164,6 @@ def test_no_life_gives_another_answer(shop: Shop, tmp_path: Path) -> None:
 
     @settings(
         max_examples=_LIVES,
-        deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )

@@ -226,7 +226,6 @@ made_up = st.builds(
 @pytest.mark.usefixtures("handlebars")
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,

@@ -127,7 +127,7 @@ def test_faster_is_better_and_breaks_nothing() -> None:
 _SHARES = st.one_of(st.just(0.0), st.floats(0, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 1000),
     requests=st.integers(10, 120),

@@ -171,7 +171,7 @@ def test_where_a_document_is_cut_makes_no_difference(position: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=30))
 def test_one_character_at_a_time_gives_the_same_blocks(fragments: list[str]) -> None:
     text = "".join(fragments)
@@ -179,7 +179,7 @@ def test_one_character_at_a_time_gives_the_same_blocks(fragments: list[str]) -> 
     assert split(text) == split([text])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(fragments=["-", LONG_BLANKS, "x"], cuts=[1, 600, 996, 997])
 @example(fragments=["a\n- ", LONG_BLANKS, "x\n#", LONG_BLANKS, "y"], cuts=[990, 1999])
 @given(

@@ -72,7 +72,7 @@ def test_no_open_block_is_higher_than_the_screen(
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("width", "height"), SIZES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=60))
 def test_where_blocks_are_cut_does_not_depend_on_pieces(
     width: int, height: int, fragments: list[str]

@@ -53,7 +53,7 @@ def test_what_an_entity_stands_for_is_made_visible_too(is_bytewise: bool) -> Non
 
 
 @pytest.mark.no_cover
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(), max_size=60), st.booleans())
 def test_no_text_at_all_gets_through(text: str, is_bytewise: bool) -> None:
     show = Show((20, 6))

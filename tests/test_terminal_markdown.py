@@ -104,7 +104,7 @@ FRAGMENTS = (
 
 
 @pytest.mark.no_cover
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
     cuts=st.lists(st.integers(0, 600), max_size=12),
@@ -137,7 +137,7 @@ def letters(text: str) -> str:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
     size=st.sampled_from([(10, 5), (11, 4), (40, 10), (80, 24), (25, 3)]),
