@@ -19,7 +19,13 @@ _ALONE = ("tmux", "signals", "embedded")
 """Terminals, signals and models are slow in each other's company: modules with such a
 word in their name share one process."""
 
-_WHOLE = ("test_direct_twins", "test_dist", "test_loadtest_page", "test_plugin")
+_WHOLE = (
+    "test_direct_twins",
+    "test_dist",
+    "test_layers",
+    "test_loadtest_page",
+    "test_plugin",
+)
 """What one of their tests builds is there for all."""
 
 QUICK = "not slow"
