@@ -112,7 +112,9 @@ class RefusedError(LLMWrapError):
 
     `is_too_long` tells whether the prompt is longer than the model's context, which is
     what the tokens are about; None where the server does not count them. `said` is what
-    a server said of a model that it does not have.
+    a server said of a model that it does not have. `is_unknown_model` tells whether
+    the backend has no model of that name, `is_unauthorized` whether the key was wrong
+    or missing.
     """
 
     exit_status = 5
@@ -121,6 +123,8 @@ class RefusedError(LLMWrapError):
     prompt_tokens: int | None = None
     context_tokens: int | None = None
     said = ""
+    is_unknown_model = False
+    is_unauthorized = False
 
 
 class BackendFailedError(LLMWrapError):

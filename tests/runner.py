@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,7 +76,12 @@ class MemoryDescriptor(Descriptor):
             raise self.error
         self.written += data
 
-    def read_all(self, limit_bytes: int, what: str) -> bytes:
+    def read_all(
+        self,
+        limit_bytes: int,
+        what: str,
+        on_silence: Callable[[], object] = lambda: None,
+    ) -> bytes:
         """Return what was put in, once. Raises: LimitError."""
         data, self.data = self.data, b""
         if len(data) > limit_bytes:

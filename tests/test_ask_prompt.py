@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+
 import pytest
 
-from .asking import DIALECTS, Dialect, ask, body, chats, error, lines, prompt
+from llmwrap.cli.descriptor import Descriptor
+
+from .asking import DIALECTS, Dialect, address, ask, body, chats, error, lines, prompt
 from .fakeserver import FakeServer
-from .runner import Home, Runner
+from .runner import Home, MemoryContext, MemoryDescriptor, Runner
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xfb\xff image"
 
@@ -69,6 +74,85 @@ def test_bytes_that_are_not_utf8_are_replaced_with_a_note(
     assert lines(result, "note") == [
         "'stdin' is not all UTF-8: bad bytes became U+FFFD"
     ]
+
+
+@pytest.mark.parametrize("argv", [("-",), ("Hello",), ("-f", "-"), ("-s", "@-", "x")])
+def test_what_is_no_text_is_status_3_and_is_not_sent(
+    cli: Runner, server: FakeServer, argv: tuple[str, ...]
+) -> None:
+    (cli.home.path / "-").write_bytes(b"%PDF-1.7")
+
+    result = ask(cli, server, *argv, stdin=b"%PDF-1.7")
+
+    assert (result.status, server.requests) == (3, [])
+    assert "is a PDF and no text" in error(result)
+
+
+def piped(
+    cli: Runner, stdin: bytes, *, is_piped: bool = True, tty: Collection[str] = ()
+) -> MemoryContext:
+    class Piped(MemoryDescriptor):
+        pass
+
+    context = cli.context(tty=tty)
+    Piped.is_piped = is_piped  # type: ignore[assignment,method-assign]
+    context.stdin = Piped(stdin)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("stdin", "is_piped", "tty", "more", "is_told"),
+    [
+        (b"", True, ["stderr"], (), True),
+        (b"", True, [], (), False),  # nothing new in a cron mail
+        (b"", True, [], ("-v",), True),
+        (b"", False, ["stderr"], ("-v",), False),  # /dev/null
+        (b"x", True, ["stderr"], (), False),
+        (b"", True, ["stderr"], ("-n",), False),
+    ],
+)
+def test_an_empty_stdin_is_noted_where_a_person_looks(
+    cli: Runner,
+    server: FakeServer,
+    stdin: bytes,
+    is_piped: bool,
+    tty: list[str],
+    more: tuple[str, ...],
+    is_told: bool,
+) -> None:
+    context = piped(cli, stdin, is_piped=is_piped, tty=tty)
+
+    result = cli.run_in(context, *address(server), "Hello", *more)
+
+    assert ("stdin is empty" in result.stderr) is is_told
+
+
+def test_waiting_for_the_first_byte_is_told_once() -> None:
+    reader, writer = os.pipe()
+    descriptor = Descriptor(reader)
+    descriptor.silence_s = 0.0
+    told: list[str] = []
+
+    def silent() -> None:
+        told.append("waiting")
+        os.write(writer, b"a")
+        os.close(writer)
+
+    try:
+        assert descriptor.read_all(100, "stdin", silent) == b"a"
+    finally:
+        os.close(reader)
+    assert told == ["waiting"]
+
+
+def test_a_null_device_is_no_pipe() -> None:
+    reader, writer = os.pipe()
+    with open(os.devnull, "rb") as null:
+        assert not Descriptor(null.fileno()).is_piped
+    assert Descriptor(reader).is_piped
+    assert not Descriptor(reader, is_open=False).is_piped
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_closed_stdin_is_none(cli: Runner, server: FakeServer) -> None:

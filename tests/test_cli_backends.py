@@ -65,6 +65,8 @@ def test_they_are_told_as_json(cli: Runner, server: FakeServer) -> None:
         "error": None,
         "version": "0.33.0",
         "models": ["alpha:latest", "beta:7b"],
+        "embedding": [],
+        "remote": [],
     }
     assert found["embedded"]["servers"] == []
     assert found["embedded"]["installed"] in (True, False)

@@ -14,6 +14,7 @@ import pytest
 
 from llmwrap.errors import Interrupted
 
+from .asking import lines
 from .embedded_world import FAKE_LLAMA
 from .fakeserver import FakeServer
 from .fakeserver.ollama_api import pull_reply
@@ -55,8 +56,7 @@ def test_the_models_of_the_server_are_listed(cli: Runner, server: FakeServer) ->
     result = models(cli, OLLAMA_HOST=server.url)
 
     assert (result.status, result.stderr) == (0, "")
-    lines = [line.split() for line in result.text.splitlines()]
-    assert lines == [
+    assert [line.split() for line in result.text.splitlines()] == [
         [
             "NAME",
             "BACKEND",
@@ -65,9 +65,10 @@ def test_the_models_of_the_server_are_listed(cli: Runner, server: FakeServer) ->
             "QUANTIZATION",
             "CONTEXT",
             "LOADED",
+            "USE",
         ],
-        ["alpha:latest", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "-", "no"],
-        ["beta:7b", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "4096", "yes"],
+        ["alpha:latest", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "-", "no", "-"],
+        ["beta:7b", "ollama", "93.8", "MiB", "134.52M", "Q4_1", "4096", "yes", "-"],
     ]
 
 
@@ -420,7 +421,10 @@ def test_the_embedded_model_is_loaded_in_a_server_of_its_own(
     stopped = cli.run("backends", "stop", environ=environ)
 
     assert warmed.status == 0
-    assert warmed.stderr == f"llmwrap: note: loaded '{file}' on embedded\n"
+    assert lines(warmed, "note") == [
+        f"using the embedded backend for '{file}'",
+        f"loaded '{file}' on embedded",
+    ]
     assert stopped.stderr == "llmwrap: note: stopped 1 embedded server: 'tiny'\n"
 
 

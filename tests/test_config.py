@@ -278,7 +278,9 @@ def test_a_backend_shows_everything_else_of_itself() -> None:
     assert repr(backend) == (
         "BackendConfig(name='ollama', kind='ollama', base_url=None, timeout_s=None, "
         "connect_timeout_s=5.0, retry_attempts=2, api_key_env=None, "
-        "api_key_file=None, proxy=None, ca_bundle=None, explicit=frozenset())"
+        "api_key_file=None, api_key_header=None, user=None, password_env=None, "
+        "password_file=None, headers={}, query={}, client_certificate=None, "
+        "client_key=None, proxy=None, ca_bundle=None, explicit=frozenset())"
     )
 
 

@@ -244,7 +244,7 @@ def test_a_question_taken_back_makes_the_prompt_shorter_for_good(
     _answers(server, 90, 40)
     script = b"one\n/undo\ntwo\n"
 
-    result = cli.run("chat", *address(server, OPENAI), stdin=script)
+    result = cli.run("chat", "--commands", *address(server, OPENAI), stdin=script)
 
     assert len(chats(server)) == 2
     assert lines(result, "warning") == []

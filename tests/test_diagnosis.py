@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from llmwrap.upkeep.diagnosis import (
 
 from .fakeserver import FakeServer
 from .fakeserver.replies import json_error, json_reply
-from .runner import Home
+from .runner import Home, Runner
 
 TABLE = """
 [backends.box]
@@ -93,7 +94,7 @@ def test_no_server_is_status_4(home: Home) -> None:
 
     assert found.exit_status == 4
     (error,) = said(found.findings, "backend", "error")
-    assert "no model server answers" in error
+    assert "connection refused" in error
 
 
 def test_a_server_that_is_down_is_status_4_and_said_once(
@@ -548,3 +549,58 @@ def test_a_server_need_not_say_what_a_model_was_trained_for(
     details: dict[str, None],
 ) -> None:
     assert trained_context_tokens(details) is None
+
+
+# As `ask` would end
+
+
+BROKEN: dict[str, tuple[str, tuple[str, list[Any]]]] = {
+    "wrong key, public list": (
+        "/v1",
+        ("/v1/chat/completions", [*json_error(401, {"error": "Invalid API Key"})]),
+    ),
+    "no list": ("/v1", ("/v1/models", [*json_error(404, {"error": "not found"})])),
+    "no list of what is loaded": (
+        "",
+        ("/api/ps", [*json_error(404, {"error": "not found"})]),
+    ),
+    "nothing wrong": ("/v1", ("/none", [])),
+}
+
+
+@pytest.mark.parametrize(("suffix", "script"), BROKEN.values(), ids=BROKEN)
+def test_the_status_is_that_of_ask(
+    cli: Runner, server: FakeServer, suffix: str, script: tuple[str, list[Any]]
+) -> None:
+    path, reply = script
+    if reply:
+        server.script(path, reply, times=None)
+    argv = ("--base-url", server.url + suffix, "-m", "alpha:latest")
+
+    looked = cli.run("doctor", *argv)
+    loaded = server.shelf.loaded if hasattr(server.shelf, "loaded") else None
+    asked = cli.run(*argv, "--retries", "0", "hi")
+
+    assert looked.status == asked.status
+    assert not loaded
+
+
+def test_a_wildcard_of_a_gateway_is_a_list_that_has_it(
+    cli: Runner, server: FakeServer
+) -> None:
+    models = {"data": [{"id": "openai/*"}, {"id": "other"}]}
+    server.script("/v1/models", json_reply(models), times=None)
+
+    result = cli.run("doctor", "--base-url", f"{server.url}/v1", "-m", "openai/x")
+
+    assert result.status == 0
+
+
+def test_asking_asks(cli: Runner, server: FakeServer) -> None:
+    argv = ("--base-url", server.url, "-m", "alpha:latest")
+
+    result = cli.run("doctor", "--ask", *argv)
+
+    (chat,) = [one for one in server.requests if one.path == "/api/chat"]
+    assert (result.status, chat.json["options"]["num_predict"]) == (0, 1)
+    assert "answered a question" in result.text

@@ -32,6 +32,7 @@ REFUSED = {
     "image": ("-i", "picture.png"),
     "is_continued": ("--continue",),
     "lax": ("-t", "greet", "--lax"),
+    "header": ("-H", "X-Team: blue"),
     "output": ("-O", "out"),
     "template": ("-t", "greet"),
     "var": ("-t", "greet", "--var", "name=x"),

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import os
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from llmwrap.backends.base import BackendSettings
 from llmwrap.backends.lmstudio import LMStudioBackend
+from llmwrap.config import Config, built_in_backend
+from llmwrap.engine.choice import Choice
 from llmwrap.engine.discovery import first_that_answers, is_loopback
-from llmwrap.engine.state import read_discovered
-from llmwrap.errors import DeadlineError
+from llmwrap.engine.engine import Engine
+from llmwrap.engine.state import Discovered, keep_discovered, read_discovered
+from llmwrap.errors import DeadlineError, UnreachableError
+from llmwrap.log import LEVELS, Log, Sink
 from llmwrap.models.installed import DEFAULT_MODEL
+from llmwrap.threads import start_together
 
-from .asking import OPENAI, chats, error, lines
+from .asking import OLLAMA, OPENAI, chats, error, lines
 from .fakeserver import (
+    Close,
     FakeServer,
     Head,
     Pause,
@@ -40,12 +47,7 @@ def other() -> Iterator[FakeServer]:
 
 
 def elsewhere(server: FakeServer) -> str:
-    """Return an address of a server here that does not look like one.
-
-    So it has the connect time-out to answer and not 80 ms, which a busy machine that
-    runs tests may well exceed.
-    """
-    return f"http://0.0.0.0:{server.port}/v1"
+    return f"{server.url}/v1"
 
 
 def candidate(base_url: str, kind: str = "openai") -> BackendSettings:
@@ -67,15 +69,13 @@ def test_the_first_in_the_order_is_taken_though_another_was_faster(
     assert first_that_answers(candidates) is candidates[0]
 
 
-def test_one_on_this_machine_has_80_ms(server: FakeServer, other: FakeServer) -> None:
+def test_80_ms_choose_between_those_who_answer(
+    server: FakeServer, other: FakeServer
+) -> None:
     server.script("/v1/models", Silence())
     candidates = [candidate(f"{server.url}/v1"), candidate(elsewhere(other))]
-    started = time.monotonic()
 
-    found = first_that_answers(candidates)
-
-    assert found is candidates[1]
-    assert time.monotonic() - started >= 0.08
+    assert first_that_answers(candidates) is candidates[1]
 
 
 def test_all_are_asked_at_once(server: FakeServer, other: FakeServer) -> None:
@@ -107,7 +107,7 @@ def test_what_is_no_such_server_does_not_count(
         server.script(path, Head(200, framing="length"), times=2)
     suffix = "" if kind == "ollama" else "/v1"
     candidates = [
-        candidate(f"http://0.0.0.0:{server.port}{suffix}", kind),
+        candidate(f"{server.url}{suffix}", kind),
         candidate(elsewhere(other)),
     ]
 
@@ -115,23 +115,51 @@ def test_what_is_no_such_server_does_not_count(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 503])
-def test_a_server_whose_address_was_given_counts_whatever_it_answers(
+def test_the_remembered_one_counts_whatever_it_answers(
     server: FakeServer, status: int
 ) -> None:
-    server.script("/v1/models", json_error(status, {"error": "Invalid API Key"}))
+    refusal = json_error(status, {"error": "Invalid API Key"})
+    server.script("/v1/models", refusal, times=2)
     candidates = [candidate(f"{server.url}/v1")]
 
-    assert first_that_answers(candidates, is_given=True) is candidates[0]
-    server.script("/v1/models", json_error(status, {"error": "Invalid API Key"}))
+    assert first_that_answers(candidates, candidates[0]) is candidates[0]
     assert first_that_answers(candidates) is None
 
 
-def test_one_whose_address_was_given_is_waited_for(server: FakeServer) -> None:
-    """Longer than the 80 ms that are for those who may or may not be there."""
+def test_80_ms_never_decide_that_there_is_none(server: FakeServer) -> None:
     server.script("/v1/models", [Pause(0.2), *json_reply(LISTING)])
+    candidates = [
+        candidate(f"{server.refused_url()}/v1"),
+        candidate(f"{server.url}/v1"),
+    ]
+
+    assert first_that_answers(candidates) is candidates[1]
+
+
+def test_the_remembered_one_is_waited_for_though_another_answers(
+    server: FakeServer, other: FakeServer
+) -> None:
+    server.script("/v1/models", [Pause(0.2), *json_reply(LISTING)])
+    candidates = [candidate(f"{server.url}/v1"), candidate(f"{other.url}/v1")]
+
+    assert first_that_answers(candidates, candidates[0]) is candidates[0]
+
+
+def test_the_deadline_ends_the_looking(server: FakeServer) -> None:
+    server.script("/v1/models", Silence())
     candidates = [candidate(f"{server.url}/v1")]
 
-    assert first_that_answers(candidates, is_given=True) is candidates[0]
+    assert first_that_answers(candidates, until=time.monotonic() + 0.1) is None
+
+
+def test_twenty_at_once_find_the_server_twenty_times(server: FakeServer) -> None:
+    everybody = threading.Barrier(20)
+    server.script("/v1/models", _Meet(everybody), *json_reply(LISTING), times=20)
+    candidates = [candidate(f"{server.url}/v1")]
+
+    outcomes = start_together([lambda: first_that_answers(candidates)] * 20)
+
+    assert [one.result(60.0) for one in outcomes] == candidates * 20
 
 
 def test_nobody_is_taken_where_nobody_answers(server: FakeServer) -> None:
@@ -186,12 +214,74 @@ def test_a_note_says_who_was_found_and_which_model(
     ]
 
 
-def test_ollama_goes_before_openai(
+def test_ollama_goes_before_openai_and_that_is_said_once(
     cli: Runner, server: FakeServer, other: FakeServer
 ) -> None:
-    ask(cli, OLLAMA_HOST=server.url, OPENAI_BASE_URL=elsewhere(other))
+    result = ask(cli, OLLAMA_HOST=server.url, OPENAI_BASE_URL=elsewhere(other))
 
-    assert (len(chats(server)), len(chats(other))) == (1, 0)
+    assert (len(chats(server)), len(other.requests)) == (1, 0)
+    told = [line for line in lines(result, "note") if "OPENAI_BASE_URL" in line]
+    assert told == [
+        "OPENAI_BASE_URL is set too, and is not asked: OLLAMA_HOST goes first"
+    ]
+
+
+GIVEN = {
+    "refused": ([], 4),
+    "401": (json_error(401, {"error": "unauthorized"}), 5),
+    "403": (json_error(403, {"error": "forbidden"}), 5),
+    "502": (json_error(502, {"error": "bad gateway"}), 6),
+}
+
+
+@pytest.mark.parametrize("variable", ["OLLAMA_HOST", "OPENAI_BASE_URL"])
+@pytest.mark.parametrize("model", [(), ("-m", "alpha")], ids=["found", "named"])
+@pytest.mark.parametrize(("reply", "status"), GIVEN.values(), ids=GIVEN)
+def test_what_a_given_server_does_is_the_runs_result(
+    cli: Runner,
+    home: Home,
+    server: FakeServer,
+    reply: list[Any],
+    status: int,
+    model: tuple[str, ...],
+    variable: str,
+) -> None:
+    """Never a stand-in, and the prompt goes nowhere else."""
+    install_model(home)
+    for path in (OLLAMA.path, OPENAI.path, "/api/tags", "/v1/models"):
+        server.script(path, reply or [Close()], times=None)
+    url = server.url if reply else server.refused_url()
+    environ = {"OLLAMA_HOST": None, "OPENAI_BASE_URL": None, "LLMWRAP_API_KEY": "k"}
+    environ[variable] = url if variable == "OLLAMA_HOST" else f"{url}/v1"
+
+    result = ask(cli, *model, "--retries", "0", **environ)
+
+    assert (result.status, result.stdout) == (status, b"")
+    assert f"at {environ[variable]}" in error(result)
+    assert "embedded" not in result.stderr
+    # The key of first choice goes with whatever is asked.
+    assert {one.headers.get("authorization") for one in server.requests} <= {"Bearer k"}
+
+
+def test_a_given_server_that_is_slow_is_waited_for(
+    cli: Runner, server: FakeServer
+) -> None:
+    path = "/api/tags"
+    server.script(path, [Pause(0.2), *json_reply({"models": [{"name": "beta:7b"}]})])
+
+    result = ask(cli, OLLAMA_HOST=server.url)
+
+    assert (result.status, chats(server)[0].json["model"]) == (0, "beta:7b")
+
+
+def test_a_given_server_that_starts_in_between_is_found(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/tags", Close())
+
+    result = ask(cli, "--retry-delay", "1ms", OLLAMA_HOST=server.url)
+
+    assert result.status == 0
 
 
 def test_openai_is_found_by_its_variable_and_gets_its_key(
@@ -206,21 +296,19 @@ def test_openai_is_found_by_its_variable_and_gets_its_key(
     assert keys == {"Bearer sk-o"}
 
 
-def test_our_own_key_goes_to_who_was_found_and_not_with_the_probe(
+def test_our_own_key_goes_to_who_is_given_with_whatever_is_asked(
     cli: Runner, server: FakeServer
 ) -> None:
-    ask(cli, "-m", "alpha", LLMWRAP_API_KEY="sk-l", OLLAMA_HOST=server.url)
+    ask(cli, LLMWRAP_API_KEY="sk-l", OLLAMA_HOST=server.url)
 
-    (chat,) = chats(server)
-    probes = server.requests[: server.requests.index(chat)]
-    assert chat.headers["authorization"] == "Bearer sk-l"
-    assert probes
-    assert all("authorization" not in one.headers for one in probes)
+    assert len(server.requests) > 1
+    keys = {one.headers.get("authorization") for one in server.requests}
+    assert keys == {"Bearer sk-l"}
 
 
 def test_nobody_is_asked_but_who_is_named(cli: Runner, other: FakeServer) -> None:
     """What listens at LM Studio's port on this machine does not matter either."""
-    result = ask(cli, OPENAI_BASE_URL=f"{other.url}/v1")
+    result = ask(cli, "--retries", "0", OPENAI_BASE_URL=f"{other.url}/v1")
 
     assert result.status == 4
     assert other.requests == []
@@ -248,40 +336,96 @@ def install_model(home: Home) -> None:
     (directory / DEFAULT_MODEL.file_name).write_bytes(b"GGUF")
 
 
-def test_nobody_is_status_4_with_what_was_asked_and_what_to_do(
-    cli: Runner, home: Home
-) -> None:
-    result = ask(cli)
+def discovering(home: Home, url: str, **choice: Any) -> tuple[Engine, list[str]]:
+    """Return an engine for which both guesses are at an address, and its notes."""
+    told: list[str] = []
+    environ = {**home.environ, "OLLAMA_HOST": "", "LLMWRAP_API_KEY": "sk-l"}
+    config = Config.load(os.devnull, environ)
+    tables = {
+        kind: built_in_backend(kind)._replace(base_url=url + suffix)
+        for kind, suffix in (("ollama", ""), ("lmstudio", "/v1"))
+    }
+    origins = dict.fromkeys((f"backends.{kind}" for kind in tables), "LLMWRAP_X")
+    config = config._replace(backends=tables, origins={**config.origins, **origins})
+    log = Log(Sink(LEVELS["note"], lambda record: told.append(record.message)))
+    chosen = Choice(retries=1, retry_delay_s=0.001, **choice)
+    return Engine(config, environ=environ, choice=chosen, log=log), told
 
-    said = error(result)
-    assert result.status == 4
-    assert f"(ollama at {home.environ['OLLAMA_HOST']})" in said
-    assert "llmwrap models install" in said
-    assert "-b embedded" in said
+
+def test_nobody_is_status_4_with_what_was_asked_and_what_to_do(
+    home: Home, server: FakeServer
+) -> None:
+    url = server.refused_url()
+    engine, _ = discovering(home, url)
+
+    with engine, pytest.raises(UnreachableError) as caught:
+        engine.target()
+
+    assert f"(ollama at {url}, lmstudio at {url}/v1)" in caught.value.message
+    assert "llmwrap models install" in caught.value.hint
+    assert "-b embedded" in caught.value.hint
+
+
+def test_no_key_goes_to_a_guessed_address_before_it_is_found(
+    home: Home, server: FakeServer
+) -> None:
+    engine, told = discovering(home, server.url)
+
+    with engine:
+        target = engine.target()
+
+    assert (target.config.kind, told[0]) == ("ollama", f"using ollama at {server.url}")
+    probes = [
+        r for r in server.requests if r.path in ("/api/version", "/api/v0/models")
+    ]
+    assert probes
+    assert all("authorization" not in one.headers for one in probes)
 
 
 def test_the_embedded_model_stands_in_where_no_server_was_ever_found(
-    cli: Runner, home: Home
+    home: Home, server: FakeServer
 ) -> None:
     install_model(home)
+    engine, told = discovering(home, server.refused_url())
 
-    result = ask(cli, "--dry-run")
+    with engine:
+        target = engine.target()
 
-    asked = json.loads(result.stdout)
-    assert (result.status, asked["body"]["model"]) == (0, DEFAULT_MODEL.name)
-    assert "no model server answers: using the embedded model" in result.stderr
+    assert (target.config.kind, target.model) == ("embedded", DEFAULT_MODEL.name)
+    assert told[0] == "no model server answers: using the embedded model"
     # It is no server that was found.
     assert read_discovered(home.environ).kind is None
 
 
 def test_a_job_whose_server_is_down_gets_no_weaker_model_unasked(
-    cli: Runner, home: Home, server: FakeServer
+    home: Home, server: FakeServer
 ) -> None:
     install_model(home)
-    ask(cli, OLLAMA_HOST=server.url)
+    engine, _ = discovering(home, server.url)
+    with engine:
+        engine.target()
+    for path in ("/api/version", "/api/v0/models", "/v1/models"):
+        server.script(path, [Close()], times=None)
+    tried = len(server.requests)
 
-    result = ask(cli, "--dry-run")
+    engine, _ = discovering(home, server.url)
+    with engine, pytest.raises(UnreachableError) as caught:
+        engine.target()
 
-    assert (result.status, result.stdout) == (4, b"")
-    assert f"start ollama at {server.url} again" in error(result)
-    assert "-b embedded" in error(result)
+    assert f"start ollama at {server.url} again" in caught.value.hint
+    assert "-b embedded" in caught.value.hint
+    # It may be about to start again: it is tried as often as a question would be.
+    again = server.requests[tried:]
+    assert len([one for one in again if one.path == "/api/version"]) == 2
+
+
+def test_one_that_is_remembered_and_starts_in_between_is_found(
+    home: Home, server: FakeServer
+) -> None:
+    keep_discovered(Discovered("ollama", server.url), home.environ)
+    for path in ("/api/version", "/api/v0/models", "/v1/models"):
+        server.script(path, [Close()])
+    engine, _ = discovering(home, server.url)
+
+    with engine:
+        assert engine.target().config.kind == "ollama"

@@ -8,8 +8,9 @@ import pytest
 
 from llmwrap.errors import ConfigError, LimitError
 from llmwrap.messages import Sampling
-from llmwrap.prompting.prompt import checked_image, decoded, joined_prompt, read_input
+from llmwrap.prompting.prompt import checked_image, joined_prompt, read_input
 from llmwrap.prompting.sampling import with_options
+from llmwrap.prompting.text import decoded
 
 
 def test_words_come_first_then_files_then_what_was_piped() -> None:
@@ -39,10 +40,42 @@ def test_a_file_with_fences_gets_a_longer_fence() -> None:
         (b"\xef\xbb\xbfa", "a", False),
         (b"a\xffb", "a\ufffdb", True),
         ("é\u2028".encode(), "é\u2028", False),
+        ("\ufeffé".encode("utf-16-le"), "é", False),
+        ("\ufeffé".encode("utf-16-be"), "é", False),
+        ("\ufeffé".encode("utf-32-le"), "é", False),
+        ("\ufeffé".encode("utf-32-be"), "é", False),
+        (b"\xff\xfea\0b", "a\ufffd", True),
+        (b"a" * 8000 + b"\0", "a" * 8000 + "\ufffd", True),
+        (b"", "", False),
     ],
 )
 def test_bytes_become_text(data: bytes, text: str, is_replaced: bool) -> None:
-    assert decoded(data) == (text, is_replaced)
+    found = decoded(data, "it")
+
+    assert (found.text, bool(found.note)) == (text, is_replaced)
+
+
+NO_TEXT = {
+    "png": (b"\x89PNG\r\n\x1a\n", "an image", "-i"),
+    "jpeg": (b"\xff\xd8\xff\xe0", "an image", "-i"),
+    "webp": (b"RIFF1234WEBP", "an image", "-i"),
+    "pdf": (b"%PDF-1.7\n", "a PDF", "pdftotext"),
+    "zip": (b"PK\x03\x04", "an archive", "unpack"),
+    "gzip": (b"\x1f\x8b\x08", "an archive", "unpack"),
+    "tar": (b"name".ljust(257) + b"ustar", "an archive", "unpack"),
+    "null": (b"a\0b", "no text", "UTF-16"),
+    "utf-16": ("ab".encode("utf-16-le"), "no text", "UTF-16"),
+    "late null": (b"a" * 7999 + b"\0", "no text", "UTF-16"),
+}
+
+
+@pytest.mark.parametrize(("data", "what", "hint"), NO_TEXT.values(), ids=NO_TEXT)
+def test_what_is_no_text_is_refused(data: bytes, what: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match="'it' is") as caught:
+        decoded(data, "it")
+
+    assert what in caught.value.message
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,8 @@ def test_each_setting_of_a_backend_is_the_users_own_or_is_not() -> None:
         "silence_s",
         "proxy",
         "ca_bundle",
+        "ca_directory",
+        "secrets",
         "line_limit_bytes",
         "body_limit_bytes",
         "pool_size",
@@ -435,7 +437,15 @@ def test_a_place_that_hangs_on_something_else_leaves_no_record(
 
 def test_each_setting_of_a_backend_is_told_or_leaves_no_record() -> None:
     """Who adds one decides, and until then it is on the safe side."""
-    others = {"api_key_file"}
+    others = {
+        "api_key_file",
+        "password_env",
+        "password_file",
+        "headers",
+        "query",
+        "client_certificate",
+        "client_key",
+    }
 
     assert {*BackendConfig._fields} == SETTINGS | others
 

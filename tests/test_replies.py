@@ -66,7 +66,10 @@ def test_there_are_replies_of_every_kind() -> None:
     assert len(CASES) == len({str(case) for case in CASES}) > 200
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.status == 8][:3], ids=str)
+BROKEN = [c for c in CASES if c.status == 8 and not c.name.startswith("cut")]
+
+
+@pytest.mark.parametrize("case", BROKEN[:3], ids=str)
 def test_nothing_of_a_broken_answer_is_printed_without_streaming(
     cli: Runner, server: FakeServer, case: Case
 ) -> None:

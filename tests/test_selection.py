@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.config import Config
+from llmwrap.backends.base import OWN, BackendSettings
+from llmwrap.config import BackendConfig, Config
 from llmwrap.engine.choice import Choice
 from llmwrap.engine.selection import Selector, backend_settings, patience
 from llmwrap.errors import ConfigError
@@ -102,6 +103,19 @@ _FAST = "http://127.0.0.1:8000/v1"
         ("", {"LLMWRAP_MODEL": "ollama/m"}, {}, ("ollama", _OLLAMA, "m")),
         ("", {"LLMWRAP_MODEL": "ollama/m", "LLMWRAP_BACKEND": "lmstudio"}, {},
          ("lmstudio", "http://127.0.0.1:1234/v1", "ollama/m")),
+        (_TABLES, {}, {"model": "lmstudio/m"}, ("fast", _FAST, "lmstudio/m")),
+        (_TABLES, {}, {"model": "embedded/m"}, ("embedded", "", "m")),
+        (_TABLES, {"OPENAI_BASE_URL": "http://h:1/v1"}, {"model": "openai/m"},
+         ("fast", _FAST, "openai/m")),
+        ("", {"OPENAI_BASE_URL": "nonsense"}, {"model": "openai/m",
+         "backend": "ollama"}, ("ollama", _OLLAMA, "openai/m")),
+        # what a variable of its own programs gives
+        ("", {"OLLAMA_HOST": "h:7"}, {}, ("ollama", "http://h:7", None)),
+        ("", {"OPENAI_BASE_URL": "http://h:1/v1"}, {"model": "m"},
+         ("openai", "http://h:1/v1", "m")),
+        ("", {"OPENAI_BASE_URL": "http://h:1/v1", "OLLAMA_HOST": "h:7"}, {},
+         ("ollama", "http://h:7", None)),
+        (_TABLES, {"OLLAMA_HOST": "h:7"}, {}, ("fast", _FAST, None)),
         # addresses
         ("", {}, {"base_url": "http://h:1"}, ("ollama", "http://h:1", None)),
         ("", {}, {"base_url": "http://h:1/v1/"}, ("openai", "http://h:1/v1", None)),
@@ -202,3 +216,25 @@ def test_a_tables_time_out_is_the_longest_silence(tmp_path: Path) -> None:
     assert waiting.idle_s == 1.0
     assert waiting.until == 100.0 + 30 * 60
     assert waiting.retries == 2
+
+
+def test_at_another_address_a_table_has_its_kind_time_outs_and_certificates_only(
+    tmp_path: Path,
+) -> None:
+    held = {"name", "kind", "timeout_s", "connect_timeout_s", "retry_attempts"}
+    held |= {"ca_bundle", "base_url"}
+    values = {name: f"x-{name}" for name in BackendConfig._fields}
+    full = BackendConfig(**values)  # type: ignore[arg-type]
+
+    elsewhere = full.elsewhere()._asdict()
+
+    kept = {name for name, value in elsewhere.items() if value}
+    assert kept == held - {"base_url"}
+
+
+def test_who_was_not_named_gets_nothing_of_the_users_own() -> None:
+    own = dict.fromkeys(OWN, "x")
+    settings = BackendSettings("b", "ollama", "http://h", {}, **own)  # type: ignore[arg-type]
+
+    assert settings.own
+    assert settings.without_own().own == ()

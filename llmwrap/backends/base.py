@@ -8,7 +8,7 @@ configuration, the value is called with `BackendSettings` and returns a `Backend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from ..errors import UsageError
@@ -19,15 +19,32 @@ if TYPE_CHECKING:
     from ..transport.cancel import CancelToken
 
 ENTRY_POINT_GROUP = "llmwrap.backends"
-OWN = ("api_key",)
+OWN = (
+    "api_key",
+    "api_key_header",
+    "user",
+    "password",
+    "headers",
+    "query",
+    "certificate",
+)
 """The settings of a backend that are the user's own, and go with each request."""
+
+
+class ClientCertificate(NamedTuple):
+    """Who we are to a server: a PEM file, its key if that is another, and a digest."""
+
+    path: str
+    key_path: str | None
+    digest: str
 
 
 class BackendSettings(NamedTuple):
     """How to reach one backend: configuration, options and defaults put together.
 
     `name` is the user's name for it, `kind` what speaks to it. `silence_s` is the
-    longest silence of the socket, a net below the engine's own time-outs.
+    longest silence of the socket, a net below the engine's own time-outs. `secrets`
+    are texts of what is sent that nobody may see.
     `is_reused` False says that only one question will be asked. `environ` is for
     backends that keep files of their own.
     """
@@ -41,6 +58,14 @@ class BackendSettings(NamedTuple):
     silence_s: float = 300.0
     proxy: str | None = None
     ca_bundle: str | None = None
+    ca_directory: str | None = None
+    api_key_header: str | None = None
+    user: str | None = None
+    password: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    certificate: ClientCertificate | None = None
+    secrets: tuple[str, ...] = ()
     line_limit_bytes: int = 16 << 20
     body_limit_bytes: int = 64 << 20
     pool_size: int = 10
@@ -56,6 +81,18 @@ class BackendSettings(NamedTuple):
         """
         return tuple(
             f"{name}={value}" for name in OWN if (value := getattr(self, name))
+        )
+
+    def without_own(self) -> BackendSettings:
+        """Return the same with nothing of the user's own, for whom nobody named."""
+        return self._replace(
+            api_key=None,
+            api_key_header=None,
+            user=None,
+            password=None,
+            headers=(),
+            query=(),
+            certificate=None,
         )
 
     def __repr__(self) -> str:
@@ -77,6 +114,7 @@ class Model(NamedTuple):
 
     `context_tokens` is the context length that holds, `trained_tokens` the longest that
     the model was made for, `aliases` what else it answers to.
+    `is_embedding` tells that it only embeds; `remote` is where it runs, if not there.
     """
 
     name: str
@@ -91,6 +129,18 @@ class Model(NamedTuple):
     capabilities: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     trained_tokens: int | None = None
+    is_embedding: bool = False
+    remote: str | None = None
+
+
+def chattable(models: Iterable[Model]) -> list[Model]:
+    """Return what may be taken unasked, what is loaded first.
+
+    Never a model that only embeds, nor one that runs elsewhere: the prompt would leave
+    the machine.
+    """
+    fit = [m for m in models if not (m.is_embedding or m.remote)]
+    return sorted(fit, key=lambda model: not model.is_loaded)
 
 
 class Progress(NamedTuple):
@@ -118,6 +168,8 @@ class Backend(Protocol):
     """Whether the server may cut a prompt that is too long without saying so."""
     can_warm: bool = False
     """Whether it can load a model before it is asked."""
+    note: str = ""
+    """What is to be said, once, of how it is reached."""
     has_digests: bool = False
     """Whether the server names the digests of its models."""
 
@@ -143,9 +195,20 @@ class Backend(Protocol):
 
     def default_model(self, *, timeout_s: float) -> str | None:
         """Return the model to take when none is named, None when there is none."""
-        models = self.models(timeout_s=timeout_s)
-        loaded = [model for model in models if model.is_loaded]
-        return (loaded or models)[0].name if models else None
+        fit = chattable(self.models(timeout_s=timeout_s))
+        return fit[0].name if fit else None
+
+    def odd_entries(self) -> list[str]:
+        """Return, once, what could not be read of the last list, as warnings."""
+        return []
+
+    def check_access(self, name: str, *, timeout_s: float) -> None:
+        """Raise what a question would meet before it reaches a model.
+
+        Nothing is loaded for it. Raises: RefusedError for a wrong key, an unknown
+        model.
+        """
+        return  # explicit, or mypy takes the method for abstract
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return all that the backend tells of one model, under its own names.

@@ -66,6 +66,7 @@ class ForeignBackend(Backend):
         self.context_option = self._attribute("context_option", str, "")
         self.can_warm = self._attribute("can_warm", bool, False)
         self.may_cut_prompt = self._attribute("may_cut_prompt", bool, False)
+        self.note = self._attribute("note", str, "")
         self.has_digests = self._attribute("has_digests", bool, False)
 
     @property
@@ -108,6 +109,20 @@ class ForeignBackend(Backend):
     def default_model(self, *, timeout_s: float) -> str | None:
         """Return the model to take when none is named."""
         return self._text("default_model", timeout_s=timeout_s)
+
+    def odd_entries(self) -> list[str]:
+        """Return what could not be read of the last list."""
+        found: list[object] = self._called(
+            "asked for its models", lambda: [*self._below.odd_entries()]
+        )
+        return [line for line in found if isinstance(line, str)]
+
+    def check_access(self, name: str, *, timeout_s: float) -> None:
+        """Raise what a question would meet before it reaches a model."""
+        self._called(
+            "asked for access",
+            lambda: self._below.check_access(name, timeout_s=timeout_s),
+        )
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return all that the backend tells of one model."""

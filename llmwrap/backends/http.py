@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..config import mask_secrets
+from ..config.api_key import is_secret_name
 from ..errors import (
     IncompleteError,
     LimitError,
@@ -20,7 +23,8 @@ from ..transport.client import ByteStream, HttpClient
 from ..transport.endpoint import Endpoint
 from ..transport.framing import ReplyDecoder, parse_documents, parse_json
 from ..units import format_size
-from .base import Backend, BackendSettings, WireRequest
+from .base import Backend, BackendSettings, Model, WireRequest
+from .entries import models_of
 from .replies import ErrorReader, shown, without_key
 from .server_errors import server_error, words_of_page
 
@@ -44,6 +48,7 @@ class HttpBackend(Backend):
         self.kind = settings.kind
         self.address = settings.base_url
         self._settings = settings
+        certificate = settings.certificate
         self._endpoint = Endpoint(
             name=settings.name,
             base_url=settings.base_url,
@@ -52,12 +57,26 @@ class HttpBackend(Backend):
             silence_s=settings.silence_s,
             proxy=settings.proxy,
             ca_bundle=settings.ca_bundle,
+            ca_directory=settings.ca_directory,
+            api_key_header=settings.api_key_header,
+            headers=_own_headers(settings),
+            query=_own_query(settings),
+            client_certificate=certificate.path if certificate else None,
+            client_key=certificate.key_path if certificate else None,
+            secrets=settings.secrets,
             body_limit_bytes=settings.body_limit_bytes,
             pool_size=settings.pool_size,
             is_reused=settings.is_reused,
         )
         self._client = HttpClient(self._endpoint)
+        self.note = self._client.tls.note
         self._errors = ErrorReader(self._endpoint)
+        self._odd: list[str] = []
+
+    def odd_entries(self) -> list[str]:
+        """Return, once, what could not be read of the last list."""
+        told, self._odd = self._odd, []
+        return told
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -72,9 +91,14 @@ class HttpBackend(Backend):
         headers = self._client.headers(
             {"Accept": self.stream_type, "Content-Type": "application/json"}
         )
-        if "Authorization" in headers:
-            headers["Authorization"] = "Bearer ***"
-        url = self._endpoint.base_url + self.chat_path
+        secrets = {*self._endpoint.secrets, self._endpoint.api_key}
+        for name, value in headers.items():
+            if name == "Authorization":
+                headers[name] = f"{value.partition(' ')[0]} ***"
+            elif value in secrets or is_secret_name(name):
+                headers[name] = "***"
+        url = self._endpoint.base_url + self.chat_path + self._endpoint.query
+        url = mask_secrets(url)
         return WireRequest("POST", url, headers, self.chat_body(request))
 
     @contextmanager
@@ -153,7 +177,27 @@ class HttpBackend(Backend):
         model: str = "",
         base_url: str | None = None,
     ) -> JsonObject:
-        """Return the JSON object that a small request brings.
+        """Return the JSON object that a small request brings."""
+        document = self._document(
+            method, path, body, timeout_s=timeout_s, model=model, base_url=base_url
+        )
+        if not isinstance(document, dict):
+            error = ProtocolError(f"answered no JSON object to {path}")
+            name_server(error, str(self._endpoint))
+            raise error
+        return document
+
+    def _document(
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | None = None,
+        *,
+        timeout_s: float,
+        model: str = "",
+        base_url: str | None = None,
+    ) -> Json:
+        """Return the JSON that a small request brings.
 
         `timeout_s` is the whole call's, head and error body included. `base_url` is
         for APIs that stand beside the backend's own.
@@ -165,7 +209,8 @@ class HttpBackend(Backend):
                 connect_timeout_s=min(timeout_s, self._endpoint.connect_timeout_s),
                 silence_s=timeout_s,
                 is_reused=False,
-            )
+            ),
+            self._client.tls,
         )
         sent = None if body is None else encode_json(body)
         try:
@@ -177,12 +222,42 @@ class HttpBackend(Backend):
                 document = parse_json(body_bytes.removeprefix(b"\xef\xbb\xbf"))
                 if error := server_error(document):
                     raise self._errors.reported_error(error, model, is_first=True)
-                if not isinstance(document, dict):
-                    raise ProtocolError(f"answered no JSON object to {path}")
                 return document
         finally:
             cancel.detach()
             client.close()
+
+    def _listed(
+        self,
+        document: Json,
+        keys: tuple[str, ...],
+        make: Callable[[JsonObject], Model],
+    ) -> list[Model]:
+        """Return the models of a list; of what could not be read a warning is kept."""
+        with self._door():
+            models, odd = models_of(document, keys, make)
+        if odd:
+            what = "1 entry" if odd == 1 else f"{odd} entries"
+            self._odd = [f"{what} of the models of {self._endpoint} could not be read"]
+        return models
+
+
+def _own_headers(settings: BackendSettings) -> tuple[tuple[str, str], ...]:
+    """Return what goes with each request beside the key."""
+    if not settings.user:
+        return settings.headers
+    # UTF-8, as servers take it today. See: RFC 7617 section 2.1.
+    pair = f"{settings.user}:{settings.password or ''}".encode()
+    basic = f"Basic {base64.b64encode(pair).decode()}"
+    return (("Authorization", basic), *settings.headers)
+
+
+def _own_query(settings: BackendSettings) -> str:
+    if not settings.query:
+        return ""
+    from urllib.parse import urlencode
+
+    return f"?{urlencode(settings.query)}"
 
 
 def _is_success(reply: ByteStream) -> bool:
@@ -241,16 +316,3 @@ def object_at(document: JsonObject, key: str) -> JsonObject:
     if not isinstance(value, dict):
         raise ProtocolError(f"the reply has no object where '{key}' belongs")
     return value
-
-
-def objects_at(document: JsonObject, key: str) -> list[JsonObject]:
-    """Return a list of objects that may be missing or null. Raises: ProtocolError."""
-    value = document.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise ProtocolError(f"the reply has no list where '{key}' belongs")
-    objects = [item for item in value if isinstance(item, dict)]
-    if len(objects) != len(value):
-        raise ProtocolError(f"the reply has no objects where '{key}' belongs")
-    return objects

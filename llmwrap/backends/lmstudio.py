@@ -8,8 +8,9 @@ from __future__ import annotations
 from ..errors import DeadlineError, LLMWrapError, UnreachableError
 from ..messages import Json
 from .base import Model
-from .deltas import count_at, string_at
-from .http import JsonObject, objects_at
+from .deltas import count_at, word_at
+from .entries import name_of, strings_at
+from .http import JsonObject
 from .openai import OpenAIBackend
 
 
@@ -24,8 +25,7 @@ class LMStudioBackend(OpenAIBackend):
             raise
         except LLMWrapError:
             return super().models(timeout_s=timeout_s)
-        entries = objects_at(document, "data")
-        return [_model(entry) for entry in entries if not _is_embedding(entry)]
+        return self._listed(document, ("data", "models"), _model)
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return what /api/v0/models tells of one model."""
@@ -39,22 +39,15 @@ class LMStudioBackend(OpenAIBackend):
         return self.address.removesuffix("/v1") + "/api/v0"
 
 
-def _is_embedding(entry: JsonObject) -> bool:
-    return string_at(entry, "type") == "embeddings"
-
-
 def _model(entry: JsonObject) -> Model:
-    capabilities = entry.get("capabilities")
+    name = name_of(entry, "id", "key")
     return Model(
-        name=string_at(entry, "id"),
-        is_loaded=string_at(entry, "state") == "loaded",
-        family=string_at(entry, "arch") or None,
-        quantization=string_at(entry, "quantization") or None,
+        name=name,
+        is_loaded=word_at(entry, "state") == "loaded",
+        family=word_at(entry, "arch") or None,
+        quantization=word_at(entry, "quantization") or None,
         context_tokens=count_at(entry, "loaded_context_length"),
         trained_tokens=count_at(entry, "max_context_length"),
-        capabilities=tuple(
-            item
-            for item in (capabilities if isinstance(capabilities, list) else ())
-            if isinstance(item, str)
-        ),
+        capabilities=strings_at(entry, "capabilities"),
+        is_embedding=word_at(entry, "type").startswith("embedding"),
     )

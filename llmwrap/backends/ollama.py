@@ -11,14 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..errors import IncompleteError, LLMWrapError, ProtocolError
+from ..errors import (
+    BackendFailedError,
+    IncompleteError,
+    LLMWrapError,
+    ProtocolError,
+    RefusedError,
+)
 from ..messages import Chunk, Json, Request
 from ..schemas.sending import sent_schema
 from ..transport.cancel import CancelToken
 from ..transport.framing import parse_json
-from .base import Model, Progress
+from .base import Model, Progress, chattable
 from .deltas import DeltaMerger, count_at, said_by, string_at, word_at
-from .http import HttpBackend, JsonObject, object_at, objects_at
+from .entries import objects_of
+from .http import HttpBackend, JsonObject, object_at
 from .ollama_words import (
     final_chunk,
     is_same_model,
@@ -91,32 +98,44 @@ class OllamaBackend(HttpBackend):
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /api/tags, those of /api/ps marked as loaded."""
         tags = self._call("GET", "/api/tags", timeout_s=timeout_s)
-        loaded = {
-            string_at(entry, "name"): entry
-            for entry in objects_at(
-                self._call("GET", "/api/ps", timeout_s=timeout_s), "models"
-            )
-        }
-        return [
-            model_of(entry, loaded.get(string_at(entry, "name")))
-            for entry in objects_at(tags, "models")
-        ]
+        running = self._running(timeout_s)
+
+        def make(entry: JsonObject) -> Model:
+            if running is None:
+                return model_of(entry, None)._replace(is_loaded=None)
+            return model_of(entry, running.get(string_at(entry, "name")))
+
+        return self._listed(tags, ("models",), make)
 
     def default_model(self, *, timeout_s: float) -> str | None:
-        """Return the first loaded model, else the newest."""
-        running = self._call("GET", "/api/ps", timeout_s=timeout_s)
-        for entry in objects_at(running, "models"):
-            return string_at(entry, "name")
-        tags = self._call("GET", "/api/tags", timeout_s=timeout_s)
-        entries = [
-            entry
-            for entry in objects_at(tags, "models")
-            if entry.get("capabilities") != ["embedding"]
-        ]
-        if not entries:
+        """Return the first loaded model, else the newest.
+
+        Never one that only embeds or runs elsewhere: the server is asked what a model
+        is where its list does not say.
+        """
+        models = self.models(timeout_s=timeout_s)
+        newest = sorted(models, key=lambda m: moment(m.modified or ""), reverse=True)
+        for model in chattable(newest):
+            if model.capabilities or self._can_chat(model.name, timeout_s):
+                return model.name
+        return None
+
+    def _running(self, timeout_s: float) -> dict[str, JsonObject] | None:
+        """Return what is loaded, by name; None where the server does not say."""
+        try:
+            document = self._call("GET", "/api/ps", timeout_s=timeout_s)
+            entries, _ = objects_of(document, "models")
+        except (RefusedError, BackendFailedError, ProtocolError):
             return None
-        newest = max(entries, key=lambda entry: moment(string_at(entry, "modified_at")))
-        return string_at(newest, "name")
+        return {word_at(entry, "name"): entry for entry in entries}
+
+    def _can_chat(self, name: str, timeout_s: float) -> bool:
+        try:
+            said = self.model(name, timeout_s=timeout_s)
+        except (RefusedError, BackendFailedError, ProtocolError):
+            return True  # As far as anybody knows.
+        model = model_of({**said, "name": name}, None)
+        return not (model.is_embedding or model.remote)
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return what /api/show tells of a model."""
@@ -134,11 +153,15 @@ class OllamaBackend(HttpBackend):
         After a pull both the old and the new weights may be loaded for a while.
         """
         for path in ("/api/ps", "/api/tags"):
-            document = self._call("GET", path, timeout_s=timeout_s)
+            try:
+                document = self._call("GET", path, timeout_s=timeout_s)
+                entries, _ = objects_of(document, "models")
+            except (RefusedError, ProtocolError):
+                continue
             found = {
-                string_at(entry, "digest")
-                for entry in objects_at(document, "models")
-                if is_same_model(string_at(entry, "name"), name)
+                word_at(entry, "digest")
+                for entry in entries
+                if is_same_model(word_at(entry, "name"), name)
             }
             if len(found) == 1:
                 return found.pop() or None

@@ -15,8 +15,9 @@ from ..ends import is_no_answer, marker
 from ..errors import ProtocolError
 from ..messages import Chunk, Json, Message, Request, ServerTimings, Usage
 from .base import Model
-from .deltas import count_at, number_at, string_at, word_at
-from .http import JsonObject, object_at
+from .deltas import count_at, number_at, word_at
+from .entries import is_embedder, name_of, strings_at
+from .http import JsonObject
 from .options import OLLAMA
 
 _NS = 1e-9
@@ -123,26 +124,39 @@ def _seconds(document: JsonObject, key: str) -> float | None:
 
 
 def model_of(entry: JsonObject, running: JsonObject | None) -> Model:
-    """Return a model of /api/tags, with its entry of /api/ps if it is loaded."""
-    details = object_at(entry, "details")
-    capabilities = entry.get("capabilities")
+    """Return a model of /api/tags, with its entry of /api/ps if it is loaded.
+
+    Raises: ProtocolError for an entry without a name.
+    """
+    details = entry.get("details")
+    details = details if isinstance(details, dict) else {}
+    name = name_of(entry, "name", "model")
+    family = word_at(details, "family")
+    capabilities = strings_at(entry, "capabilities")
     return Model(
-        name=string_at(entry, "name"),
+        name=name,
         is_loaded=running is not None,
         size_bytes=count_at(entry, "size"),
-        modified=string_at(entry, "modified_at") or None,
-        digest=string_at(entry, "digest") or None,
-        family=string_at(details, "family") or None,
-        parameters=string_at(details, "parameter_size") or None,
-        quantization=string_at(details, "quantization_level") or None,
+        modified=word_at(entry, "modified_at") or None,
+        digest=word_at(entry, "digest") or None,
+        family=family or None,
+        parameters=word_at(details, "parameter_size") or None,
+        quantization=word_at(details, "quantization_level") or None,
         context_tokens=count_at(running or {}, "context_length"),
         trained_tokens=count_at(details, "context_length"),
-        capabilities=tuple(
-            item
-            for item in (capabilities if isinstance(capabilities, list) else ())
-            if isinstance(item, str)
-        ),
+        capabilities=capabilities,
+        is_embedding=is_embedder(name, family, capabilities),
+        remote=_remote(name, entry),
     )
+
+
+def _remote(name: str, entry: JsonObject) -> str | None:
+    """Return where a model runs if that is not the server itself."""
+    if host := word_at(entry, "remote_host"):
+        return host
+    tag = name.rpartition("/")[2].partition(":")[2]
+    is_cloud = tag == "cloud" or tag.endswith("-cloud")
+    return "ollama.com" if is_cloud or word_at(entry, "remote_model") else None
 
 
 def trained_context_tokens(details: Mapping[str, Json]) -> int | None:

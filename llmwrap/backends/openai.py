@@ -14,7 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from ..ends import marker
-from ..errors import IncompleteError, LLMWrapError, ProtocolError
+from ..errors import (
+    BackendFailedError,
+    IncompleteError,
+    LLMWrapError,
+    ProtocolError,
+    RefusedError,
+)
 from ..messages import Chunk, Json, Message, Request, Schema, ServerTimings, Usage
 from ..schemas.sending import is_closed, sent_schema
 from ..transport.cancel import CancelToken
@@ -25,10 +31,10 @@ from .deltas import (
     count_at,
     number_at,
     said_by,
-    string_at,
     word_at,
 )
-from .http import HttpBackend, JsonObject, object_at, objects_at
+from .entries import is_embedder, name_of, strings_at
+from .http import HttpBackend, JsonObject, object_at
 from .options import OPENAI, thinking_of
 from .replies import ErrorReader
 from .server_errors import server_error
@@ -84,13 +90,30 @@ class OpenAIBackend(HttpBackend):
                 yield from reader.chunks(documents)
             reader.check_end(is_streamed=request.is_streamed)
 
+    def check_access(self, name: str, *, timeout_s: float) -> None:
+        """Send what every server refuses, and see why: a list may be public.
+
+        No messages at all, as with an empty list of them some load the model.
+        """
+        body: JsonObject = {"model": name}
+        try:
+            self._document(
+                "POST", self.chat_path, body, timeout_s=timeout_s, model=name
+            )
+        except RefusedError as error:
+            if error.is_unauthorized or error.is_unknown_model:
+                raise
+        except (BackendFailedError, ProtocolError):
+            return  # It says nothing of what a question would meet.
+
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /v1/models."""
-        document = self._call("GET", "/models", timeout_s=timeout_s)
-        return [
-            _model(entry, _more_of(entry, document))
-            for entry in objects_at(document, "data")
-        ]
+        document = self._document("GET", "/models", timeout_s=timeout_s)
+        return self._listed(
+            document,
+            ("data", "models"),
+            lambda entry: _model(entry, _more_of(entry, document)),
+        )
 
     def model(self, name: str, *, timeout_s: float) -> dict[str, Json]:
         """Return the entry of a model in the list, by any name that chats take."""
@@ -98,11 +121,13 @@ class OpenAIBackend(HttpBackend):
         entry = self._entry(name, document)
         return {**_more_of(entry, document), **entry}
 
-    def _entry(self, name: str, document: JsonObject) -> JsonObject:
+    def _entry(self, name: str, document: Json) -> JsonObject:
         """Return the entry of a list for a name. Raises: RefusedError."""
-        entries = objects_at(document, "data")
+        listed = document.get("data") if isinstance(document, dict) else document
+        known = listed if isinstance(listed, list) else ()
+        entries = [one for one in known if isinstance(one, dict)]
         for entry in entries:
-            names = [string_at(entry, "id"), *_strings(entry, "aliases")]
+            names = [word_at(entry, "id"), *_strings(entry, "aliases")]
             if name.lower() in map(str.lower, names):
                 return entry
         # llama.cpp with one model answers to any name.
@@ -345,9 +370,9 @@ def _server_timings(document: JsonObject) -> ServerTimings | None:
     return None
 
 
-def _more_of(entry: JsonObject, document: JsonObject) -> JsonObject:
+def _more_of(entry: JsonObject, document: Json) -> JsonObject:
     """Return what llama.cpp tells of a model in its second list."""
-    more = document.get("models")
+    more = document.get("models") if isinstance(document, dict) else None
     for other in more if isinstance(more, list) else ():
         if isinstance(other, dict) and other.get("model") == entry.get("id"):
             return other
@@ -372,16 +397,20 @@ def _model(entry: JsonObject, more: JsonObject) -> Model:
     details = meta if isinstance(meta, dict) else {}
     status = entry.get("status")
     state = status.get("value") if isinstance(status, dict) else None
+    name = name_of(entry, "id", "name", "model")
+    capabilities = strings_at(entry, "capabilities")
     return Model(
-        name=string_at(entry, "id"),
+        name=name,
         is_loaded=None if state is None else state == "loaded",
         size_bytes=count_at(details, "size"),
         parameters=_parameters(count_at(details, "n_params")),
-        quantization=string_at(details, "ftype") or None,
+        quantization=word_at(details, "ftype") or None,
         context_tokens=count_at(details, "n_ctx") or count_at(entry, "max_model_len"),
         trained_tokens=count_at(details, "n_ctx_train"),
-        capabilities=tuple(_strings(more, "capabilities")),
+        capabilities=capabilities or tuple(_strings(more, "capabilities")),
         aliases=tuple(
             alias for alias in _strings(entry, "aliases") if alias != entry.get("id")
         ),
+        is_embedding=is_embedder(name, capabilities=capabilities)
+        or word_at(entry, "type").startswith("embedding"),
     )

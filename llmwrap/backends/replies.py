@@ -31,6 +31,8 @@ _REDIRECTS = frozenset({300, 301, 302, 303, 305, 306, 307, 308})
 _UNSAID = ("no explanation", "not found", "404 not found", "method not allowed")
 _SHOWN_CHARACTERS = 300
 _SHORTEST_PART = 8
+_SHORTEST_SECRET = 4
+_PASTED = ("/chat/completions", "/completions", "/api/chat", "/api/generate", "/models")
 _LONGEST_WAIT_S = 365 * 86400.0
 _ERROR_BODY_BYTES = 64 * 1024
 
@@ -64,10 +66,17 @@ class ErrorReader:
             return _failed_error(what, reply, reported)
         if reported.kind == "unknown_model" and model and status not in (401, 403):
             return self.unknown_model_error(model, words)
+        return _about(reported, self._refused(what, status, reported))
+
+    def _refused(self, what: str, status: int, reported: ServerError) -> RefusedError:
+        error = RefusedError(what, trouble=_status_trouble(status, reported))
+        error.is_unauthorized = status in (401, 403)
         if reported.kind == "unauthorized" and reported.address:
-            return RefusedError(what, hint=f"visit {reported.address}")
-        trouble = _status_trouble(status, reported)
-        return _about(reported, RefusedError(what, trouble=trouble))
+            error.hint = f"visit {reported.address}"
+        if status == 400 and _wants_tls(reported):
+            secure = self._endpoint.base_url.replace("http://", "https://", 1)
+            error.hint = f"is it {secure}?"
+        return error
 
     def reported_error(
         self, error: ServerError, model: str, *, is_first: bool
@@ -98,6 +107,7 @@ class ErrorReader:
             about=model,
         )
         error.said = words
+        error.is_unknown_model = True
         return error
 
     def overflow_error(self, error: ServerError) -> RefusedError:
@@ -126,6 +136,12 @@ def _status_trouble(status: int, reported: ServerError) -> Trouble:
     if reported.kind == "unknown_path" or (status in (404, 405) and is_unsaid):
         return "path"
     return "memory" if reported.kind == "out_of_memory" else ""
+
+
+def _wants_tls(reported: ServerError) -> bool:
+    """Tell whether a server was asked in the clear where it speaks TLS."""
+    said = reported.message.lower()
+    return "https port" in said or "https server" in said
 
 
 def _is_own_memory(reported: ServerError, status: int) -> bool:
@@ -162,24 +178,32 @@ def _about(reported: ServerError, error: _Error) -> _Error:
 
 def shown(text: str, endpoint: Endpoint) -> str:
     """Return a server's words as a message may show them: short, without our key."""
-    if endpoint.api_key:
-        text = text.replace(endpoint.api_key, "***")
+    for secret in _secrets(endpoint):
+        text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def without_key(text: str, endpoint: Endpoint) -> str:
-    """Return a message of ours without our key, even where it was cut off.
+    """Return a message of ours without our secrets, even where one was cut off.
 
     It may quote what a server sent, and a server may send back what it got. A dummy
     key such as `ollama`, which is part of the endpoint's own name, is left alone.
     """
-    key = endpoint.api_key or ""
-    if key in str(endpoint):
-        return text
-    for size in range(len(key), min(len(key), _SHORTEST_PART) - 1, -1):
-        text = text.replace(key[:size], "***")
+    for secret in _secrets(endpoint):
+        if secret in str(endpoint):
+            continue
+        shortest = min(len(secret), _SHORTEST_PART)
+        for size in range(len(secret), shortest - 1, -1):
+            text = text.replace(secret[:size], "***")
     return text
+
+
+def _secrets(endpoint: Endpoint) -> list[str]:
+    """Return what may not be shown, what is longer first."""
+    key = [endpoint.api_key] if endpoint.api_key else []
+    more = [text for text in endpoint.secrets if len(text) >= _SHORTEST_SECRET]
+    return sorted({*key, *more}, key=len, reverse=True)
 
 
 def retry_after_s(value: str) -> float | None:

@@ -19,9 +19,10 @@ from ..messages import (
     Sampling,
     Schema,
 )
-from ..prompting.prompt import checked_image, decoded, joined_prompt, read_input
+from ..prompting.prompt import checked_image, joined_prompt, read_input
 from ..prompting.sampling import with_options
 from ..prompting.templates import Filled
+from ..prompting.text import decoded
 from ..templating import INPUT, Library, Prepared
 from .reading import Input, InputRecord
 from .task import Task
@@ -166,7 +167,7 @@ class Maker:
         if kind == "files":
             limit = self._config.limits.prompt_bytes
             data = read_input(record.text, limit)
-            return self._joined([(record.id, decoded(data)[0])], ""), None
+            return self._joined([(record.id, decoded(data, record.id).text)], ""), None
         if kind == "lines":
             return self._filled(record.text)
         if kind == "jsonl" and "prompt" in fields:

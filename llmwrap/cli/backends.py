@@ -15,6 +15,7 @@ from ..upkeep.embedded_servers import (
     embedded_report,
     stop_embedded_servers,
 )
+from ..upkeep.listing import model_count
 from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
@@ -112,7 +113,7 @@ def _cells(report: BackendReport, embedded: EmbeddedReport) -> list[str]:
         report.kind,
         report.address,
         report.version or "",
-        "" if report.error else str(len(report.models)),
+        "" if report.error else model_count(report.models),
         "" if latency_s is None else format_duration(latency_s),
         _state(report, embedded),
     ]
@@ -145,6 +146,8 @@ def _document(report: BackendReport, embedded: EmbeddedReport) -> dict[str, Json
         "error": error_fields(report.error) if report.error else None,
         "version": report.version,
         "models": [model.name for model in report.models],
+        "embedding": [m.name for m in report.models if m.is_embedding],
+        "remote": [m.name for m in report.models if m.remote],
         "latency_s": report.latency_s,
     }
     if report.kind == "embedded":

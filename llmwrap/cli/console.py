@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..errors import LimitError
-from ..prompting.prompt import decoded
 from ..repl.plain import LineDropped
 from ..units import format_size
 from .context import Context
@@ -61,7 +60,7 @@ class PlainConsole:
         line, newline, self._ahead = whole.partition(b"\n")
         if not (line or newline):
             return None
-        return decoded(line.removesuffix(b"\r"))[0]
+        return line.removesuffix(b"\r").decode("utf-8-sig", "replace")
 
     def write(self, text: str) -> None:
         """Write a piece of an answer to stdout. Raises: as Descriptor.write."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 import time
+from collections.abc import Callable
 
 from ..errors import DeadlineError, Interrupted, LimitError, OutputError
 from ..units import format_size
@@ -22,6 +24,9 @@ class Descriptor:
 
     `is_open` False means that the program was started without it (`>&-`).
     """
+
+    silence_s = 5.0
+    """After how long somebody who waits for stdin may be told so."""
 
     def __init__(self, number: int, *, is_open: bool = True) -> None:
         self.number = number
@@ -64,12 +69,34 @@ class Descriptor:
         except OSError as error:
             raise OutputError(f"cannot write the output: {error.strerror}") from error
 
-    def read_all(self, limit_bytes: int, what: str) -> bytes:
-        """Return everything up to the end. Raises: LimitError, DeadlineError."""
+    @property
+    def is_piped(self) -> bool:
+        """Tell whether somebody may mean to write there: it is a pipe or a file.
+
+        cron and systemd give each job a stdin that is empty, /dev/null.
+        """
+        try:
+            mode = os.fstat(self.number).st_mode
+        except OSError:
+            return False
+        return self.is_open and any(
+            kind(mode) for kind in (stat.S_ISFIFO, stat.S_ISREG, stat.S_ISSOCK)
+        )
+
+    def read_all(
+        self,
+        limit_bytes: int,
+        what: str,
+        on_silence: Callable[[], object] = lambda: None,
+    ) -> bytes:
+        """Return everything up to the end. Raises: LimitError, DeadlineError.
+
+        `on_silence` is called where the first byte is some seconds late.
+        """
         parts = [self.ahead]
         size = len(self.ahead)
         while self.is_open and not self.has_ended and size <= limit_bytes:
-            self._wait(writing=False)
+            self._wait(writing=False, on_silence=None if size else on_silence)
             try:
                 part = os.read(self.number, _READ_BYTES)
             except BlockingIOError:
@@ -108,8 +135,11 @@ class Descriptor:
         self.has_ended = not part and not self.is_tty
         return part
 
-    def _wait(self, *, writing: bool) -> None:
+    def _wait(
+        self, *, writing: bool, on_silence: Callable[[], object] | None = None
+    ) -> None:
         """Wait until the descriptor is ready, or raise DeadlineError."""
+        silent_at = time.monotonic() + self.silence_s
         me = [self.number]
         readers, writers = ([], me) if writing else (me, [])
         until = float("inf") if self.until is None else self.until
@@ -119,6 +149,9 @@ class Descriptor:
             ready = select.select(readers, writers, [], min(left_s, _LONGEST_WAIT_S))
             if any(ready):
                 return
+            if on_silence and time.monotonic() >= silent_at:
+                on_silence()
+                on_silence = None
             if not left_s:
                 doing = "stdout took nothing" if writing else "stdin did not end"
                 raise DeadlineError(

@@ -30,7 +30,7 @@ from ..journal.records import Record
 from ..messages import Completion
 from ..metrics.run import Run, moved_run, pack_run
 from ..paths import ensure_private_dir
-from ..prompting.prompt import decoded
+from ..prompting.text import decoded
 from .session import Session
 
 ALLOWED = frozenset(
@@ -77,6 +77,8 @@ SETTINGS = frozenset(
         "timeout_s",
         "connect_timeout_s",
         "retry_attempts",
+        "api_key_header",
+        "user",
         "api_key_env",  # if the variable is in the digest
         "proxy",
         "ca_bundle",
@@ -176,7 +178,8 @@ def _is_plain(args: argparse.Namespace, session: Session) -> bool:
 
 def _says_bad_bytes(session: Session) -> bool:
     """Tell whether stdin was not all UTF-8, which is a note each time."""
-    return decoded(session.stdin_content or b"")[1] and session.log.is_heard("note")
+    said = decoded(session.stdin_content or b"", "stdin").note
+    return bool(said) and session.log.is_heard("note")
 
 
 def _hit(completion: Completion, question: Question) -> Run:

@@ -37,6 +37,11 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument(
         "-m", "--model", metavar="M", help="the model to look up, as 'ask' takes it"
     )
+    group.add_argument(
+        "--ask",
+        action="store_true",
+        help="ask a question, for one token: what only that can tell",
+    )
     add_backend(parser)
     add_common(parser)
 
@@ -81,6 +86,7 @@ def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
             environ=context.environ,
             directory=directory,
             until=context.stdin.until,
+            is_asking=args.ask,
         ),
     )
 

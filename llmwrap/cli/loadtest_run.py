@@ -35,9 +35,10 @@ from ..loadtest.text import (
 from ..loadtest.trial import Plan, Standing, Trial, setting_of, settled
 from ..log import said_once
 from ..messages import Message, Request, Sampling
-from ..prompting.prompt import decoded, read_input
+from ..prompting.prompt import read_input
 from ..prompting.sampling import with_options
 from ..prompting.templates import open_library
+from ..prompting.text import decoded
 from ..units import format_duration
 from .context import Context
 from .output_file import AtomicFile
@@ -324,7 +325,8 @@ def _prompts(args: argparse.Namespace, session: Session) -> Prompts:
     if args.prompt_tokens:
         return made_prompts(args.prompt_tokens, args.seed or 0)
     if args.prompts:
-        text, _ = decoded(session.bytes_of(args.prompts, is_text=False))
+        data = session.bytes_of(args.prompts, is_text=False)
+        text = decoded(data, args.prompts).text
         return read_prompts(text, args.prompts)
     return built_in_prompts()
 

@@ -58,16 +58,20 @@ def _reported(context: Context, run: Callable[[], int]) -> int:
         if context.signum is not None:
             # Interrupted became something else on its way, as it may in an import.
             return context.die(context.signum)
+        from ..config.api_key import without_secrets  # late: seldom needed
+
         if isinstance(error, MemoryError):
             error = ExhaustedError("there is no memory left", hint=_MEMORY_HINT)
         if isinstance(error, LLMWrapError):
             report(error, context)
             return error.exit_status
-        report(LLMWrapError(f"a bug in llmwrap: {error!r}", hint=_BUG_HINT), context)
+        said = without_secrets(repr(error), context.environ)
+        report(LLMWrapError(f"a bug in llmwrap: {said}", hint=_BUG_HINT), context)
         if context.is_debugging:
             import traceback
 
-            context.output.say(traceback.format_exc())
+            trace = traceback.format_exc()
+            context.output.say(without_secrets(trace, context.environ))
         return LLMWrapError.exit_status
 
 

@@ -12,7 +12,13 @@ from ..messages import Json, Request, Sampling
 from ..prompting.sampling import with_options
 from ..units import format_size
 from ..upkeep.errands import install, patient, pull, pull_target, warm
-from ..upkeep.listing import ModelRow, completable_models, model_rows, outlined
+from ..upkeep.listing import (
+    ModelRow,
+    completable_models,
+    model_rows,
+    outlined,
+    use_of,
+)
 from ..upkeep.survey import (
     LOOKUP_S,
     BackendReport,
@@ -58,6 +64,7 @@ _COLUMNS = (
     Column("QUANTIZATION"),
     Column("CONTEXT", is_right=True),
     Column("LOADED"),
+    Column("USE"),
 )
 
 
@@ -141,6 +148,8 @@ def _complain(session: Session, reports: Sequence[BackendReport]) -> None:
     if error is not None:
         raise error
     for report in reports:
+        for warning in report.warnings:
+            session.log.warning(warning)
         if report.error is not None:
             say = session.log.warning if report.is_configured else session.log.info
             say(str(report.error))
@@ -159,6 +168,7 @@ def _cells(row: ModelRow) -> list[str]:
         model.quantization or "",
         "" if model.context_tokens is None else str(model.context_tokens),
         loaded[model.is_loaded],
+        use_of(model),
     ]
 
 

@@ -180,6 +180,15 @@ def add_backend(
         help="address of the backend for this run; with the /v1 part for openai and"
         " lmstudio",
     )
+    group.add_argument(
+        "-H",
+        "--header",
+        metavar="K: V",
+        action="append",
+        default=[],
+        help="one more header of the requests to the backend that is asked; @FILE reads"
+        " them from a file of mode 0600; repeatable",
+    )
     for name, kind, text in _WAITING:
         group.add_argument(name, metavar="S", type=kind, help=text.format(whole))
     group.add_argument(

@@ -132,4 +132,6 @@ def question(
         piped = session.text_of("-")
     elif reads_piped and session.reads_stdin and not args.no_stdin:
         piped = session.text_of("-")
+        if not piped and (words or files):
+            session.note_empty_stdin()
     return joined_prompt(words, files, piped)

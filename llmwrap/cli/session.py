@@ -12,10 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Config
+from ..config.api_key import is_secret_name
+from ..config.kinds import is_header_name, is_header_value
 from ..errors import UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
-from ..prompting.prompt import decoded, read_input
+from ..prompting.prompt import read_input
+from ..prompting.text import decoded
 from ..terminal.sanitize import visible
 from .context import Context
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from ..engine import Choice, Engine
     from ..engine.choice import ConversationChoice
 
+_LARGEST_HEADERS_BYTES = 64 * 1024
 _STDIN_NAMES = ("-", "/dev/stdin")
 
 
@@ -47,6 +51,7 @@ class Session:
         """What stdin held, once it was read."""
         self.has_read_files = False
         """Whether a file that the options name was read."""
+        self._given_headers: tuple[tuple[str, str], ...] | None = None
         self.rendered: Rendered | None = None
         """Which template made the prompt, once one did."""
         given_s = getattr(args, "timeout", None)
@@ -96,7 +101,34 @@ class Session:
             retries=given.get("retries"),
             retry_delay_s=given.get("retry_delay"),
             cache=given.get("cache"),
+            headers=self._headers(),
         )
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        """Return what `-H` gives, read once. Raises: UsageError, ConfigError."""
+        if self._given_headers is None:
+            lines = vars(self._args).get("header") or []
+            found: list[tuple[str, str]] = []
+            for line in lines:
+                if line.startswith("@"):
+                    found += self._headers_of(line[1:])
+                    continue
+                name, value = parse_header(line, "-H")
+                if is_secret_name(name):
+                    self.log.warning(
+                        f"the header '{name}' stands on the command line, where others"
+                        " can read it; -H @FILE reads it from a file"
+                    )
+                found.append((name, value))
+            self._given_headers = tuple(found)
+        return self._given_headers
+
+    def _headers_of(self, path: str) -> list[tuple[str, str]]:
+        self.has_read_files = True
+        content = read_input(path, _LARGEST_HEADERS_BYTES, self.until, is_private=True)
+        text = content.decode("latin-1")
+        lines = [line.strip() for line in text.splitlines()]
+        return [parse_header(line, f"'{path}'") for line in lines if line]
 
     def conversation_choice(self) -> ConversationChoice:
         """Return what the options of `ask` say about its conversation."""
@@ -143,19 +175,51 @@ class Session:
             raise UsageError("stdin is wanted, and --no-stdin never reads it")
         if self.stdin_content is not None:
             raise UsageError("stdin is wanted twice", hint="it can be read only once")
+        self._check_wanted_once()
         self.stdin_content = b""  # and now it is, whatever becomes of it
-        self.stdin_content = self.context.stdin.read_all(limit, "stdin")
+        self.stdin_content = self.context.stdin.read_all(
+            limit, "stdin", self._note_waiting
+        )
         return self.stdin_content
+
+    def _check_wanted_once(self) -> None:
+        """Say that stdin is wanted twice before it is looked at."""
+        given = vars(self._args)
+        names = [
+            *(given.get("file") or ()),
+            *(given.get("image") or ()),
+            *(given.get("vars") or ()),
+            str(given.get("system") or "").removeprefix("@"),
+        ]
+        wanted = sum(name in _STDIN_NAMES for name in names)
+        if wanted + (given.get("operands") == ["-"]) > 1:
+            raise UsageError("stdin is wanted twice", hint="it can be read only once")
+
+    def note_empty_stdin(self) -> None:
+        """Say that nothing was piped in, where that may be a surprise."""
+        if self.context.stdin.is_piped:
+            self._note_to_people("stdin is empty")
+
+    def _note_waiting(self) -> None:
+        if self.context.stdin.is_piped:
+            self._note_to_people("waiting for stdin to end; -n never reads it")
+
+    def _note_to_people(self, message: str) -> None:
+        """Say what a cron mail need not have."""
+        if self.context.stderr.is_tty:
+            self.log.note(message)
+        else:
+            self.log.info(message)
 
     def text_of(self, name: str) -> str:
         """Return the text of a file or stdin (`-`), with a note on replaced bytes.
 
         Raises: as `bytes_of`.
         """
-        text, is_replaced = decoded(self.bytes_of(name))
-        if is_replaced:
-            name = "stdin" if name == "-" else name
-            self.log.note(f"'{name}' is not all UTF-8: bad bytes became U+FFFD")
+        shown = "stdin" if name == "-" else name
+        text, note = decoded(self.bytes_of(name), shown)
+        if note:
+            self.log.note(note)
         return text
 
 
@@ -168,6 +232,18 @@ def adopt_looks(context: Context, config: Config) -> None:
         from ..terminal.themes import chosen_theme  # late: most keep the default
 
         output.theme = chosen_theme(config)
+
+
+def parse_header(line: str, where: str) -> tuple[str, str]:
+    """Return name and value of a header. Raises: UsageError, without the value."""
+    name, colon, value = line.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not is_header_name(name):
+        shown = f" '{name}'" if colon else ""
+        raise UsageError(f"{where}: no name of a header{shown}", hint="write 'K: V'")
+    if not is_header_value(value):
+        raise UsageError(f"{where}: the header '{name}' cannot hold its value")
+    return name, value
 
 
 def make_log(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
 """The kinds of backends that need no other package."""
 
+_NAME_SIGNS = "!#$%&'*+-.^_`|~"
+_OUR_HEADERS = ("content-length", "transfer-encoding", "connection", "upgrade")
 _TRUE = ("true", "1", "yes")
 _FALSE = ("false", "0", "no")
 _DEEPEST_TABLE = 16
@@ -230,6 +232,61 @@ def _name_table(value: object, place: PathBase) -> Mapping[str, str]:
     return MappingProxyType({key: _name(item, place) for key, item in value.items()})
 
 
+def _header_name(value: object, place: PathBase) -> str:
+    name = value if isinstance(value, str) else ""
+    if not is_header_name(name):
+        raise ValueError("the name of a header is wanted")
+    return name
+
+
+def is_header_name(name: str) -> bool:
+    """Tell whether a header may be called so, and may be set by hand.
+
+    See: RFC 9110 section 5.6.2 (tokens).
+    """
+    return (
+        bool(name)
+        and all(c.isascii() and (c.isalnum() or c in _NAME_SIGNS) for c in name)
+        and name.lower() not in _OUR_HEADERS
+    )
+
+
+def is_header_value(text: str) -> bool:
+    """Tell whether a header may hold a text."""
+    return text.isascii() and text.replace("\t", " ").isprintable()
+
+
+def _user(value: object, place: PathBase) -> str:
+    name = value if isinstance(value, str) else ""
+    if not name or ":" in name or not name.isprintable() or not _is_utf8(name):
+        raise ValueError("a name without a colon is wanted")
+    return name
+
+
+def _sourced_table(is_name: Callable[[str], bool], what: str) -> Kind:
+    """Return the kind of a table whose values may be read from elsewhere."""
+
+    def parse(value: object, place: PathBase) -> Mapping[str, object]:
+        if not isinstance(value, dict | MappingProxyType):
+            raise ValueError("a table is wanted")
+        if wrong := [name for name in value if not is_name(name)]:
+            raise ValueError(f"'{wrong[0]}' is no name of {what}")
+        return MappingProxyType({k: _source(v, place) for k, v in value.items()})
+
+    return Kind(f"table of {what}", parse, _json_from_text, mask=lambda text: "***")
+
+
+def _source(value: object, place: PathBase) -> object:
+    if isinstance(value, str) and is_header_value(value):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        if "env" in value:
+            return MappingProxyType({"env": _variable(value["env"], place)})
+        if "file" in value:
+            return MappingProxyType({"file": _path(value["file"], place)})
+    raise ValueError('text, { env = "NAME" } or { file = "PATH" } is wanted')
+
+
 def _json_table(value: object, place: PathBase) -> Mapping[str, Json]:
     if not isinstance(value, dict | MappingProxyType):
         raise ValueError("a table is wanted")
@@ -283,5 +340,9 @@ COMPACT = _choice("ask", "auto", "off")
 LOG_FORMAT = _choice("text", "json")
 LOG_OUTPUT = Kind("stderr, stdout or a path", _log_output)
 FOUR_NAMES = _names(4)
+HEADER_NAME = Kind("name of a header", _header_name)
+USER = Kind("name", _user)
+HEADERS = _sourced_table(is_header_name, "headers")
+QUERY = _sourced_table(lambda name: bool(name) and name.isprintable(), "a query")
 NAME_TABLE = Kind("table of names", _name_table, _json_from_text)
 JSON_TABLE = Kind("table", _json_table, _json_from_text)

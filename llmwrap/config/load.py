@@ -116,10 +116,17 @@ class Config(NamedTuple):
         address, as one that only has a time-out or a key chooses nothing.
         """
         for name, backend in self.backends.items():
-            is_in_file = is_file_origin(self.origins[f"{BACKENDS}.{name}"])
-            if is_in_file or "base_url" in backend.explicit:
+            if self._is_in_file(name) or "base_url" in backend.explicit:
                 return backend
         return None
+
+    @property
+    def has_file_backends(self) -> bool:
+        """Tell whether the file has a table of a backend."""
+        return any(map(self._is_in_file, self.backends))
+
+    def _is_in_file(self, backend: str) -> bool:
+        return is_file_origin(self.origins[f"{BACKENDS}.{backend}"])
 
     @property
     def backend_names(self) -> tuple[str, ...]:
@@ -206,7 +213,28 @@ def _backend(settings: Collected, name: str) -> BackendConfig:
             hint=f"choose from {', '.join(BUILT_IN_KINDS)}",
         )
     explicit = frozenset(settings.values.get(section, ()))
-    return BackendConfig._make((name, kind, *others, explicit))
+    backend = BackendConfig._make((name, kind, *others, explicit))
+    return _at_another_address(settings, backend)
+
+
+def _at_another_address(settings: Collected, backend: BackendConfig) -> BackendConfig:
+    """Return a backend whose address a variable changed without what was the table's.
+
+    What other variables say of it was said beside the address, and stays.
+    """
+    section = f"{BACKENDS}.{backend.name}"
+    moved = settings.moved_from.get(section)
+    if moved is None or moved == backend.base_url:
+        return backend
+    stripped = backend.elsewhere()
+    kept: dict[str, object] = {"base_url": backend.base_url}
+    fields = zip(SECTIONS[BACKENDS], BackendConfig._fields[1:-1], strict=True)
+    for key, field in fields:
+        origin = settings.origins.get(f"{section}.{key.name}", DEFAULT_ORIGIN)
+        if origin != DEFAULT_ORIGIN and not is_file_origin(origin):
+            kept[field] = getattr(backend, field)
+    values = {**stripped._asdict(), **kept, "explicit": backend.explicit}
+    return BackendConfig._make(values.values())
 
 
 def _check_default_backend(config: Config) -> None:
@@ -235,10 +263,8 @@ def _name_in(environ: Mapping[str, str], variable: str) -> str | None:
 
 
 def _key_in(environ: Mapping[str, str]) -> Secret | None:
-    text = environ.get(API_KEY_VARIABLE)
-    if not text:
+    if not environ.get(API_KEY_VARIABLE):
         return None
-    try:
-        return Secret(text)
-    except ValueError as error:
-        raise ConfigError(f"'{API_KEY_VARIABLE}': {error}") from None
+    from .api_key import key_in
+
+    return key_in(environ, API_KEY_VARIABLE)

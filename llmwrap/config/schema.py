@@ -53,6 +53,7 @@ class Key(NamedTuple):
 
 
 EMPTY: Mapping[str, object] = MappingProxyType({})
+EMPTY_TABLE: Mapping[str, str | Mapping[str, str]] = MappingProxyType({})
 
 _DEFAULTS = (
     Key("backend", kinds.NAME, None, "a [backends.NAME] or a built-in one", "ollama"),
@@ -111,6 +112,45 @@ BACKEND_KEYS = (
         None,
         "the file (mode 0600) that holds the API key",
         "ollama.key",
+    ),
+    Key(
+        "api_key_header",
+        kinds.HEADER_NAME,
+        None,
+        "the header that holds the API key, instead of Authorization",
+        "X-Api-Key",
+    ),
+    Key("user", kinds.USER, None, "the user's name for HTTP Basic", "me"),
+    Key(
+        "password_env",
+        kinds.VARIABLE,
+        None,
+        "the variable that holds its password",
+        "OLLAMA_PASSWORD",
+    ),
+    Key(
+        "password_file",
+        kinds.PATH,
+        None,
+        "the file (mode 0600) that holds its password",
+        "ollama.password",
+    ),
+    Key(
+        "headers",
+        kinds.HEADERS,
+        EMPTY,
+        'more headers; a secret one as { env = "NAME" } or { file = "PATH" }',
+    ),
+    Key("query", kinds.QUERY, EMPTY, "what stands behind the '?', as headers do"),
+    Key(
+        "client_certificate",
+        kinds.PATH,
+        None,
+        "the certificate (PEM) that says who is asking",
+        "client.pem",
+    ),
+    Key(
+        "client_key", kinds.PATH, None, "its key, if it is a file of its own", "key.pem"
     ),
     Key(
         "proxy",
@@ -242,12 +282,12 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        """Take the key, less one final newline.
+        """Take the key, less white space at its ends.
 
         Raises: ValueError, without the key in it, for one that cannot stand in an
         HTTP header: empty, not ASCII, blanks or control characters.
         """
-        text = text.removesuffix("\n").removesuffix("\r")
+        text = text.strip()
         if not text:
             raise ValueError("the key is empty")
         if not (text.isascii() and text.isprintable() and " " not in text):
@@ -306,6 +346,14 @@ class BackendConfig(NamedTuple):
     retry_attempts: int
     api_key_env: str | None
     api_key_file: str | None
+    api_key_header: str | None
+    user: str | None
+    password_env: str | None
+    password_file: str | None
+    headers: Mapping[str, str | Mapping[str, str]]
+    query: Mapping[str, str | Mapping[str, str]]
+    client_certificate: str | None
+    client_key: str | None
     proxy: str | None
     ca_bundle: str | None
     explicit: frozenset[str] = frozenset()
@@ -320,11 +368,35 @@ class BackendConfig(NamedTuple):
         """Return the longest silence between two pieces of the answer."""
         return IDLE_TIMEOUT_S if self.timeout_s is None else self.timeout_s
 
+    def elsewhere(self) -> BackendConfig:
+        """Return what holds at another address too: kind, time-outs and certificates.
+
+        Whatever else a table has belongs to its address and goes nowhere else.
+        """
+        return self._replace(
+            base_url=None,
+            api_key_env=None,
+            api_key_file=None,
+            api_key_header=None,
+            user=None,
+            password_env=None,
+            password_file=None,
+            headers=EMPTY_TABLE,
+            query=EMPTY_TABLE,
+            client_certificate=None,
+            client_key=None,
+            proxy=None,
+            explicit=frozenset(),
+        )
+
     def __repr__(self) -> str:
-        # The address of a proxy may hold a password.
-        shown = self
+        # The address of a proxy may hold a password, headers and query a secret.
+        shown = self._replace(
+            headers=dict.fromkeys(self.headers or (), "***"),
+            query=dict.fromkeys(self.query or (), "***"),
+        )
         if self.proxy is not None and mask_secrets(self.proxy) != self.proxy:
-            shown = self._replace(proxy=mask_secrets(self.proxy))
+            shown = shown._replace(proxy=mask_secrets(self.proxy))
         pairs = zip(shown._fields, shown, strict=True)
         return f"BackendConfig({', '.join(f'{n}={v!r}' for n, v in pairs)})"
 

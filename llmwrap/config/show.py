@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..files import write_whole
 from . import toml
 from .addresses import mask_secrets
+from .api_key import is_secret_name
 from .complaints import printable
 from .kinds import BASE_URL, DURATION, LIFETIME, PROXY, SIZE, Kind
 from .load import Config
@@ -71,8 +72,20 @@ def _backend_rows(config: Config) -> Iterator[InForce]:
         fields = backend[1:-1]  # without the name and `explicit`
         for key, value in zip(BACKEND_KEYS, fields, strict=True):
             is_address = key.kind in (BASE_URL, PROXY) and value is not None
-            shown = mask_secrets(str(value)) if is_address else value
+            shown: object = mask_secrets(str(value)) if is_address else value
+            if key.name in ("headers", "query") and isinstance(value, Mapping):
+                shown = _masked(value, is_query=key.name == "query")
             yield _row(config, f"{BACKENDS}.{name}.{key.name}", key.kind, shown)
+
+
+def _masked(table: Mapping[str, object], *, is_query: bool) -> dict[str, object]:
+    """Return headers or a query for people; where a secret is read may be seen."""
+    return {
+        name: _MASKED
+        if isinstance(value, str) and (is_query or is_secret_name(name))
+        else value
+        for name, value in table.items()
+    }
 
 
 def _row(config: Config, dotted: str, kind: Kind, value: object) -> InForce:

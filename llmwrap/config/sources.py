@@ -16,7 +16,14 @@ from collections.abc import Mapping
 from .. import paths
 from ..errors import ConfigError
 from ..files import read_named
-from .complaints import bad_value, file_origin, nearest, printable, quoted
+from .complaints import (
+    bad_value,
+    file_origin,
+    is_file_origin,
+    nearest,
+    printable,
+    quoted,
+)
 from .kinds import BACKEND_KIND, BUILT_IN_KINDS, PathBase, expand_home
 from .schema import BACKEND_KEYS, BACKENDS, SECTIONS, Key
 from .toml import parse_toml
@@ -54,6 +61,8 @@ class Collected:
         self.values: dict[str, dict[str, object]] = {}
         self.origins: dict[str, str] = {}
         self.backends: list[str] = []
+        self.moved_from: dict[str, str] = {}
+        """The addresses of the file that variables replaced, by section."""
 
     def add_backend(self, name: str, origin: str) -> str:
         """Note a table that was not there before and return its section."""
@@ -73,7 +82,13 @@ class Collected:
         except ValueError as error:
             shown = key.kind.mask(raw) if isinstance(raw, str) else raw
             raise bad_value(origin, dotted, shown, str(error)) from None
-        self.values.setdefault(section, {})[key.name] = value
+        values = self.values.setdefault(section, {})
+        before = values.get(key.name)
+        if key.name == "base_url" and not is_file_origin(origin):
+            in_file = before if isinstance(before, str) else ""
+            if section in self.values and is_file_origin(self.origins.get(section, "")):
+                self.moved_from[section] = in_file
+        values[key.name] = value
         self.origins[dotted] = origin
 
     def put_text(

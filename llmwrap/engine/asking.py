@@ -66,7 +66,8 @@ class Asking(NamedTuple):
     `called_at` is when it was asked, on the monotonic clock; `record` takes what
     became of it; `keeping` None leaves the cache alone; `cancel` ends it; `advise`
     gives an error the hint that helps; `context_of` is asked for the context of a model
-    once the server has turned out to be an Ollama that would not refuse.
+    once the server has turned out to be an Ollama that would not refuse; `whole_name`
+    is what the model's name was split from.
     """
 
     backend: Backend
@@ -81,6 +82,7 @@ class Asking(NamedTuple):
     cancel: CancelToken
     advise: Callable[[LLMWrapError], None] = lambda _: None
     context_of: Callable[[str], int | None] = lambda _: None
+    whole_name: str = ""
 
     @property
     def where(self) -> str:

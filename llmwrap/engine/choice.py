@@ -13,9 +13,9 @@ CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
 class Choice(NamedTuple):
     """The options of one run that say whom to ask and how long to wait.
 
-    None leaves a value to the configuration. `is_inline` lets each answer be driven by
-    the thread that reads it; `is_measured` is for load tests: that, and it leaves no
-    record for `stats`.
+    None leaves a value to the configuration. `headers` go to the first choice only.
+    `is_inline` lets each answer be driven by the thread that reads it; `is_measured` is
+    for load tests: that, and it leaves no record for `stats`.
     """
 
     backend: str | None = None
@@ -30,6 +30,7 @@ class Choice(NamedTuple):
     cache: CacheMode | None = None
     is_measured: bool = False
     is_inline: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class ConversationChoice(NamedTuple):

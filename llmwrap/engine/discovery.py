@@ -1,29 +1,25 @@
-"""Find a server without any configuration.
+"""Find a server where nobody named one.
 
-All candidates are asked at once; the first in the order of preference that answers is
-taken: one on this machine within 80 ms, one whose address was given, or that is
-elsewhere, within the connect time-out. The embedded model stands in only where it is
-installed and no server was ever found, so that a cron job never gets a weaker model
-unasked.
+All candidates are asked at once, without any key; the first in the order of preference
+that answers is taken. 80 ms choose between several, but never decide that there is
+none: what is remembered, or took the connection, may be slow on a busy machine. The
+embedded model stands in only where it is installed and no server was ever found, so
+that a cron job never gets a weaker model unasked.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..backends import create_backend
 from ..backends.base import BackendSettings
-from ..errors import (
-    BackendFailedError,
-    LLMWrapError,
-    RefusedError,
-    UnreachableError,
-)
-from ..threads import start_together
+from ..errors import BackendFailedError, LLMWrapError, RefusedError, UnreachableError
+from ..threads import Future, start_together
 from .state import Discovered
 
-_LOOPBACK_S = 0.08
+_CHOOSING_S = 0.08
+_LOOK_S = 0.005
 _LOOPBACK_HOSTS = ("127.", "localhost", "[::1]")
 
 
@@ -34,37 +30,45 @@ def is_loopback(address: str) -> bool:
 
 
 def first_that_answers(
-    candidates: list[BackendSettings], *, is_given: bool = False
+    candidates: Sequence[BackendSettings],
+    remembered: BackendSettings | None = None,
+    *,
+    until: float | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> BackendSettings | None:
-    """Return the first candidate, in the order given, that answers in time.
+    """Return the first candidate, in the order given, that answers.
 
-    `is_given`: somebody gave their addresses. Whatever such a one answers, a wrong key
-    or a model that still loads, it is the one that is meant, and has the connect
-    time-out to do it.
+    For each the connect time-out, `until` at the latest. The `remembered` one counts
+    whatever it answers, and is waited for where another would do; the others are, only
+    while nobody has answered. `check` ends it by raising.
     """
     # Imported before the clock starts: the probes would share the 90 ms it takes.
     from ..transport import client  # noqa: F401
 
-    started = time.monotonic()
-    limits_s = [_allowance_s(candidate, is_given) for candidate in candidates]
-    calls = [
-        _probe(c, limit_s) for c, limit_s in zip(candidates, limits_s, strict=True)
-    ]
-    outcomes = start_together(calls)
-    for candidate, limit_s, outcome in zip(candidates, limits_s, outcomes, strict=True):
-        try:
-            outcome.result(started + limit_s - time.monotonic())
-        except (RefusedError, BackendFailedError):
-            if not is_given:
-                continue
-        except (TimeoutError, LLMWrapError):
-            continue
-        return candidate
+    began = time.monotonic()
+    limit_s = max((c.connect_timeout_s for c in candidates), default=0.0)
+    end = began + limit_s if until is None else min(began + limit_s, until)
+    outcomes = start_together([_probe(c, c is remembered) for c in candidates])
+    open_ones = list(zip(candidates, outcomes, strict=True))
+    while open_ones:
+        is_choosing = time.monotonic() < began + _CHOOSING_S
+        for one in tuple(open_ones):
+            candidate, outcome = one
+            answers = _answers(outcome)
+            if answers:
+                return candidate
+            if answers is False:
+                open_ones.remove(one)
+            elif is_choosing or candidate is remembered:
+                break  # Whoever comes behind it has to wait.
+        if time.monotonic() >= end:
+            return None
+        check()
     return None
 
 
 def nothing_found(
-    candidates: list[BackendSettings], discovered: Discovered, has_model: bool
+    candidates: Sequence[BackendSettings], discovered: Discovered, has_model: bool
 ) -> UnreachableError:
     """Return the error for a machine where nothing answers."""
     asked = ", ".join(f"{c.name} at {c.base_url}" for c in candidates)
@@ -75,17 +79,27 @@ def nothing_found(
     return UnreachableError(f"no model server answers ({asked})", hint=hint)
 
 
-def _allowance_s(candidate: BackendSettings, is_given: bool) -> float:
-    if is_loopback(candidate.base_url) and not is_given:
-        return _LOOPBACK_S
-    return candidate.connect_timeout_s
-
-
-def _probe(candidate: BackendSettings, timeout_s: float) -> Callable[[], None]:
-    def probe() -> None:
-        create_backend(candidate).version(timeout_s=timeout_s)
+def _probe(candidate: BackendSettings, is_remembered: bool) -> Callable[[], bool]:
+    def probe() -> bool:
+        try:
+            create_backend(candidate).version(timeout_s=candidate.connect_timeout_s)
+        except (RefusedError, BackendFailedError):
+            return is_remembered
+        except LLMWrapError:
+            return False
+        return True
 
     return probe
+
+
+def _answers(outcome: Future[bool]) -> bool | None:
+    """Tell whether one answers as it should, None while that is not known."""
+    try:
+        return outcome.result(_LOOK_S)
+    except TimeoutError:
+        return None
+    except LLMWrapError:
+        return False  # It got no thread.
 
 
 def embedded_is_ready(environ: Mapping[str, str]) -> bool:

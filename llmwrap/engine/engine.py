@@ -108,6 +108,11 @@ class Engine:
         self._making = threading.Lock()
 
     @property
+    def environ(self) -> Mapping[str, str]:
+        """Return the variables it goes by."""
+        return self._environ
+
+    @property
     def cache(self) -> ResponseCache:
         """Return the response cache."""
         return self._caching.cache
@@ -291,6 +296,7 @@ class Engine:
             context_of=lambda model: self._context_behind(
                 target.config, model, question.named
             ),
+            whole_name=question.selection.whole,
         )
         if schema and checker:
             from .structured import StructuredAnswer

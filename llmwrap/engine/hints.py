@@ -35,6 +35,7 @@ _ASIDE_S = 0.25  # beside what is to be told
 _ASKING_S = 1.0  # a server that has just answered, asked for what it has
 _ROOM_TOKENS = 1024  # for an answer, and what such numbers are rounded up to
 _SMALL_CONTEXT = 2048
+_PASTED = ("/chat/completions", "/completions", "/api/chat", "/api/generate", "/models")
 _PATHS = (
     *("/api/chat", "/api/show", "/api/tags", "/api/ps", "/api/version"),
     *("/chat/completions", "/models"),
@@ -244,6 +245,8 @@ def _key(case: _Case) -> str:
 
 def _path(case: _Case) -> str:
     address = (case.way.backend.base_url or "").rstrip("/")
+    for path in _PASTED:  # the address of a request, copied whole
+        address = address.removesuffix(path)
     root = address.removesuffix("/v1")
     return _found_at(case, [("openai", f"{root}/v1"), ("ollama", root)])
 

@@ -31,6 +31,7 @@ from .deadlines import deadline_error
 from .folding import Folder
 from .question import Question
 from .retries import Retries
+from .selection import explain_split
 from .stored import Replay
 from .telemetry import log_completion, log_request
 from .verdict import judged
@@ -167,6 +168,7 @@ class LiveCourse(Course):
             if isinstance(error, LLMWrapError):
                 name_server(error, self._asking.server)
                 self._asking.advise(error)
+                explain_split(error, self._asking.backend.name, self._asking.whole_name)
             if not self.is_in_block:
                 self.end(error)
             raise

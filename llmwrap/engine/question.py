@@ -20,8 +20,8 @@ from ..config import BackendConfig
 from ..messages import Request
 from ..paths import state_dir
 from .access import Access
-from .selection import Selection, Selector
-from .state import Discovered, read_discovered
+from .selection import Selection
+from .state import read_discovered
 
 Making: TypeAlias = Callable[[BackendConfig], Backend]
 """Makes the backend of a configuration."""
@@ -185,7 +185,7 @@ class Questions:
             return Addressee(selection.backend, selection.model)
         discovered = read_discovered(self._access.environ)
         selector = self._access.selector(model)
-        backend = selection.backend or _remembered(selector, discovered)
+        backend = selection.backend or selector.remembered()
         if backend is None:
             return None
         name = selection.model or discovered.models.get(backend.base_url or "")
@@ -199,12 +199,3 @@ def _addressed(question: Question, addressee: Addressee | None) -> Question:
         return question
     request = question.request._replace(model=addressee.model)
     return question._replace(request=request, candidates=(addressee,))
-
-
-def _remembered(selector: Selector, discovered: Discovered) -> BackendConfig | None:
-    """Return what was discovered last, if it would be asked for today."""
-    for candidate in selector.candidates():
-        found = (candidate.kind, candidate.base_url)
-        if found == (discovered.kind, discovered.address):
-            return candidate
-    return None

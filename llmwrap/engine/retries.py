@@ -56,11 +56,8 @@ class Retries:
         allowed = min(error.retries_allowed, patience.retries)
         if self._retries >= allowed or not is_empty:
             raise error
-        from random import uniform  # late: only a retry needs it
-
-        backoff_s = min(patience.retry_delay_s * 2.0**self._retries, _LONGEST_DELAY_S)
-        jitter = uniform(0.5, 1.0)  # noqa: S311  no secret hangs on it
-        delay_s: float = max(jitter * backoff_s, error.retry_after_s or 0.0)
+        delay_s = backoff_s(patience.retry_delay_s, self._retries)
+        delay_s = max(delay_s, error.retry_after_s or 0.0)
         self._check_wait(delay_s, error)
         self._asking.log.info(
             f"retrying in {format_duration(delay_s)} ({self._retries + 1} of"
@@ -85,3 +82,11 @@ class Retries:
                     self._asking, is_total=True, is_empty=True
                 ) from error
             raise error
+
+
+def backoff_s(first_delay_s: float, retries: int) -> float:
+    """Return how long to wait after so many retries: exponential, with jitter."""
+    from random import uniform  # late: only a retry needs it
+
+    backoff = min(first_delay_s * 2.0**retries, _LONGEST_DELAY_S)
+    return uniform(0.5, 1.0) * backoff  # noqa: S311  no secret hangs on it

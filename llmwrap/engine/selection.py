@@ -6,11 +6,11 @@ and asks nobody; what has to be asked (discovery, the default model) is discover
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..backends import BUILT_IN_KINDS
-from ..backends.base import BackendSettings
+from ..backends.base import BackendSettings, ClientCertificate
 from ..config import (
     BUILT_IN_BASE_URLS,
     BackendConfig,
@@ -19,24 +19,36 @@ from ..config import (
     mask_secrets,
     parse_base_url,
 )
-from ..config.api_key import ApiKey, read_api_key
-from ..errors import ConfigError
+from ..config.api_key import is_secret_name, key_in, read_own
+from ..errors import ConfigError, LLMWrapError, RefusedError
+from ..files import read_named
+from ..journal.records import blake2b
 from .choice import Choice, Patience
+from .state import is_known_name, read_discovered
 
 _FIRST_RETRY_S = 0.5
 _OWN_VARIABLES = {"ollama": "OLLAMA_HOST", "openai": "OPENAI_BASE_URL"}
-_DEFAULTS = ["ollama", "lmstudio"]  # what has an address that nobody has to give
+_OWN_KEYS = {"ollama": "OLLAMA_API_KEY", "openai": "OPENAI_API_KEY"}
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_LARGEST_CERTIFICATE_BYTES = 1 << 20
+_GUESSED = ("ollama", "lmstudio")  # what has an address that nobody has to give
+_FILE_SUFFIX = ".gguf"
 
 
 class Selection(NamedTuple):
     """Whom to ask: None as `backend` means that discovery decides.
 
-    `model` None means the backend's default. `is_first_choice` tells whether
-    LLMWRAP_API_KEY is meant for it.
+    `model` None means the backend's default. `whole` is the name that `BACKEND/M` was
+    split from. `is_given` tells that the variable of its own programs names the
+    backend; `rival` is who is meant instead of the embedded one, if its list has a
+    model of that path.
     """
 
     backend: BackendConfig | None
     model: str | None
+    whole: str = ""
+    is_given: bool = False
+    rival: BackendConfig | None = None
 
 
 class Selector:
@@ -58,18 +70,19 @@ class Selector:
         if choice.backend:
             backend = self.backend(choice.backend)
             return Selection(backend, model or self._file_model(backend.name))
-        if model:
-            named = self._split(model, self._is_split_by_environment())
-            if named:
-                return named
-        name = config.chosen_backend or self._file_backend()
-        if name is None:
-            model = model or config.defaults.model
-            # A backend of the file would have names of its own, with slashes in them.
-            named = self._split(model, may_name_backend=True) if model else None
-            return named or Selection(None, model)
-        backend = self.backend(name)
-        return Selection(backend, model or self._file_model(backend.name))
+        # LLMWRAP_BACKEND is to LLMWRAP_MODEL what -b is to -m.
+        is_free = choice.model or not config.chosen_backend
+        if model and is_free and (named := self._named(model)):
+            return named
+        if name := config.chosen_backend or self._file_backend():
+            backend = self.backend(name)
+            return Selection(backend, model or self._file_model(backend.name))
+        model = model or config.defaults.model
+        # A backend of the file would have names of its own, with slashes in them.
+        if model and (named := self._named(model)):
+            return named
+        given = self.given()
+        return Selection(given, model, is_given=given is not None)
 
     def backend(self, name: str) -> BackendConfig:
         """Return a configured backend, or a built-in one, by name.
@@ -85,43 +98,44 @@ class Selector:
             )
         return backend._replace(base_url=address)
 
-    def candidates(self) -> list[BackendConfig]:
-        """Return what discovery asks, in the order of preference.
+    def given(self) -> BackendConfig | None:
+        """Return the backend that a variable of its own programs names, if one does.
 
-        Where a variable says who is meant that is the only one: a prompt never goes
-        elsewhere because it is down. Raises: ConfigError.
+        It alone is asked then: a prompt never goes elsewhere because that one is down.
+        Raises: ConfigError.
         """
-        names = [n for n in _OWN_VARIABLES if self.is_given(n)][:1] or _DEFAULTS
-        found = [self.built_in(name) for name in names]
-        return [backend._replace(base_url=self.address(backend)) for backend in found]
+        names = self.given_variables()
+        kind = next((k for k, name in _OWN_VARIABLES.items() if name in names), None)
+        return self.backend(kind) if kind else None
 
-    def is_given(self, kind: str) -> bool:
-        """Tell whether the variable of a kind's own programs says where it is."""
-        return bool(self._environ.get(_OWN_VARIABLES.get(kind, "")))
+    def given_variables(self) -> tuple[str, ...]:
+        """Return the variables that name a server, the one that counts first."""
+        return tuple(n for n in _OWN_VARIABLES.values() if self._environ.get(n))
+
+    def candidates(self) -> list[BackendConfig]:
+        """Return what discovery asks, in the order of preference. Nobody named them."""
+        return [self.backend(name) for name in _GUESSED]
+
+    def remembered(self) -> BackendConfig | None:
+        """Return what discovery found last, if it would be asked for today."""
+        discovered = read_discovered(self._environ)
+        for candidate in self.candidates():
+            found = (candidate.kind, candidate.base_url)
+            if found == (discovered.kind, discovered.address):
+                return candidate
+        return None
 
     def address(self, backend: BackendConfig) -> str | None:
         """Return where a backend answers, None when nothing says so."""
         if backend.base_url:
             return backend.base_url
-        if backend.kind == "ollama" and self._environ.get("OLLAMA_HOST"):
-            from ..backends.ollama_host import parse_ollama_host
-
-            return parse_ollama_host(self._environ["OLLAMA_HOST"])
         if backend.kind == "openai":
             return _openai_address(self._environ)
+        given = None
+        if backend.kind in _OWN_VARIABLES:
+            given = _own_address(backend.kind, self._environ)
         # The embedded backend and an entry point's may need none.
-        return BUILT_IN_BASE_URLS.get(backend.kind, "")
-
-    def built_in(self, kind: str) -> BackendConfig:
-        """Return the backend that needs no table."""
-        return built_in_backend(kind)
-
-    def _find(self, name: str) -> BackendConfig | None:
-        lowered = name.lower()
-        for configured, backend in self._config.backends.items():
-            if configured == name or configured.lower() == lowered:
-                return backend
-        return self.built_in(lowered) if lowered in BUILT_IN_KINDS else None
+        return given or BUILT_IN_BASE_URLS.get(backend.kind, "")
 
     def _at_address(self, base_url: str) -> BackendConfig:
         try:
@@ -131,30 +145,71 @@ class Selector:
             raise ConfigError(f"--base-url '{shown}': {error}") from error
         if not self._choice.backend:
             kind = "openai" if address.endswith("/v1") else "ollama"
-            return self.built_in(kind)._replace(base_url=address)
-        backend = self._find(self._choice.backend)
-        if backend is None:
-            return self.backend(self._choice.backend)
-        if self.address(backend) != address:
-            # A table's key belongs to the table's address and goes nowhere else.
-            backend = backend._replace(api_key_env=None, api_key_file=None)
+            return built_in_backend(kind)._replace(base_url=address)
+        backend = self._config.backend(self._choice.backend)
+        if self._is_elsewhere(backend, address):
+            backend = backend.elsewhere()
         return backend._replace(base_url=address)
 
-    def _is_split_by_environment(self) -> bool:
-        # LLMWRAP_BACKEND is to LLMWRAP_MODEL what -b is to -m.
-        return bool(self._choice.model) or not self._config.chosen_backend
+    def _is_elsewhere(self, backend: BackendConfig, address: str) -> bool:
+        try:
+            return self.address(backend) != address
+        except ConfigError:
+            return True  # A variable that is no address names no place.
 
-    def _split(self, model: str, may_name_backend: bool) -> Selection | None:
+    def _named(self, model: str) -> Selection | None:
         """Return what `BACKEND/M` or a path to a GGUF file names, if it names one."""
-        if model.lower().endswith(".gguf"):
-            return Selection(self.backend("embedded"), model)
+        if is_model_file(model):
+            return self._of_path(model)
         name, slash, rest = model.partition("/")
-        if not (slash and rest and may_name_backend):
+        backend = self._prefix(name) if slash and rest else None
+        if backend is None:
             return None
-        backend = self._find(name)
-        if backend is None or self.address(backend) is None:
+        usual = self._usual() if backend.kind != "embedded" else None
+        is_usual = usual is not None and usual.name == backend.name
+        if is_usual and self._is_known(backend, model):
+            return Selection(backend, model)
+        return Selection(backend, rest, whole=model)
+
+    def _of_path(self, model: str) -> Selection:
+        usual = self._usual()
+        embedded = self.backend("embedded")
+        if usual is None or usual.kind == "embedded":
+            return Selection(embedded, model)
+        # llama-server calls a model without an alias by the path of its file.
+        if self._is_known(usual, model):
+            return Selection(usual, model)
+        return Selection(embedded, model, rival=usual)
+
+    def _prefix(self, name: str) -> BackendConfig | None:
+        """Return the backend that a name before a slash means, if it means one.
+
+        A table, or where the file has none a built-in backend with an address: what
+        stands before the slash may as well be part of the model's own name.
+        """
+        folded = name.lower()
+        if folded == "embedded" or folded in map(str.lower, self._config.backends):
+            return self.backend(name)
+        if self._config.has_file_backends or folded not in BUILT_IN_KINDS:
             return None
-        return Selection(self.backend(name), rest)
+        try:
+            has_address = self.address(self._config.backend(folded)) is not None
+        except ConfigError:
+            return None  # It is somebody else's trouble when another backend is asked.
+        return self.backend(folded) if has_address else None
+
+    def _usual(self) -> BackendConfig | None:
+        """Return who would be asked if no model were named, as far as that is known."""
+        name = self._config.chosen_backend or self._file_backend()
+        try:
+            if name:
+                return self.backend(name)
+            return self.given() or self.remembered()
+        except ConfigError:
+            return None  # It is said where it is asked.
+
+    def _is_known(self, backend: BackendConfig, model: str) -> bool:
+        return is_known_name(backend.base_url or "", model, self._environ)
 
     def _file_backend(self) -> str | None:
         if self._config.defaults.backend:
@@ -170,6 +225,25 @@ class Selector:
         return None
 
 
+def explain_split(error: LLMWrapError, backend: str, whole: str) -> None:
+    """Let an error about a model say how the whole name is named, if it was split."""
+    if whole and isinstance(error, RefusedError) and error.is_unknown_model:
+        how = f"if '{whole}' is its whole name: -b {backend} -m {whole}"
+        error.hint = f"{error.hint} ({how})" if error.hint else how
+
+
+def is_model_file(name: str) -> bool:
+    """Tell whether a model's name may be the path of a GGUF file."""
+    return name.lower().endswith(_FILE_SUFFIX)
+
+
+class Told(NamedTuple):
+    """The settings of a backend, and what is to be warned of its secrets."""
+
+    settings: BackendSettings
+    warnings: tuple[str, ...]
+
+
 def backend_settings(
     backend: BackendConfig,
     config: Config,
@@ -179,36 +253,98 @@ def backend_settings(
     is_first_choice: bool,
     is_reused: bool,
     until: float | None = None,
-) -> tuple[BackendSettings, tuple[str, ...]]:
-    """Return the settings of a backend, and warnings about its key file.
+) -> Told:
+    """Return the settings of a backend, and warnings about its secrets.
 
-    Raises: ConfigError for a key that cannot be read.
+    Raises: ConfigError for a key or another secret that cannot be read.
     """
-    found = ApiKey(None)
-    if backend.api_key_env or backend.api_key_file:
-        found = read_api_key(backend, environ, until)
-    key = found.key.reveal() if found.key else None
-    if key is None and backend.base_url and _is_openai_address(backend, environ):
-        key = environ.get("OPENAI_API_KEY") or None
-    if key is None and is_first_choice and config.api_key:
+    own = read_own(backend, environ, until)
+    key = own.key
+    if is_first_choice and config.api_key:
         key = config.api_key.reveal()
-    connect_s = choice.connect_timeout_s
+    key = key or _owners_key(backend, environ)
+    _check_authorization(backend, key)
+    given = choice.headers if is_first_choice else ()
+    named = [value for name, value in given if is_secret_name(name)]
     settings = BackendSettings(
         name=backend.name,
         kind=backend.kind,
         base_url=backend.base_url or "",
         environ=environ,
         api_key=key,
-        connect_timeout_s=connect_s or backend.connect_timeout_s,
+        connect_timeout_s=choice.connect_timeout_s or backend.connect_timeout_s,
         silence_s=_silence_s(backend, choice),
         proxy=backend.proxy,
-        ca_bundle=backend.ca_bundle,
+        ca_bundle=_ca_bundle(backend, environ),
+        ca_directory=None if backend.ca_bundle else environ.get("SSL_CERT_DIR") or None,
+        api_key_header=backend.api_key_header,
+        user=backend.user,
+        password=own.password,
+        headers=(*own.headers, *given),
+        query=own.query,
+        certificate=_certificate(backend, until),
+        secrets=(*own.secrets, *_parts(named)),
         line_limit_bytes=config.limits.line_bytes,
         body_limit_bytes=config.limits.body_bytes,
         pool_size=config.streaming.max_concurrent_streams,
         is_reused=is_reused,
     )
-    return settings, found.warnings
+    return Told(settings, own.warnings)
+
+
+def _owners_key(backend: BackendConfig, environ: Mapping[str, str]) -> str | None:
+    """Return the key that goes to the address of its own variable, and nowhere else."""
+    for kind, variable in _OWN_KEYS.items():
+        try:
+            address = _own_address(kind, environ)
+        except ConfigError:
+            continue  # It is somebody else's trouble when another backend is asked.
+        if address and address == backend.base_url:
+            key = key_in(environ, variable)
+            return key.reveal() if key else None
+    return None
+
+
+def _check_authorization(backend: BackendConfig, key: str | None) -> None:
+    if backend.user and key and not backend.api_key_header:
+        raise ConfigError(
+            f"'{backend.name}' has a user and an API key, and both want the header"
+            " 'Authorization'",
+            hint="api_key_header names another one for the key",
+        )
+
+
+def _ca_bundle(backend: BackendConfig, environ: Mapping[str, str]) -> str | None:
+    named = (environ.get(name) for name in _CA_VARIABLES)
+    return backend.ca_bundle or next(filter(None, named), None)
+
+
+def _certificate(
+    backend: BackendConfig, until: float | None
+) -> ClientCertificate | None:
+    if not backend.client_certificate:
+        if backend.client_key:
+            raise ConfigError(
+                f"'{backend.name}' has a client_key and no client_certificate"
+            )
+        return None
+    hashed = blake2b(digest_size=16)
+    for path in filter(None, (backend.client_certificate, backend.client_key)):
+        try:
+            hashed.update(read_named(path, _LARGEST_CERTIFICATE_BYTES, until).data)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read the client certificate '{path}':"
+                f" {(error.strerror or str(error)).lower()}"
+            ) from error
+    return ClientCertificate(
+        backend.client_certificate, backend.client_key, hashed.hexdigest()
+    )
+
+
+def _parts(values: Sequence[str]) -> list[str]:
+    """Return secrets, and each without the scheme before it."""
+    return [part for v in values for part in {v, v.rpartition(" ")[2]}]
 
 
 def patience(
@@ -228,11 +364,15 @@ def patience(
     )
 
 
-def _is_openai_address(backend: BackendConfig, environ: Mapping[str, str]) -> bool:
-    try:
-        return backend.base_url == _openai_address(environ)
-    except ConfigError:
-        return False  # It is somebody else's trouble when another backend is asked.
+def _own_address(kind: str, environ: Mapping[str, str]) -> str | None:
+    """Return what the variable of a kind's own programs says. Raises: ConfigError."""
+    if kind == "openai":
+        return _openai_address(environ)
+    if not environ.get("OLLAMA_HOST"):
+        return None
+    from ..backends.ollama_host import parse_ollama_host
+
+    return parse_ollama_host(environ["OLLAMA_HOST"])
 
 
 def _openai_address(environ: Mapping[str, str]) -> str | None:

@@ -5,15 +5,17 @@ What is decided without asking anybody is selection.py's.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..backends import BUILT_IN_KINDS, create_backend
-from ..backends.base import Backend
+from ..backends.base import Backend, BackendSettings
 from ..config import BackendConfig
 from ..errors import (
     BackendFailedError,
+    CancelledError,
     DeadlineError,
     LLMWrapError,
     ProtocolError,
@@ -26,11 +28,29 @@ from ..transport.lean import import_requests
 from ..units import format_duration
 from .access import Access
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
-from .selection import Selection, patience
-from .state import Discovered, keep_discovered, read_discovered
+from .retries import backoff_s
+from .selection import Selection, is_model_file, patience
+from .state import keep_discovered, keep_names, read_discovered
 
 _NET_S = 1.0
 _LOADING_POLL_S = 0.5
+
+T = TypeVar("T")
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class _Lookup(Protocol[_T_co]):
+    """A small call of a backend."""
+
+    def __call__(self, *, timeout_s: float) -> _T_co: ...
+
+
+class _Waiting(NamedTuple):
+    """How long a look-up is waited for (monotonic), and how often it is tried."""
+
+    first_token_until: float
+    retries: int
+    retry_delay_s: float
 
 
 class Target(NamedTuple):
@@ -67,6 +87,7 @@ class Targets:
         self._found: BackendConfig | None = None
         self._models: dict[str, str] = {}
         self._backends: dict[tuple[str, str | None], Backend] = {}
+        self._told: set[str] = set()
 
     def close(self) -> None:
         """Close every connection."""
@@ -79,7 +100,8 @@ class Targets:
         `cancel` ends the looking. Raises: CancelledError, ConfigError, UnreachableError
         when nothing answers, RefusedError when there is no model.
         """
-        if not self._is_settled or (selection.backend and selection.model):
+        is_known = selection.backend and selection.model and not selection.rival
+        if not self._is_settled or is_known:
             return self._target(selection, cancel or CancelToken())
         with self._finding:
             config = selection.backend or self._found
@@ -93,12 +115,20 @@ class Targets:
             return found
 
     def _target(self, selection: Selection, cancel: CancelToken) -> Target:
-        config = selection.backend or self._discover()
+        config = selection.backend or self._discovered(cancel)
+        if selection.is_given:
+            self._note_given(config)
+        if selection.rival and self._has(selection.rival, selection.model, cancel):
+            config = selection.rival
         backend = self.backend(config)
+        if config.kind == "embedded" and is_model_file(selection.model or ""):
+            self._note(f"using the embedded backend for '{selection.model}'")
         if selection.model:
             return Target(backend, config, selection.model)
         try:
-            model = self._default_model(backend, config, cancel)
+            model = self._default_model(
+                backend, config, cancel, is_found=selection.is_given
+            )
         except LLMWrapError as error:
             from .hints import advise  # late: only an error needs it
 
@@ -118,43 +148,176 @@ class Targets:
             self._access.warn(self._log)
             # Of two threads that make it at once, both get the one that is closed.
             self._backends.setdefault(key, create_backend(settings))
+            if note := self._backends[key].note:
+                self._note(note)
         return self._backends[key]
 
-    def _discover(self) -> BackendConfig:
+    def _discovered(self, cancel: CancelToken) -> BackendConfig:
+        """Return the server that is found, or the embedded one where it may stand in.
+
+        One that is remembered is tried as often as a question would be: it may be
+        about to start again.
+        """
         selector = self._access.selector()
+        known = selector.remembered()
         candidates = selector.candidates()
         settings = [
-            self._access.settings(one, is_first_choice=False) for one in candidates
+            self._access.settings(one, is_first_choice=False).without_own()
+            for one in candidates
         ]
-        is_given = selector.is_given(candidates[0].kind)
-        found = first_that_answers(settings, is_given=is_given)
+        remembered = settings[candidates.index(known)] if known else None
+        waiting = self._patience(known or candidates[0])
+        attempts = waiting.retries + 1 if remembered else 1
+        for attempt in range(attempts):
+            if attempt:
+                cancel.wait(backoff_s(waiting.retry_delay_s, attempt - 1))
+            found = first_that_answers(
+                settings, remembered, until=self._until, check=cancel.check
+            )
+            if found is not None:
+                self._keep_found(candidates[settings.index(found)])
+                return candidates[settings.index(found)]
+        return self._embedded_instead(settings)
+
+    def _keep_found(self, found: BackendConfig) -> None:
+        self._note(f"using {found.name} at {found.base_url}")
         discovered = read_discovered(self._environ)
-        if found is not None:
-            config = candidates[settings.index(found)]
-            self._log.note(f"using {found.name} at {found.base_url}")
-            if (discovered.kind, discovered.address) != (found.kind, found.base_url):
-                keep_discovered(
-                    discovered._replace(kind=found.kind, address=found.base_url),
-                    self._environ,
-                )
-            return config
+        if (discovered.kind, discovered.address) != (found.kind, found.base_url):
+            keep_discovered(
+                discovered._replace(kind=found.kind, address=found.base_url),
+                self._environ,
+            )
+
+    def _embedded_instead(self, asked: list[BackendSettings]) -> BackendConfig:
+        discovered = read_discovered(self._environ)
         has_model = embedded_is_ready(self._environ)
         if has_model and discovered.kind is None:
-            self._log.note("no model server answers: using the embedded model")
-            return selector.backend("embedded")
-        raise nothing_found(settings, discovered, has_model)
+            self._note("no model server answers: using the embedded model")
+            return self._access.selector().backend("embedded")
+        raise nothing_found(asked, discovered, has_model)
+
+    def _note_given(self, config: BackendConfig) -> None:
+        self._note(f"using {config.name} at {config.base_url}")
+        used, *others = self._access.selector().given_variables()
+        for name in others:
+            self._note(f"{name} is set too, and is not asked: {used} goes first")
+
+    def _note(self, message: str) -> None:
+        """Say what was chosen, once."""
+        if message not in self._told:
+            self._told.add(message)
+            self._log.note(message)
+
+    def _has(
+        self, config: BackendConfig, model: str | None, cancel: CancelToken
+    ) -> bool:
+        """Tell whether a backend has a model of that very name, as its list says.
+
+        A list that cannot be had has none.
+        """
+        try:
+            backend = self.backend(config)
+            until = self._patience(config).first_token_until
+            models = self._in_time(backend, backend.models, until, cancel)
+        except CancelledError:
+            raise
+        except LLMWrapError:
+            return False
+        keep_names(config.base_url or "", [m.name for m in models], self._environ)
+        return any(one.name == model for one in models)
+
+    def _default_model(
+        self,
+        backend: Backend,
+        config: BackendConfig,
+        cancel: CancelToken,
+        *,
+        is_found: bool,
+    ) -> str:
+        """Return the model to take when none is named, and remember it.
+
+        `is_found`: and its server as one that there is. Raises: RefusedError.
+        """
+        known = read_discovered(self._environ)
+        remembered = known.models.get(backend.address)
+        try:
+            name = self._looked_up(backend, config, cancel, is_short=bool(remembered))
+        except (DeadlineError, BackendFailedError, ProtocolError) as error:
+            if remembered is None or (self._until and self._until <= time.monotonic()):
+                raise
+            what = f"{error.message}; using '{remembered}', the one of last time"
+            self._log.warning(what)
+            return remembered
+        for warning in backend.odd_entries():
+            self._log.warning(warning)
+        if name is None:
+            raise RefusedError(
+                f"{backend.name} at {backend.address} has no model to chat with",
+                trouble="no_model",
+            )
+        self._note(f"using model '{name}'")
+        models = {**known.models, backend.address: name}
+        found = known._replace(models=models)
+        if is_found:
+            found = found._replace(kind=config.kind, address=config.base_url)
+        if found != known:
+            keep_discovered(found, self._environ)
+        return name
 
     def _looked_up(
-        self, backend: Backend, wait_s: float, cancel: CancelToken
+        self,
+        backend: Backend,
+        config: BackendConfig,
+        cancel: CancelToken,
+        *,
+        is_short: bool,
     ) -> str | None:
-        """Return the backend's default model, within `wait_s` and the deadline."""
-        left_s = wait_s
-        if self._until is not None:
-            left_s = min(left_s, max(0.0, self._until - time.monotonic()))
+        """Return the default model, trying as often as a question would be tried.
+
+        A server that loads its model is waited for and not counted. `is_short`: there
+        is one to fall back on, so a list takes no longer than connecting may.
+        """
+        waiting = self._patience(config)
+        if is_short:
+            limit_s = self._access.choice.connect_timeout_s or config.connect_timeout_s
+            until = min(waiting.first_token_until, time.monotonic() + limit_s)
+            waiting = waiting._replace(first_token_until=until)
+        retries = 0
+        while True:
+            try:
+                return self._in_time(
+                    backend, backend.default_model, waiting.first_token_until, cancel
+                )
+            except LLMWrapError as error:
+                is_loading = isinstance(error, BackendFailedError) and error.is_loading
+                if is_loading:
+                    delay_s = _LOADING_POLL_S
+                elif retries < min(waiting.retries, error.retries_allowed):
+                    delay_s = backoff_s(waiting.retry_delay_s, retries)
+                    retries += 1
+                else:
+                    raise
+                delay_s = max(delay_s, error.retry_after_s or 0.0)
+                if time.monotonic() + delay_s > waiting.first_token_until:
+                    if is_loading:
+                        raise _still_loading(backend) from error
+                    raise
+            cancel.wait(delay_s)
+
+    def _patience(self, config: BackendConfig) -> _Waiting:
+        now = time.monotonic()
+        waiting = patience(config, self._access.config, self._access.choice, now)
+        until = min(now + waiting.first_token_s, self._until or math.inf)
+        return _Waiting(until, waiting.retries, waiting.retry_delay_s)
+
+    def _in_time(
+        self, backend: Backend, call: _Lookup[T], until: float, cancel: CancelToken
+    ) -> T:
+        """Return what a small call brings. Raises: DeadlineError, as the call does."""
+        left_s = max(0.0, until - time.monotonic())
         # On a thread of its own: a name that does not resolve cannot be cancelled. Its
         # own time-out is a net below the one here, which says what is wrong.
-        net_s = left_s + _NET_S
-        [outcome] = start_together([lambda: backend.default_model(timeout_s=net_s)])
+        [outcome] = start_together([lambda: call(timeout_s=left_s + _NET_S)])
         try:
             return outcome.result(left_s, cancel.check)
         except TimeoutError:
@@ -164,50 +327,9 @@ class Targets:
                 hint="name one with -m",
             ) from None
 
-    def _loaded(
-        self, backend: Backend, config: BackendConfig, cancel: CancelToken
-    ) -> str | None:
-        """Return the default model, waiting for a server that loads its model."""
-        called_at = time.monotonic()
-        waiting = patience(config, self._access.config, self._access.choice, called_at)
-        wait_s = waiting.first_token_s
-        if backend.address in read_discovered(self._environ).models:
-            # There is an answer to fall back on: as long as it takes to connect.
-            choice = self._access.choice
-            wait_s = min(wait_s, choice.connect_timeout_s or config.connect_timeout_s)
-        until = called_at + waiting.first_token_s
-        until = min(until, self._until or until) - _LOADING_POLL_S
-        while True:
-            try:
-                return self._looked_up(backend, wait_s, cancel)
-            except BackendFailedError as error:
-                if not error.is_loading:
-                    raise
-                if time.monotonic() > until:
-                    raise DeadlineError(
-                        f"{backend.name} at {backend.address} still loads its model",
-                        hint="--first-token-timeout waits longer",
-                    ) from error
-            cancel.wait(_LOADING_POLL_S)
 
-    def _default_model(
-        self, backend: Backend, config: BackendConfig, cancel: CancelToken
-    ) -> str:
-        discovered: Discovered = read_discovered(self._environ)
-        try:
-            name = self._loaded(backend, config, cancel)
-        except (DeadlineError, BackendFailedError, ProtocolError) as error:
-            name = discovered.models.get(backend.address)
-            if name is None or (self._until and self._until <= time.monotonic()):
-                raise
-            self._log.warning(f"{error.message}; using '{name}', the one of last time")
-            return name
-        if name is None:
-            raise RefusedError(
-                f"{backend.name} at {backend.address} has no model", trouble="no_model"
-            )
-        self._log.note(f"using model '{name}'")
-        if discovered.models.get(backend.address) != name:
-            models = {**discovered.models, backend.address: name}
-            keep_discovered(discovered._replace(models=models), self._environ)
-        return name
+def _still_loading(backend: Backend) -> DeadlineError:
+    return DeadlineError(
+        f"{backend.name} at {backend.address} still loads its model",
+        hint="--first-token-timeout waits longer",
+    )

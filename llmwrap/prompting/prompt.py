@@ -6,6 +6,7 @@ a server's prefix cache can help when only the input changes.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 
 from ..errors import ConfigError, DeadlineError, LimitError
@@ -44,29 +45,30 @@ def _named(name: str, text: str) -> str:
     return f"{name}:\n{fence}\n{text.removesuffix(chr(10))}\n{fence}"
 
 
-def decoded(data: bytes) -> tuple[str, bool]:
-    """Return text from UTF-8, and whether bad bytes became U+FFFD."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return data.decode(), False
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "replace"), True
-
-
-def read_input(path: str, limit_bytes: int, until: float | None = None) -> bytes:
+def read_input(
+    path: str,
+    limit_bytes: int,
+    until: float | None = None,
+    *,
+    is_private: bool = False,
+) -> bytes:
     """Return the bytes of a file the user named, `until` being the deadline.
+
+    `is_private`: nobody else may open it.
 
     Raises: ConfigError when it cannot be read, LimitError when it is too large,
     DeadlineError for a pipe that does not end.
     """
     try:
-        data = read_named(path, limit_bytes, until).data
+        data, mode = read_named(path, limit_bytes, until)
     except DeadlineError as error:
         error.hint = "--timeout sets it"
         raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"cannot read '{path}': {reason}") from error
+    if is_private and mode & 0o077 and stat.S_ISREG(mode):
+        raise ConfigError(f"others may open '{path}'", hint="run 'chmod 600' on it")
     if len(data) > limit_bytes:
         raise LimitError(f"'{path}' is longer than {format_size(limit_bytes)}")
     return data

@@ -10,7 +10,8 @@ from ..config import Config
 from ..config.kinds import expand_home
 from ..history import Conversation
 from ..messages import Image, Message
-from ..prompting.prompt import checked_image, decoded, joined_prompt, read_input
+from ..prompting.prompt import checked_image, joined_prompt, read_input
+from ..prompting.text import decoded
 from .asked import Refused, context_used, settings_of
 from .conversations import AnyConversations
 from .mailbox import Event
@@ -228,7 +229,7 @@ class Room:
 
     def read_text(self, name: str) -> str:
         """Return the text of a file. Raises: ConfigError, LimitError."""
-        return decoded(self.read_file(name))[0]
+        return decoded(self.read_file(name), name).text
 
     def read_file(self, name: str) -> bytes:
         """Return what a file holds. Raises: as `read_text`."""

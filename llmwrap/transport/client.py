@@ -35,6 +35,7 @@ from .chunking import Dechunker
 from .connections import CancellableAdapter, Exchange, exchange_of
 from .endpoint import Endpoint
 from .faults import connect_error, read_error
+from .tls import Tls, tls_of
 
 _READ_BYTES = 64 * 1024
 _DRAIN_S = 0.01
@@ -50,11 +51,15 @@ class HttpClient:
     it sends no more.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, tls: Tls | None = None) -> None:
+        """Take what connections need, or find it. Raises: ConfigError."""
         self.endpoint = endpoint
+        self.tls = tls or tls_of(endpoint)
         size = max(1, endpoint.pool_size)
         self._requests: dict[_Looks, requests.PreparedRequest] = {}
-        self._adapter = CancellableAdapter(pool_connections=1, pool_maxsize=size)
+        self._adapter = CancellableAdapter(
+            self.tls.context, pool_connections=1, pool_maxsize=size
+        )
         self._is_closed = False
         lives.enter(self)
 
@@ -66,8 +71,15 @@ class HttpClient:
             "Accept-Encoding": "identity",
             **extra,
         }
-        if self.endpoint.api_key:
-            headers["Authorization"] = f"Bearer {self.endpoint.api_key}"
+        endpoint = self.endpoint
+        if endpoint.api_key and endpoint.api_key_header:
+            headers[endpoint.api_key_header] = endpoint.api_key
+        elif endpoint.api_key:
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        for name, value in endpoint.headers:
+            for same in [one for one in headers if one.lower() == name.lower()]:
+                del headers[same]
+            headers[name] = value
         return headers
 
     def open(
@@ -123,7 +135,7 @@ class HttpClient:
             headers = self.headers({"Accept": accept})
             if body is not None:
                 headers["Content-Type"] = "application/json"
-            url = self.endpoint.base_url + path
+            url = self.endpoint.base_url + path + self.endpoint.query
             kept = requests.Request(method, url, headers, data=body).prepare()
             kept.body = None
             if len(self._requests) >= _KEPT_REQUESTS:
@@ -148,7 +160,7 @@ class HttpClient:
                 prepared,
                 stream=True,
                 timeout=(endpoint.connect_timeout_s, endpoint.silence_s),
-                verify=endpoint.ca_bundle or True,
+                verify=True,
                 proxies=proxies,
             )
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:

@@ -9,6 +9,7 @@ a request is sent by the thread that asks for it.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,8 +156,9 @@ class CancellableAdapter(HTTPAdapter):
     tenth of what a short request costs.
     """
 
-    def __init__(self, **options: Any) -> None:
-        """Take the options of requests' adapter."""
+    def __init__(self, context: ssl.SSLContext | None = None, **options: Any) -> None:
+        """Take whom TLS trusts, and the options of requests' adapter."""
+        self._context = context
         self._pool: Any = None
         self._paths: dict[str, str] = {}
         super().__init__(**options)
@@ -200,13 +202,20 @@ class CancellableAdapter(HTTPAdapter):
         """Return a response with no more than status, headers and what is below."""
         return _Reply(resp)
 
+    def cert_verify(self, *args: Any) -> None:
+        """Leave it to the context: requests would trust certifi's list as well."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pool manager with our pools."""
+        if self._context:
+            kwargs["ssl_context"] = self._context
         super().init_poolmanager(*args, **kwargs)
         _use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Return the proxy's pool manager with our pools."""
+        if self._context:
+            kwargs["ssl_context"] = kwargs["proxy_ssl_context"] = self._context
         manager = super().proxy_manager_for(*args, **kwargs)
         _use_our_pools(manager)
         return manager

@@ -11,6 +11,8 @@ class Endpoint(NamedTuple):
     `silence_s` is the longest silence of the socket. `body_limit_bytes` bounds a body
     that is no stream. `pool_size` is how many connections are kept; `is_reused` False
     says that no second request will follow, so nothing is done to keep one alive.
+    `headers` are the user's own, and so is `query`, which goes behind each path as it
+    is; `secrets` are texts of both that nobody may see.
     """
 
     name: str
@@ -20,6 +22,13 @@ class Endpoint(NamedTuple):
     silence_s: float = 300.0
     proxy: str | None = None
     ca_bundle: str | None = None
+    ca_directory: str | None = None
+    api_key_header: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    client_certificate: str | None = None
+    client_key: str | None = None
+    secrets: tuple[str, ...] = ()
     body_limit_bytes: int = 64 << 20
     pool_size: int = 10
     is_reused: bool = True

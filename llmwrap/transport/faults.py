@@ -8,7 +8,6 @@ the most telling link of it wins.
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
 
 import requests
@@ -29,10 +28,15 @@ from ..units import format_duration
 from .endpoint import Endpoint
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..errors import Trouble
 
 _UNTRUSTED = (18, 19, 20, 21)  # X509_V_ERR_*: nobody we trust signed it
+_NO_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "record layer failure",
+    "HTTP_REQUEST",
+    "UNKNOWN_PROTOCOL",
+)
+_TLS_ALERT = "\x15\x03"
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -62,11 +66,6 @@ def connect_error(
     endpoint: Endpoint, error: Exception, *, is_connected: bool
 ) -> LLMWrapError:
     """Return our error for a request that got no response headers."""
-    if endpoint.ca_bundle and (problem := _bundle_problem(endpoint.ca_bundle)):
-        return ConfigError(
-            f"cannot use the certificates in '{endpoint.ca_bundle}': {problem}",
-            trouble="certificate",
-        )
     causes = _causes(error)
 
     def is_any(*kinds: type[BaseException]) -> bool:
@@ -93,18 +92,9 @@ def connect_error(
             hint="check the address",
         )
     if is_any(urllib3.exceptions.ProxyError):
-        proxy = mask_secrets(endpoint.proxy or "")
-        if any("407" in str(cause) for cause in causes):
-            return proxy_login_error(endpoint)
-        return UnreachableError(
-            f"cannot reach {endpoint}: the proxy {proxy} does not work",
-            trouble="proxy",
-            retries_allowed=UNLIMITED,
-        )
+        return _proxy_error(endpoint, f"{error} {_cause(error)}")
     if is_any(urllib3.exceptions.SSLError):
-        return UnreachableError(
-            f"cannot reach {endpoint}: TLS: {_cause(error)}", trouble=_tls(causes)
-        )
+        return _tls_error(endpoint, causes)
     if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         return ConfigError(f"'{endpoint.base_url}' is no usable address")
     return _lost_error(endpoint, error, causes)
@@ -120,28 +110,33 @@ def proxy_login_error(endpoint: Endpoint) -> RefusedError:
     )
 
 
-def _tls(causes: list[BaseException]) -> Trouble:
-    """Return what is wrong with TLS: nobody we trust, or no TLS at all."""
+def _tls_error(endpoint: Endpoint, causes: list[BaseException]) -> LLMWrapError:
+    """Return what is wrong with TLS: nobody we trust, none at all, or who we are."""
+    said = str(causes[-1]) if causes else ""
+    if any(word in str(cause) for cause in causes for word in _NO_TLS):
+        return UnreachableError(
+            f"cannot reach {endpoint}: what answers there does not speak TLS",
+            trouble="no_tls",
+        )
+    error = UnreachableError(f"cannot reach {endpoint}: TLS: {said}")
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             # A name that is not its own, or a day that has passed, no list mends.
-            return "certificate" if cause.verify_code in _UNTRUSTED else ""
-        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION" in str(cause):
-            return "no_tls"
-    return ""
+            error.trouble = "certificate" if cause.verify_code in _UNTRUSTED else ""
+    if "alert" in said.lower() and "certificate" in said.lower():
+        error.hint = "client_certificate and client_key say who is asking"
+    return error
 
 
-def _bundle_problem(bundle: str) -> str:
-    """Return what is wrong with a file or directory of certificates, if anything."""
-    is_directory = os.path.isdir(bundle)
-    try:
-        ssl.create_default_context(
-            cafile=None if is_directory else bundle,
-            capath=bundle if is_directory else None,
-        )
-    except OSError as error:  # ssl's own are of this kind
-        return error.strerror or str(error)
-    return ""
+def _proxy_error(endpoint: Endpoint, said: str) -> LLMWrapError:
+    if "407" in said:
+        return proxy_login_error(endpoint)
+    proxy = mask_secrets(endpoint.proxy or "")
+    return UnreachableError(
+        f"cannot reach {endpoint}: the proxy {proxy} does not work",
+        trouble="proxy",
+        retries_allowed=UNLIMITED,
+    )
 
 
 def _lost_error(
@@ -160,6 +155,9 @@ def _lost_error(
                 retries_allowed=UNLIMITED,
             )
     for cause in causes:
+        if isinstance(cause, http.client.BadStatusLine) and _TLS_ALERT in str(cause):
+            secure = endpoint.base_url.replace("http://", "https://", 1)
+            return ProtocolError(f"{endpoint} answered in TLS", hint=f"is it {secure}?")
         if isinstance(cause, http.client.HTTPException):
             return ProtocolError(f"{endpoint} did not answer in HTTP: {cause!r:.100}")
     for cause in causes:

@@ -7,6 +7,7 @@ loaded and no server started.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..backends.base import Model
@@ -14,8 +15,15 @@ from ..config import Config
 from ..engine.choice import Choice
 from ..engine.engine import Engine
 from ..engine.targets import Target
-from ..errors import BackendFailedError, ConfigError, LLMWrapError, RefusedError
+from ..errors import (
+    BackendFailedError,
+    ConfigError,
+    LLMWrapError,
+    ProtocolError,
+    RefusedError,
+)
 from ..log import LEVELS, Log, LogRecord, Sink
+from ..messages import Message, Request, Sampling
 from ..units import format_duration
 from .checks import (
     Finding,
@@ -29,6 +37,7 @@ from .checks import (
     stray_file_findings,
 )
 from .embedded_servers import has_embedded_extra
+from .listing import model_count
 from .survey import (
     LOOKUP_S,
     BackendReport,
@@ -48,12 +57,14 @@ class Surroundings(NamedTuple):
     """What a diagnosis looks at besides the configuration.
 
     `directory` is the working directory; `until` the deadline on the monotonic clock.
+    `is_asking`: a question is asked, for one token.
     """
 
     choice: Choice
     environ: Mapping[str, str]
     directory: str
     until: float | None = None
+    is_asking: bool = False
 
 
 class Diagnosis(NamedTuple):
@@ -122,7 +133,10 @@ def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
     except LLMWrapError as error:
         return _Verdict(None, (error_finding("backend", error),), error)
     try:
-        return _Verdict(target, tuple(_model(engine, target, surroundings)))
+        findings = list(_model(engine, target, surroundings))
+        if surroundings.is_asking:
+            findings.append(_asked(engine, target))
+        return _Verdict(target, tuple(findings))
     except LLMWrapError as error:
         if isinstance(error, BackendFailedError) and error.is_loading:
             # `ask` waits until it is loaded.
@@ -140,34 +154,35 @@ def _model(
     if backend.kind == "embedded":
         yield from _embedded_model(name, surroundings.environ)
         return
-    models = backend.models(timeout_s=limited(LOOKUP_S, surroundings.until))
-    found = find_model(models, name)
+    limit_s = limited(LOOKUP_S, surroundings.until)
     where = f"{backend.name} at {backend.address}" if backend.address else backend.name
+    backend.check_access(name, timeout_s=limit_s)
+    try:
+        models = backend.models(timeout_s=limit_s)
+    except (RefusedError, ProtocolError) as error:
+        # A list is a convenience: `ask` needs none where the model is named.
+        yield error_finding("model", error, "warning")
+        models = []
     trained_tokens = None
+    found = _named(models, name, backend.kind)
     if backend.kind not in _LENIENT_KINDS:
         # Late: it brings what speaks HTTP, and help and manual need none of it.
         from ..backends.ollama_words import trained_context_tokens
 
-        details = backend.model(name, timeout_s=limited(LOOKUP_S, surroundings.until))
+        details = backend.model(name, timeout_s=limit_s)
         trained_tokens = trained_context_tokens(details)
-    elif found is None and len(models) == 1:
-        message = (
-            f"{where} has only '{models[0].name}'; it may answer as '{name}' or not"
-        )
-        yield Finding("warning", "model", message, f"take -m {models[0].name}")
     elif found is None:
-        raise RefusedError(
-            f"model '{name}' not found on {where}", trouble="model", about=name
-        )
+        yield _unlisted(models, name, where)
     found = found or Model(name)
-    if backend.kind == "ollama" and "completion" not in (
-        found.capabilities or ("completion",)
-    ):
-        what = ", ".join(found.capabilities)
+    if found.is_embedding:
+        what = ", ".join(found.capabilities) or "embedding"
         raise RefusedError(
             f"model '{name}' on {where} cannot chat: it is for {what}",
             hint="run 'llmwrap models'",
         )
+    if found.remote:
+        message = f"'{name}' on {where} runs at {found.remote}: the prompt goes there"
+        yield Finding("warning", "model", message)
     yield _loading(found, where, engine.warming(target.config, found.name))
     option = "num_ctx" if backend.kind == "ollama" else ""
     asked_tokens = engine.config.defaults.options.get(option)
@@ -176,6 +191,33 @@ def _model(
         trained_tokens,
         asked_tokens if isinstance(asked_tokens, int) else None,
         option,
+    )
+
+
+def _named(models: Sequence[Model], name: str, kind: str) -> Model | None:
+    """Return the model of a name, or the wildcard of a gateway that fits it."""
+    found = find_model(models, name)
+    if found is None and kind in _LENIENT_KINDS:
+        fits = [m for m in models if "*" in m.name and fnmatchcase(name, m.name)]
+        return Model(name) if fits else None
+    return found
+
+
+def _unlisted(models: Sequence[Model], name: str, where: str) -> Finding:
+    """Return what is to be said of a model that a list lacks.
+
+    Raises: RefusedError where the list settles it.
+    """
+    if not models:
+        message = f"whether {where} has '{name}' only a question could tell"
+        return Finding("warning", "model", message, "--ask asks")
+    if len(models) == 1:
+        message = (
+            f"{where} has only '{models[0].name}'; it may answer as '{name}' or not"
+        )
+        return Finding("warning", "model", message, f"take -m {models[0].name}")
+    raise RefusedError(
+        f"model '{name}' not found on {where}", hint="run 'llmwrap models'"
     )
 
 
@@ -201,6 +243,17 @@ def _loading(model: Model, where: str, hint: str) -> Finding:
         )
     state = "is loaded" if model.is_loaded else "is there"
     return Finding("ok", "model", f"'{model.name}' on {where} {state}")
+
+
+def _asked(engine: Engine, target: Target) -> Finding:
+    """Ask for one token. Raises: what the question ends with."""
+    message = Message("user", "Hi")
+    sampling = Sampling(max_tokens=1)
+    request = Request(target.model, (message,), sampling=sampling)
+    with engine.ask(request, is_fresh=True) as answer:
+        for _ in answer:
+            pass
+    return Finding("ok", "model", f"'{target.model}' answered a question")
 
 
 def _told(records: Iterable[LogRecord]) -> Iterator[Finding]:
@@ -242,7 +295,7 @@ def _answering(report: BackendReport) -> str:
     version = f" (version {report.version})" if report.version else ""
     latency = f" in {format_duration(report.latency_s)}" if report.latency_s else ""
     count = len(report.models)
-    models = "1 model" if count == 1 else f"{count} models"
+    models = "1 model" if count == 1 else f"{model_count(report.models)} models"
     return f"{report.name} at {report.address} answers{latency}{version}: {models}"
 
 

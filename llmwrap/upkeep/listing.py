@@ -16,6 +16,13 @@ from .survey import BackendReport
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
+def use_of(model: Model) -> str:
+    """Return what is to be known of a model that is not asked unasked."""
+    if model.is_embedding:
+        return "embedding"
+    return f"runs at {model.remote}" if model.remote else ""
+
+
 class ModelRow(NamedTuple):
     """A model and the name of the backend that has it."""
 
@@ -39,7 +46,19 @@ class ModelRow(NamedTuple):
             "digest": model.digest,
             "capabilities": list(model.capabilities),
             "aliases": list(model.aliases),
+            "embedding": model.is_embedding,
+            "remote": model.remote,
         }
+
+
+def model_count(models: Sequence[Model]) -> str:
+    """Return how many models there are, and how many of them are not for a chat."""
+    odd = {
+        "embedding": sum(model.is_embedding for model in models),
+        "elsewhere": sum(bool(model.remote) for model in models),
+    }
+    more = ", ".join(f"{count} {what}" for what, count in odd.items() if count)
+    return f"{len(models)} ({more})" if more else str(len(models))
 
 
 def model_rows(reports: Iterable[BackendReport]) -> list[ModelRow]:
@@ -65,6 +84,8 @@ def completable_models(
     prefixes = {report.name.lower() for report in reports} if len(reports) > 1 else ()
     found = []
     for row in model_rows(reports):
+        if row.model.is_embedding:
+            continue  # It answers nobody.
         name = row.model.name
         is_split = "/" in name and name.partition("/")[0].lower() in prefixes
         is_plain = row.backend == chosen and not is_split

@@ -18,6 +18,7 @@ from ..engine.choice import Choice
 from ..engine.discovery import is_loopback
 from ..engine.engine import Engine
 from ..engine.selection import Selector
+from ..engine.state import keep_names
 from ..errors import (
     ConfigError,
     DeadlineError,
@@ -31,7 +32,6 @@ from ..units import format_duration
 LOOKUP_S = 10.0
 """How long a small call may take: a list of models, a version."""
 
-_UNNAMED_S = 2.0  # a stranger may listen on the port and never say a word
 _OWNERS_VARIABLES: Mapping[str, str] = {
     "ollama": "OLLAMA_HOST",
     "openai": "OPENAI_BASE_URL",
@@ -56,7 +56,8 @@ class BackendReport(NamedTuple):
     """What asking one backend brought.
 
     `latency_s` is the time of its smallest call, connecting included. `version` is
-    None where the server does not say, `address` empty where there is none.
+    None where the server does not say, `address` empty where there is none. `warnings`
+    tell what could not be read of its list.
     """
 
     name: str
@@ -67,6 +68,7 @@ class BackendReport(NamedTuple):
     version: str | None = None
     models: tuple[Model, ...] = ()
     latency_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_reachable(self) -> bool:
@@ -230,7 +232,9 @@ def _selected(selector: Selector) -> str | None:
 def _limit_s(candidate: Candidate, timeout_s: float) -> float:
     address = candidate.backend.base_url or ""
     is_guess = not candidate.is_configured and is_loopback(address)
-    return min(timeout_s, _UNNAMED_S) if is_guess else timeout_s
+    # A stranger may listen on the port and never say a word: as discovery has it.
+    limit_s = candidate.backend.connect_timeout_s
+    return min(timeout_s, limit_s) if is_guess else timeout_s
 
 
 def _asking(
@@ -249,7 +253,7 @@ def _asking(
             config = candidate.backend
 
             def ask(limit_s: float) -> BackendReport:
-                found = _asked(backend, report, limit_s, has_version)
+                found = _asked(backend, report, limit_s, has_version, engine.environ)
                 if found.error:
                     engine.advise(found.error, config)
                 return found
@@ -259,7 +263,11 @@ def _asking(
 
 
 def _asked(
-    backend: Backend, report: BackendReport, limit_s: float, has_version: bool
+    backend: Backend,
+    report: BackendReport,
+    limit_s: float,
+    has_version: bool,
+    environ: Mapping[str, str],
 ) -> BackendReport:
     try:
         began = time.monotonic()
@@ -268,7 +276,11 @@ def _asked(
             report = report._replace(version=version)
             if report.address:
                 report = report._replace(latency_s=time.monotonic() - began)
-        return report._replace(models=tuple(backend.models(timeout_s=limit_s)))
+        models = tuple(backend.models(timeout_s=limit_s))
+        if report.address:
+            keep_names(report.address, [model.name for model in models], environ)
+        odd = tuple(backend.odd_entries())
+        return report._replace(models=models, warnings=odd)
     except LLMWrapError as error:
         name_server(error, where(report.name, report.address))
         return report._replace(error=error)
