@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         "cut_prompt", "silent",
     ]  # fmt: skip
 
+    from .messages import Completion
+
 UNLIMITED = 1 << 30
 """A `retries_allowed` that leaves the number to the user's `--retries`."""
 
@@ -54,11 +56,13 @@ class LLMWrapError(Exception):
     what is wrong with a server, `about` the model or the address that it is about:
     what helps depends on how the server was chosen, so the engine makes the hint.
     `is_about_schema` says that it is the schema of the request that a server refused.
+    `partial` is the answer as far as it came, None when none was under way.
     """
 
     exit_status: ClassVar[int] = 1
     kind: ClassVar[str] = "internal"
     is_about_schema = False
+    partial: Completion | None = None
 
     def __init__(
         self,

@@ -37,6 +37,8 @@ FLOORS = (
 NEIGHBOURS = {
     # What an end marker means is a type of the values that carry it.
     ("ends", "messages"),
+    # An error carries the answer as far as it came; for type checkers only.
+    ("errors", "messages"),
     # The configuration is looked for where paths says; paths reads nothing itself.
     ("config", "paths"),
     # The embedded backend runs a model file.

@@ -256,6 +256,52 @@ def test_what_came_before_an_error_is_kept(home: Home, server: FakeServer) -> No
     assert answer.partial.text == "one"
 
 
+@pytest.mark.parametrize(
+    ("trouble", "more"),
+    [
+        (ollama_reply(["one"], done_reason=None), ""),
+        (ollama_reply(["one"], done_reason="length"), ""),
+        ((*ollama_reply(["one"])[:1], Silence()), 'timeout = "300ms"'),
+    ],
+)
+def test_an_error_has_the_answer_as_far_as_it_came(
+    home: Home, server: FakeServer, trouble: tuple[object, ...], more: str
+) -> None:
+    server.script(OLLAMA.path, trouble)  # type: ignore[arg-type]  # steps of any kind
+
+    with (
+        wrapped(home, server, more=more) as wrapper,
+        pytest.raises(LLMWrapError) as caught,
+    ):
+        wrapper.chat("Hello!")
+
+    assert isinstance(caught.value.partial, Completion)
+    assert caught.value.partial.text == "one"
+    assert caught.value.partial.model == "alpha:latest"
+
+
+def test_the_error_of_an_answer_that_was_left_has_it_too(
+    home: Home, server: FakeServer
+) -> None:
+    server.script(OLLAMA.path, ollama_reply(["one", " two"])[:1], Silence())
+
+    with wrapped(home, server) as wrapper:
+        with wrapper.chat_stream("Hello!") as answer:
+            next(answer)
+        with pytest.raises(IncompleteError) as caught:
+            _ = answer.completion
+
+    assert caught.value.partial == answer.partial
+    assert answer.partial.text == "one"
+
+
+def test_an_error_before_any_answer_has_none(home: Home, server: FakeServer) -> None:
+    with wrapped(home, server) as wrapper, pytest.raises(UsageError) as caught:
+        wrapper.chat("")
+
+    assert caught.value.partial is None
+
+
 def test_nobody_there_is_unreachable(home: Home) -> None:
     config = Config.load(os.devnull, home.environ)
 

@@ -105,6 +105,8 @@ class Answer:
     to the thread that reads it; only `cancel` may be called from any thread, and raises
     CancelledError in the reader at once. `str()` is the whole text.
 
+    An error that ends it has what came until then as its `partial`.
+
     A complete answer is kept in the cache when it was read, or, in a `with` block,
     when the block was left without an error: what could not be written does not count.
     """
@@ -153,10 +155,14 @@ class Answer:
         if course.completion is None:
             for _ in self:
                 pass
-        if course.completion is None:
-            course.conclude()
-        if course.completion is None:
-            raise IncompleteError("the answer was left before its end")
+        try:
+            if course.completion is None:
+                course.conclude()
+            if course.completion is None:
+                raise IncompleteError("the answer was left before its end")
+        except LLMWrapError as error:
+            error.partial = self.partial
+            raise
         return course.completion
 
     @property
@@ -204,6 +210,9 @@ class Answer:
         self._course.attend()
         try:
             return next(self._chunks)
+        except LLMWrapError as error:
+            error.partial = self.partial
+            raise
         finally:
             self._course.pause()
 
