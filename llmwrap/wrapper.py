@@ -72,8 +72,9 @@ class LLMWrapper:
         """Ask and return the whole answer; its `str()` is the text.
 
         `prompt` is a question, or the messages of a conversation. `model` may name
-        the backend too: `lmstudio/NAME`. `system` None is the configured one, the
-        empty string none. `images` are paths, the bytes of files, or Image values,
+        the backend too: `lmstudio/NAME`. `system` takes the place of the system
+        messages among these, the empty string leaves none; None is the configured one
+        where they have none. `images` are paths, the bytes of files, or Image values,
         and go with the last message. `options` are the server's own (`num_ctx`).
         `schema` is a JSON Schema, or as `--schema` takes it; `value` of the answer is
         then what it says, checked.
@@ -111,11 +112,9 @@ class LLMWrapper:
         UnreachableError, RefusedError, LimitError; later errors come where the answer
         is read.
         """
-        sampling = with_options(sampling, options, self.config.defaults.options)
-        request = self._request(prompt, model, system, images)._replace(
-            sampling=sampling, think=think, schema=self._schema(schema)
-        )
-        return self._engine.ask(request)
+        asked = self._asked(model, sampling, think, options, schema)
+        messages = self._messages(prompt, system, images)
+        return self._engine.ask(asked._replace(messages=messages))
 
     def chat_with_template(
         self,
@@ -123,23 +122,29 @@ class LLMWrapper:
         variables: Mapping[str, Json],
         model: str | None = None,
         *,
+        input: str = "",  # noqa: A002  as templates call it
         system: str | None = None,
+        images: Sequence[str | bytes | Image] = (),
         sampling: Sampling = Sampling(),
+        think: bool | str | None = None,
+        options: Mapping[str, Json] = NO_OPTIONS,
+        schema: Mapping[str, Json] | str | None = None,
         is_lax: bool = False,
     ) -> Answer:
         """Ask with a template and return the answer under way, as `chat_stream` does.
 
-        `variables` are plain JSON. `is_lax` lets them be missing and superfluous.
-        Raises: ConfigError for an unknown template or variable, LimitError for a
-        bound, and what `chat_stream` raises.
+        `variables` are plain JSON. `input` is the variable of that name, and follows
+        the text of a template without one. `is_lax` lets variables be missing and
+        superfluous. The rest are those of `chat`. Raises: ConfigError for an unknown
+        template or variable, LimitError for a bound, and what `chat_stream` raises.
         """
         from .prompting.templates import Filled  # late: as `templates`
 
+        asked = self._asked(model, sampling, think, options, schema)
         filled = Filled(self.templates.prepared(name), variables, is_lax)
-        prompt, rendered = filled.timed_prompt("")
-        sampling = with_options(sampling, NO_OPTIONS, self.config.defaults.options)
-        request = self._request(prompt, model, system)._replace(sampling=sampling)
-        return self._engine.ask(request, rendered)
+        prompt, rendered = filled.timed_prompt(input)
+        messages = self._messages(prompt, system, images)
+        return self._engine.ask(asked._replace(messages=messages), rendered)
 
     def batch(
         self,
@@ -150,6 +155,9 @@ class LLMWrapper:
         in_order: bool = False,
         system: str | None = None,
         sampling: Sampling = Sampling(),
+        think: bool | str | None = None,
+        options: Mapping[str, Json] = NO_OPTIONS,
+        schema: Mapping[str, Json] | str | None = None,
     ) -> Iterator[Done]:
         """Ask many questions, several at once, and yield what became of each.
 
@@ -157,21 +165,21 @@ class LLMWrapper:
         `in_order`), so memory does not grow with their number. `task.id` of a result
         is the number of its prompt, from 1. One that fails has its `error`; after
         three in a row that reach nobody, that is raised. Leaving early ends what is
-        under way.
+        under way. The rest are those of `chat`.
         """
         from .batch.crew import Crew  # late: most ask one question
         from .batch.run import Batch, Servers
         from .batch.task import Task
 
-        sampling = with_options(sampling, NO_OPTIONS, self.config.defaults.options)
+        asked = self._asked(model, sampling, think, options, schema)
 
         def task(given: tuple[int, str | Sequence[Message]]) -> Task:
             number, prompt = given
             try:
-                request = self._request(prompt, model, system)
+                messages = self._messages(prompt, system)
             except LLMWrapError as error:
                 return Task(str(number), number, None, error)
-            return Task(str(number), number, request._replace(sampling=sampling))
+            return Task(str(number), number, asked._replace(messages=messages))
 
         config, choice = self.config, Choice(is_inline=True)
         most = max(config.streaming.max_concurrent_streams, concurrency)
@@ -230,15 +238,17 @@ class LLMWrapper:
         """Remove all stored answers; return how many. Raises: CacheError."""
         return clear_cache(self._engine.cache, Filter())
 
-    def _request(
+    def _asked(
         self,
-        prompt: str | Sequence[Message],
         model: str | None,
-        system: str | None,
-        images: Sequence[str | bytes | Image] = (),
+        sampling: Sampling,
+        think: bool | str | None,
+        options: Mapping[str, Json],
+        schema: Mapping[str, Json] | str | None,
     ) -> Request:
-        system = self.config.defaults.system if system is None else system
-        return Request(model or "", self._messages(prompt, system, images))
+        """Return a request that wants its messages yet."""
+        sampling = with_options(sampling, options, self.config.defaults.options)
+        return Request(model or "", (), sampling, think, schema=self._schema(schema))
 
     def _schema(self, given: Mapping[str, Json] | str | None) -> Schema | None:
         if given is None:
@@ -253,20 +263,19 @@ class LLMWrapper:
         self,
         prompt: str | Sequence[Message],
         system: str | None,
-        images: Sequence[str | bytes | Image],
+        images: Sequence[str | bytes | Image] = (),
     ) -> tuple[Message, ...]:
-        if isinstance(prompt, str):
-            prompt = [Message("user", prompt)]
-        if not (prompt and (prompt[-1].content or prompt[-1].images or images)):
+        said = [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
+        if system is not None:
+            said = [message for message in said if message.role != "system"]
+        elif all(message.role != "system" for message in said):
+            system = self.config.defaults.system
+        if not (said and (said[-1].content or said[-1].images or images)):
             raise UsageError("there is nothing to ask")
-        *earlier, last = prompt
         if images:
             checked = tuple(self._image(image) for image in images)
-            last = last._replace(images=(*last.images, *checked))
-        messages = (*earlier, last)
-        if system and messages[0].role != "system":
-            return (Message("system", system), *messages)
-        return messages
+            said[-1] = said[-1]._replace(images=(*said[-1].images, *checked))
+        return (Message("system", system), *said) if system else tuple(said)
 
     def _image(self, image: str | bytes | Image) -> Image:
         if isinstance(image, Image):

@@ -162,6 +162,37 @@ def test_a_system_prompt_wins_over_the_configured_one(
     assert found == systems
 
 
+TURNS = [
+    Message("system", "Old."),
+    Message("user", "one"),
+    Message("system", "Older."),
+    Message("user", "two"),
+]
+
+
+@pytest.mark.parametrize(
+    ("system", "systems"),
+    [(None, ["Old.", "Older."]), ("Mine.", ["Mine."]), ("", [])],
+)
+def test_a_system_prompt_takes_the_place_of_those_of_the_messages(
+    home: Home, server: FakeServer, system: str | None, systems: list[str]
+) -> None:
+    environ = {**home.environ, "LLMWRAP_DEFAULTS_SYSTEM": "Configured."}
+    config = Config.load(os.devnull, environ)
+
+    with LLMWrapper(config, environ={"OLLAMA_HOST": server.url}) as wrapper:
+        wrapper.chat(TURNS, "ollama/alpha", system=system)
+
+    messages = body(server)["messages"]
+    assert [m["content"] for m in messages if m["role"] == "system"] == systems
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["one", "two"]
+
+
+def test_a_system_prompt_alone_is_nothing_to_ask(wrapper: LLMWrapper) -> None:
+    with pytest.raises(UsageError, match="nothing to ask"):
+        wrapper.chat([Message("system", "Old.")], system="Mine.")
+
+
 def test_images_are_paths_bytes_or_images(
     home: Home, server: FakeServer, tmp_path: Path
 ) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from llmwrap import LLMWrapper, Template, Variable
+from llmwrap import LLMWrapper, Sampling, Template, Variable
 from llmwrap.errors import ConfigError, UsageError
+from llmwrap.messages import Json
 
 from .asking import body, chats, prompt, wrapped
 from .fakeserver import FakeServer
 from .runner import Home
+
+JPEG = b"\xff\xd8\xff\xe0 image"
 
 
 @pytest.fixture
@@ -49,6 +54,63 @@ def test_a_system_prompt_goes_with_it(wrapper: LLMWrapper, server: FakeServer) -
     str(wrapper.chat_with_template("greeting", {"name": "Al"}, system="Be kind"))
 
     assert body(server)["messages"][0] == {"role": "system", "content": "Be kind"}
+
+
+def test_it_takes_whatever_chat_takes(wrapper: LLMWrapper, server: FakeServer) -> None:
+    server.thinking = ["hm"]
+
+    answer = wrapper.chat_with_template(
+        "greeting",
+        {"name": "Al"},
+        images=[JPEG],
+        think="high",
+        options={"num_ctx": 8192},
+        sampling=Sampling(seed=7),
+    )
+
+    assert str(answer)
+    asked = body(server)
+    assert asked["messages"][-1]["images"] == [base64.b64encode(JPEG).decode()]
+    assert asked["think"] == "high"
+    assert asked["options"] == {"seed": 7, "num_ctx": 8192}
+
+
+def test_no_way_of_asking_lacks_what_chat_has() -> None:
+    def names(call: Callable[..., object]) -> set[str]:
+        return set(inspect.signature(call).parameters)
+
+    assert names(LLMWrapper.chat) == names(LLMWrapper.chat_stream)
+    assert names(LLMWrapper.chat) - names(LLMWrapper.chat_with_template) == {"prompt"}
+    assert names(LLMWrapper.chat) - names(LLMWrapper.batch) == {"prompt", "images"}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "asked"),
+    [
+        ("proofread", {}, "<text>\nteh\n</text>"),
+        ("greeting", {"name": "Al"}, "Hello Al!\n\nteh"),
+    ],
+)
+def test_its_input_is_what_a_pipe_brings(
+    wrapper: LLMWrapper,
+    server: FakeServer,
+    name: str,
+    variables: dict[str, Json],
+    asked: str,
+) -> None:
+    str(wrapper.chat_with_template(name, variables, input="teh"))
+
+    assert asked in prompt(server)
+
+
+def test_a_template_and_a_schema_give_a_value(
+    wrapper: LLMWrapper, server: FakeServer
+) -> None:
+    server.answer = ['{"age": 3}']
+
+    answer = wrapper.chat_with_template("greeting", {"name": "Al"}, schema="age int")
+
+    assert answer.value == {"age": 3}
 
 
 def test_a_saved_template_is_there_at_once_and_for_others(
