@@ -65,3 +65,7 @@ if not TYPE_CHECKING:
         value: object = getattr(module, name.removeprefix("Enhanced"))
         globals()[name] = value
         return value
+
+    def __dir__() -> list[str]:
+        """Return the public names too, loaded or not."""
+        return sorted({*globals(), *__all__})

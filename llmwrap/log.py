@@ -3,7 +3,7 @@
 One `Log` is made at the top and handed down. It hands each record to its sinks: lines
 for people on stderr (`llmwrap: note: ...`), and the log proper as text or as JSON with
 OpenTelemetry's attribute names. Not the standard library's logging: its import costs
-13 ms, and every short run would pay.
+13 ms, and every short run would pay; the library hands its records on to it.
 
 Keys never reach a record; prompts and answers only at level debug.
 
@@ -12,6 +12,7 @@ See: OpenTelemetry semantic conventions, generative AI spans; logs data model.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -92,8 +93,7 @@ class Log:
         """Hand a record to every sink; underscores in names stand for dots."""
         if not self.is_heard(level) or not self._is_news(level, message):
             return
-        dotted = {name.replace("__", "."): attributes[name] for name in attributes}
-        record = LogRecord(level, message, dotted)
+        record = _record(level, message, attributes)
         for sink in self._sinks:
             if LEVELS[level] >= sink.threshold:
                 sink.emit(record)
@@ -107,7 +107,51 @@ class Log:
 
 
 SILENT = Log()
-"""A log that says nothing, for the library and for tests."""
+"""A log that says nothing, for tests and for whoever wants none."""
+
+
+class LoggingLog(Log):
+    """Say it to the standard library's logger `llmwrap`; notes are of its level INFO.
+
+    The attributes become those of its record. Nothing is said as long as nobody has
+    imported `logging`: who listens has, and a cached answer need not pay for it.
+    """
+
+    def is_heard(self, level: str) -> bool:
+        """Tell whether the logger takes records of `level` at the moment."""
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return False
+        is_enabled: bool = logging.getLogger("llmwrap").isEnabledFor(_standard(level))
+        return is_enabled
+
+    def record(
+        self, level: str, message: str, attributes: Mapping[str, Attribute]
+    ) -> None:
+        """Hand a record to the logger."""
+        if not self.is_heard(level):
+            return
+        import logging
+
+        logger = logging.getLogger("llmwrap")
+        if not logger.handlers:
+            # Else it writes warnings to stderr where an application set nothing up.
+            logger.addHandler(logging.NullHandler())
+        record = _record(level, message, attributes)
+        logger.log(_standard(level), message, extra=dict(_known(record)), stacklevel=3)
+
+
+def _standard(level: str) -> int:
+    return LEVELS["info" if level == "note" else level]
+
+
+LOGGING = LoggingLog()
+"""The log of the library."""
+
+
+def _record(level: str, message: str, attributes: Mapping[str, Attribute]) -> LogRecord:
+    dotted = {name.replace("__", "."): attributes[name] for name in attributes}
+    return LogRecord(level, message, dotted)
 
 
 def said_once(log: Log, level: str = "warning") -> Log:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from .config import Config
 from .engine import Answer, Choice, Engine
 from .errors import LLMWrapError, UsageError
-from .log import SILENT, Log
+from .log import LOGGING, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling, Schema
 from .paths import process_environ
 from .prompting.prompt import checked_image, read_input
@@ -27,7 +27,8 @@ class LLMWrapper:
     `config` None loads the user's file and LLMWRAP_* variables, as the program does.
     `environ` None is the environment of the process. Any thread may ask; each Answer
     belongs to the thread that reads it. A context manager; `close` cancels what is
-    under way.
+    under way. What is said beside answers goes to the logger `llmwrap` of `logging`:
+    prompts at level DEBUG, keys never.
 
         with LLMWrapper() as wrapper:
             print(wrapper.chat("Hello!"))
@@ -38,7 +39,7 @@ class LLMWrapper:
         config: Config | None = None,
         *,
         environ: Mapping[str, str] | None = None,
-        log: Log = SILENT,
+        log: Log = LOGGING,
     ) -> None:
         environ = process_environ() if environ is None else environ
         self.config = config or Config.load(environ=environ)
@@ -46,6 +47,11 @@ class LLMWrapper:
         self._log = log
         self._templates: Library | None = None
         self._engine = Engine(self.config, environ=environ, choice=Choice(), log=log)
+        for warning in self.config.warnings:
+            log.warning(warning)
+
+    def __repr__(self) -> str:
+        return f"<LLMWrapper configured by {self.config.path or 'no file'}>"
 
     def __enter__(self) -> Self:
         return self

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from llmwrap.log import LEVELS, Log, json_sink, people_sink, text_sink
+
+from .runner import ROOT
 
 
 def test_people_are_told_level_and_message() -> None:
@@ -76,3 +80,28 @@ def test_each_sink_has_a_threshold_of_its_own() -> None:
 
     assert len(people) == 1
     assert len(file) == 2
+
+
+LOUD = """
+from llmwrap.log import LOGGING
+import sys
+LOGGING.warning("unheard")
+assert "logging" not in sys.modules
+import logging
+LOGGING.warning("nothing is set up")
+logging.basicConfig(format="%(name)s %(levelname)s %(message)s %(x.y)s", level="INFO")
+LOGGING.debug("too low", x__y=1)
+LOGGING.note("100% heard", x__y=2)
+"""
+
+
+def test_the_log_of_the_library_follows_what_the_application_sets_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LOUD],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr == "llmwrap INFO 100% heard 2\n"

@@ -23,6 +23,18 @@ def test_every_public_name_is_there() -> None:
         _ = llmwrap.nope  # type: ignore[attr-defined]  # which is the point
 
 
+def test_the_names_can_be_listed_before_they_are_used() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import llmwrap; print(*dir(llmwrap))"],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert set(done.stdout.split()) >= {*llmwrap.__all__, "__doc__"}
+
+
 def test_importing_the_package_imports_nothing_else() -> None:
     program = "import sys; before = set(sys.modules); import llmwrap;"
     program += "print(*sorted(set(sys.modules) - before))"

@@ -126,6 +126,28 @@ def test_the_first_chunk_is_there_while_the_model_still_speaks(
         assert str(answer) == "one two"
 
 
+def test_an_answer_shows_itself_without_being_read(
+    home: Home, server: FakeServer
+) -> None:
+    server.answer = ["x" * 50]
+
+    with wrapped(home, server) as wrapper:
+        answer = wrapper.chat_stream("Hello!")
+        before = repr(answer)
+        answer.read()
+
+    assert before == "<Answer of 'alpha:latest' on ollama so far: ''>"
+    shown = "x" * 40 + "…"
+    assert repr(answer) == f"<Answer of 'alpha:latest' on ollama: '{shown}'>"
+
+
+def test_a_wrapper_shows_where_its_settings_come_from(home: Home) -> None:
+    file = home.configure("")
+
+    with LLMWrapper(Config.load(file, home.environ), environ=home.environ) as wrapper:
+        assert repr(wrapper) == f"<LLMWrapper configured by {file}>"
+
+
 def test_a_conversation_is_a_list_of_messages(
     wrapper: LLMWrapper, server: FakeServer
 ) -> None:
@@ -245,6 +267,51 @@ def test_nothing_to_ask_is_a_usage_error(
 ) -> None:
     with pytest.raises(UsageError, match="nothing to ask"):
         wrapper.chat(prompt)
+
+
+# What is said beside answers
+
+
+def test_the_library_speaks_to_logging(
+    home: Home, server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "llmwrap")
+
+    with wrapped(home, server) as wrapper:
+        wrapper.chat("Hello, 100%!")
+
+    asked = next(one for one in caplog.records if one.message.startswith("asking"))
+    assert (asked.name, asked.levelname) == ("llmwrap", "DEBUG")
+    assert asked.__dict__["gen_ai.request.model"] == "alpha:latest"
+    assert "Hello, 100%!" in asked.__dict__["gen_ai.input.messages"]
+    assert any(one.levelname == "INFO" for one in caplog.records)
+
+
+def test_a_prompt_reaches_no_logger_above_debug(
+    home: Home, server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "llmwrap")
+
+    with wrapped(home, server) as wrapper:
+        wrapper.chat("Hello!")
+
+    assert caplog.records
+    assert "Hello!" not in str([one.__dict__ for one in caplog.records])
+
+
+def test_warnings_of_the_configuration_are_logged(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config.load(os.devnull, home.environ)._replace(warnings=("odd",))
+
+    LLMWrapper(config, environ=home.environ).close()
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname, record.message) == (
+        "llmwrap",
+        "WARNING",
+        "odd",
+    )
 
 
 # Errors

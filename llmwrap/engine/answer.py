@@ -16,6 +16,8 @@ from .question import Question
 Record: TypeAlias = Callable[[Completion, str], None]
 """Takes an answer as far as it came, and the kind of the error that ended it."""
 
+_MOST_SHOWN = 40
+
 
 class Course(ABC):
     """How an answer comes about; `Answer` is what its reader holds.
@@ -218,6 +220,14 @@ class Answer:
 
     def __str__(self) -> str:
         return self.completion.text
+
+    def __repr__(self) -> str:
+        completion = self._course.completion or self.partial
+        text = completion.text
+        if len(text) > _MOST_SHOWN:
+            text = text[:_MOST_SHOWN] + "…"
+        so_far = "" if self._course.completion else " so far"
+        return f"<Answer of '{self.model}' on {self.backend}{so_far}: {text!r}>"
 
     def __enter__(self) -> Self:
         self._course.is_in_block = True
