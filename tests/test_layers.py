@@ -29,7 +29,7 @@ FLOORS = (
     {"streams", "prompting"},
     {"engine"},
     {"upkeep", "batch"},
-    {"wrapper", "repl", "loadtest"},
+    {"wrapper", "repl", "loadtest", "testing"},
     {"cli", "direct", "__main__"},
 )
 """What may be imported from below, the ground floor first."""

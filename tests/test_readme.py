@@ -143,6 +143,16 @@ def test_the_structured_values_run(home: Home, llama: FakeServer) -> None:
     assert result == Result(0, b"Rex\n", "")
 
 
+def test_the_tests_of_your_own_run(home: Home, llama: FakeServer) -> None:
+    text = python_block("Tests of your own")
+    text += "\nimport os\ntest_the_summary(os.getcwd())\n"
+
+    result = run_program(text, home, llama)
+
+    assert result == Result(0, b"", "")
+    assert not chats(llama)
+
+
 def test_every_program_has_a_test() -> None:
     headings = [block.heading for block in blocks("python")]
 
@@ -153,6 +163,7 @@ def test_every_program_has_a_test() -> None:
         "Structured values",
         "Template management",
         "Cache management",
+        "Tests of your own",
         "Backends of your own",
     ]
 
