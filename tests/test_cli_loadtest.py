@@ -305,6 +305,50 @@ def test_nothing_is_asked_when_a_file_cannot_be_written(
     assert chats(server) == []
 
 
+# Rounds
+
+
+def test_rounds_are_runs_one_after_the_other(cli: Runner, server: FakeServer) -> None:
+    result = loadtest(cli, server, "--json", "--rounds", "3")
+
+    found = document(result)
+    samples = found["samples"]
+    assert (found["rounds"], found["requests"], found["warmup_requests"]) == (3, 18, 6)
+    assert [s["round"] for s in samples] == [0] * 6 + [1] * 6 + [2] * 6
+    ends = [max(s["ended_s"] for s in samples[n : n + 6]) for n in (0, 6, 12)]
+    starts = [min(s["started_s"] for s in samples[n : n + 6]) for n in (6, 12)]
+    assert ends[0] <= starts[0]
+    assert ends[1] <= starts[1]
+    assert found["wall_s"] == pytest.approx(ends[2])
+    assert {"ttft_s", "e2e_s"} <= found["spread"].keys()
+    assert len(chats(server)) == 24
+
+
+def test_one_round_knows_no_spread(cli: Runner, server: FakeServer) -> None:
+    found = document(loadtest(cli, server, "--json"))
+
+    assert (found["rounds"], found["spread"]) == (1, None)
+
+
+def test_each_round_of_a_cache_test_has_a_cache_of_its_own(
+    cli: Runner, server: FakeServer
+) -> None:
+    load = ("--concurrency", "1", "--requests", "20", "--warmup", "0")
+
+    result = loadtest(cli, server, "--json", "--test-cache", "--rounds", "2", load=load)
+
+    assert document(result)["hit_ratio"] == 0.8
+
+
+def test_rounds_and_their_spread_stand_in_the_report(
+    cli: Runner, server: FakeServer
+) -> None:
+    result = loadtest(cli, server, "--rounds", "2")
+
+    assert "12, 0 failed; 2 rounds; 4 before to warm up" in result.text
+    assert "between rounds  TTFT " in result.text
+
+
 # The gate
 
 
@@ -356,6 +400,63 @@ def test_a_server_that_became_faster_does_not(
 
     assert result.status == 0
     assert "better" in result.text
+
+
+def test_whether_the_spread_between_runs_is_known_is_said(
+    cli: Runner, server: FakeServer, baseline: Path, tmp_path: Path
+) -> None:
+    other, few = tmp_path / "other.json", ("--requests", "20")
+    assert loadtest(cli, server, *few, "--output", str(other)).status == 0
+    for path in (baseline, other):
+        move(path, 1000.0, 1000.0)
+    both = ("--baseline", str(baseline), "--baseline", str(other))
+
+    single = loadtest(cli, server, *few, "--baseline", str(baseline))
+    several = loadtest(cli, server, *few, *both)
+    rounds = loadtest(
+        cli, server, *few, "--baseline", str(baseline), "--rounds", "2", "--json"
+    )
+
+    assert "Not known is how much runs differ by themselves" in single.text
+    assert "Runs differ by up to 0.0% by themselves" in several.text
+    assert document(rounds)["comparison"][0]["spread"] is not None
+
+
+def test_a_gate_that_breaks_without_the_spread_says_what_would_tell(
+    cli: Runner, server: FakeServer, baseline: Path
+) -> None:
+    move(baseline, 1e-6, 1e-6)
+    server.first_token_delay_s = 0.01
+
+    result = loadtest(cli, server, "--requests", "20", "--baseline", str(baseline))
+
+    assert result.status == 13
+    assert "--rounds 3 tells how much runs differ" in result.stderr
+
+
+def test_a_baseline_that_is_given_twice_is_refused(
+    cli: Runner, server: FakeServer, baseline: Path
+) -> None:
+    twice = ("--baseline", str(baseline)) * 2
+    before = len(chats(server))
+
+    result = loadtest(cli, server, *twice)
+
+    assert result.status == 2
+    assert "are the same" in error(result)
+    assert len(chats(server)) == before
+
+
+def test_errors_that_come_up_break_the_gate(
+    cli: Runner, server: FakeServer, baseline: Path
+) -> None:
+    server.script(OLLAMA.path, json_error(500, {"error": "no"}), times=9)
+    load = ("--requests", "20", "--warmup", "0", "--tolerance", "90%")
+
+    result = loadtest(cli, server, *load, "--baseline", str(baseline))
+
+    assert result.status == 13
+    assert "worse than the baseline: errors share 0.0% to 45.0%" in error(result)
 
 
 def test_too_few_answers_to_compare_are_said(

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmwrap.loadtest.compare import Change, Gate, changes, worse
+from llmwrap.loadtest.chance import doubt_of_rise, student_above
+from llmwrap.loadtest.compare import Change, Gate, is_spread_known, worse
+from llmwrap.loadtest.compare import changes as changes_of_runs
 from llmwrap.loadtest.samples import Sample
 
 _RUNS = 25
@@ -41,6 +43,23 @@ def run(
             sample = sample._replace(error="timeout")
         found.append(sample)
     return found
+
+
+def runs(
+    draws: Random, count: int, spread: float, *, slower: float = 1.0
+) -> list[list[Sample]]:
+    """Return runs of a machine whose speed differs from one to the next."""
+    return [
+        run(draws.randrange(1 << 30), slower=slower * draws.lognormvariate(0, spread))
+        for _ in range(count)
+    ]
+
+
+def changes(
+    old: Sequence[Sample], new: Sequence[Sample], gate: Gate = Gate()
+) -> list[Change]:
+    """Compare two tests of one run each."""
+    return changes_of_runs([old], [new], gate)
 
 
 def of_moments(number: int, ttft_s: float, e2e_s: float, tokens: int = 101) -> Sample:
@@ -189,9 +208,95 @@ def test_more_failures_are_worse() -> None:
     assert broken(found) == {("errors", "share")}
 
 
-def test_a_failure_more_is_within_the_tolerance() -> None:
-    found = changes(run(1), run(2, failing=0.02))
+def failing(count: int, asked: int = 100) -> list[Sample]:
+    """Return a run of which the first so many requests failed."""
+    return [Sample(n, 0.0, 1.0, error="timeout" * (n < count)) for n in range(asked)]
 
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (0, 9, "worse"),
+        (0, 2, "chance"),
+        (5, 16, "worse"),
+        (5, 8, "chance"),
+        (3, 3, "same"),
+        (9, 0, "better"),
+    ],
+)
+def test_any_rise_of_errors_that_chance_does_not_explain_is_worse(
+    before: int, after: int, verdict: str
+) -> None:
+    (change,) = changes(failing(before), failing(after), Gate(tolerance=0.5))
+
+    assert change.verdict == verdict
+
+
+def test_a_rise_of_errors_is_judged_by_fishers_exact_test() -> None:
+    """His tea tasting, a table of 3, 1, 1, 3, has 17 of 70."""
+    assert doubt_of_rise((1, 4), (3, 4)) == pytest.approx(17 / 70)
+    assert doubt_of_rise((0, 100), (0, 100)) == 1.0
+    assert doubt_of_rise((0, 0), (5, 9)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("freedom", "t", "above"),
+    [(1, 31.82, 0.01), (2, 6.965, 0.01), (5, 3.365, 0.01), (8, 2.896, 0.01)],
+)
+def test_students_t_is_that_of_the_tables(freedom: int, t: float, above: float) -> None:
+    assert student_above(t, freedom) == pytest.approx(above, rel=0.002)
+    assert student_above(-t, freedom) == pytest.approx(1 - above, rel=0.002)
+
+
+# Runs that differ among themselves, as those of machines do
+
+_DIFFER = 0.05
+
+
+def share_worse(pairs: int, counts: tuple[int, int], slower: float) -> float:
+    """Return in what share of simulated comparisons the gate breaks."""
+    draws, gate = Random(1), Gate()
+    found = [
+        bool(worse(changes_of_runs(old, new, gate)))
+        for _ in range(pairs)
+        for old in [runs(draws, counts[0], _DIFFER)]
+        for new in [runs(draws, counts[1], _DIFFER, slower=slower)]
+    ]
+    return sum(found) / len(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [(3, 1), (1, 3), (3, 3), (5, 5)])
+def test_runs_that_differ_by_themselves_are_no_false_alarm(
+    counts: tuple[int, int],
+) -> None:
+    """Of single runs, which cannot know it, 12 % are."""
+    assert share_worse(40, counts, slower=1.0) <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("counts", "least"), [((3, 3), 0.85), ((5, 5), 0.95)])
+def test_a_fifth_slower_is_found_among_runs_that_differ(
+    counts: tuple[int, int], least: float
+) -> None:
+    assert share_worse(20, counts, slower=1.2) >= least
+
+
+def test_how_much_runs_differ_is_known_where_there_are_two() -> None:
+    single, pair = [run(1)], [run(1), run(2, slower=1.1)]
+
+    assert not is_spread_known(changes_of_runs(single, single))
+    assert is_spread_known(changes_of_runs(single, pair))
+    change = of(changes_of_runs(pair, single), "e2e_s", "p50")
+    assert change.spread == pytest.approx(0.07, abs=0.03)
+
+
+def test_a_change_within_the_spread_of_runs_is_chance() -> None:
+    old = [run(1, slower=0.7), run(2, slower=1.0), run(3, slower=1.3)]
+
+    found = changes_of_runs(old, [run(4, slower=1.3)])
+
+    assert of(found, "e2e_s", "p50").verdict == "chance"
     assert broken(found) == set()
 
 

@@ -44,7 +44,7 @@ def busy_test() -> Outcome:
 
 
 def page(whole: Outcome, *, has_samples: bool = False) -> str:
-    found = changes(whole.samples, whole.samples)
+    found = changes([whole.samples], [whole.samples])
     plots = plots_of(whole)
     return page_of(whole, summary_of(whole), plots, found, has_samples=has_samples)
 

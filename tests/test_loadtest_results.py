@@ -163,6 +163,7 @@ def test_a_document_is_read_again_as_it_was() -> None:
         (lambda d: d["samples"].append({"number": 1}), "no whole result"),
         (lambda d: d["samples"].append(5), "no whole result"),
         (lambda d: d["samples"][0].update(e2e_s="1"), "no whole result"),
+        (lambda d: d["samples"][0].update(round=[]), "no whole result"),
     ],
 )
 def test_what_is_no_result_is_refused(change: Any, said: str) -> None:

@@ -96,6 +96,14 @@ def _add_load(parser: Parser) -> None:
         "--duration", metavar="D", type=positive_duration, help="how long to test"
     )
     group.add_argument(
+        "--rounds",
+        metavar="N",
+        type=positive_count,
+        default=1,
+        help="test N times, one after the other, so that it is known how much runs"
+        " differ by themselves (default: 1)",
+    )
+    group.add_argument(
         "--arrival",
         choices=("poisson", "constant"),
         default="poisson",
@@ -198,7 +206,10 @@ def _add_gate(parser: Parser) -> None:
     group.add_argument(
         "--baseline",
         metavar="FILE",
-        help="compare with the results in FILE: status 13 when it became worse",
+        action="append",
+        default=[],
+        help="compare with the results in FILE: status 13 when it became worse;"
+        " several tell how much runs differ by themselves",
     )
     group.add_argument(
         "--tolerance",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
-from ..engine import Engine
+from ..config import Config
+from ..engine import Choice, Engine
 from ..engine.targets import Target
-from ..errors import Interrupted, SomeFailedError, TargetMissedError
+from ..errors import Interrupted, SomeFailedError, TargetMissedError, UsageError
 from ..loadtest.baseline import check_comparable
-from ..loadtest.compare import ERRORS, Change, Gate, changes, worse
+from ..loadtest.compare import ERRORS, Change, Gate, changes, is_spread_known, worse
 from ..loadtest.document import Kept, document_of, read_kept
 from ..loadtest.machine import Machine, this_machine
 from ..loadtest.plan import Load
@@ -22,6 +23,8 @@ from ..loadtest.prompts import (
     made_prompts,
     read_prompts,
 )
+from ..loadtest.rounds import joined
+from ..loadtest.samples import runs_of
 from ..loadtest.summary import Outcome, Report, summary_of
 from ..loadtest.templates import filled_prompts, template_prompts
 from ..loadtest.text import (
@@ -29,6 +32,7 @@ from ..loadtest.text import (
     change_rows,
     figure_rows,
     head_rows,
+    known_spread,
     latency_rows,
     sample_rows,
 )
@@ -69,7 +73,7 @@ class _Test:
         self._context = context
         self._stack = stack
         self._interrupted: Interrupted | None = None
-        self._kept: Kept | None = None
+        self._kept: list[Kept] = []
         self._output: AtomicFile | None = None
         self._report: AtomicFile | None = None
 
@@ -80,21 +84,26 @@ class _Test:
         # --timeout is that of each request: the test has no deadline.
         context.set_deadline(None)
         self._open_files()
-        if name := args.baseline:
-            content = read_input(name, _LARGEST_BASELINE_BYTES, session.until)
-            self._kept = read_kept(content, name)
+        self._kept = _baselines(args.baseline, session)
         machine = this_machine()
         plan = plan_of(args, session)
-        target, engine = self._engine(session, plan)
-        if self._kept and not args.compare_anyway:
-            check_comparable(self._kept, setting_of(plan, target), machine)
+        target = self._target(session, plan)
+        for kept in self._kept if not args.compare_anyway else ():
+            check_comparable(kept, setting_of(plan, target), machine)
         session.log.note(_announcement(plan, target))
-        return self._tried(Trial(engine, target, plan), machine)
+        outcomes: list[Outcome] = []
+        while len(outcomes) < args.rounds and not self._interrupted:
+            with self._engine(session, plan, target) as engine:
+                trial = Trial(engine, target, plan)
+                outcomes.append(self._tried(trial, machine, len(outcomes) + 1))
+        return joined(outcomes)
 
-    def _tried(self, trial: Trial, machine: Machine) -> Outcome:
+    def _tried(self, trial: Trial, machine: Machine, number: int) -> Outcome:
+        rounds = self._args.rounds
+        which = f"round {number} of {rounds}, " if rounds > 1 else ""
         with ProgressLine(self._context.output) as line:
             try:
-                trial.run(line.show)
+                trial.run(lambda s: line.show(s._replace(phase=which + s.phase)))
             except Interrupted as interrupted:
                 self._context.take_time()
                 self._interrupted = interrupted
@@ -107,7 +116,8 @@ class _Test:
         found: list[Change] = []
         if self._kept and not self._interrupted:
             gate = Gate(args.tolerance, args.confidence, args.seed or 0)
-            found = changes(self._kept.samples, outcome.samples, gate)
+            old = [run for kept in self._kept for run in runs_of(kept.samples)]
+            found = changes(old, runs_of(outcome.samples), gate)
             if len(found) == 1:
                 self._context.log.warning(
                     "too few complete answers to compare their latencies"
@@ -138,32 +148,52 @@ class _Test:
         if args.output and args.output != "-":
             self._output = self._stack.enter_context(AtomicFile(args.output))
 
-    def _engine(self, session: Session, plan: Plan) -> tuple[Target, Engine]:
-        """Return whom to ask, and the engine that does."""
-        args, environ = self._args, self._context.environ
+    def _target(self, session: Session, plan: Plan) -> Target:
+        """Return whom to ask."""
+        config, choice = self._configured(session, plan)
+        environ = self._context.environ
+        with Engine(config, environ=environ, choice=choice, log=session.log) as asked:
+            return asked.target()
+
+    @contextmanager
+    def _engine(self, session: Session, plan: Plan, target: Target) -> Iterator[Engine]:
+        """Lend the engine of one round: a cache that is tested is new each time."""
+        config, choice = self._configured(session, plan)
+        choice, environ = settled(choice, target), self._context.environ
+        log = session.log if self._args.verbose else said_once(session.log)
+        with ExitStack() as stack:
+            if plan.cache == "test":
+                directory = stack.enter_context(
+                    tempfile.TemporaryDirectory(
+                        prefix="llmwrap-", ignore_cleanup_errors=True
+                    )
+                )
+                config = config._replace(cache=config.cache._replace(path=directory))
+            yield stack.enter_context(
+                Engine(config, environ=environ, choice=choice, log=log)
+            )
+
+    def _configured(self, session: Session, plan: Plan) -> tuple[Config, Choice]:
         choice = session.choice()._replace(
-            retries=args.retries or 0,
+            retries=self._args.retries or 0,
             cache="off" if plan.cache == "off" else "use",
         )
         config = session.config
         streaming = config.streaming._replace(
             max_concurrent_streams=plan.load.most_workers
         )
-        config = config._replace(streaming=streaming)
-        if plan.cache == "test":
-            directory = self._stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix="llmwrap-", ignore_cleanup_errors=True
-                )
-            )
-            config = config._replace(cache=config.cache._replace(path=directory))
-        with Engine(config, environ=environ, choice=choice, log=session.log) as asked:
-            target = asked.target()
-        log = session.log if args.verbose else said_once(session.log)
-        engine = Engine(
-            config, environ=environ, choice=settled(choice, target), log=log
-        )
-        return target, self._stack.enter_context(engine)
+        return config._replace(streaming=streaming), choice
+
+
+def _baselines(names: Sequence[str], session: Session) -> list[Kept]:
+    """Return the tests to compare with. Raises: ConfigError, UsageError."""
+    found: dict[bytes, Kept] = {}
+    for name in names:
+        content = read_input(name, _LARGEST_BASELINE_BYTES, session.until)
+        if same := found.get(content):
+            raise UsageError(f"the baselines '{same.name}' and '{name}' are the same")
+        found[content] = read_kept(content, name)
+    return list(found.values())
 
 
 def _write(file: AtomicFile, content: bytes) -> None:
@@ -195,6 +225,9 @@ def _page(
     return page.encode("utf-8", "replace")
 
 
+_NOT_KNOWN = "--rounds 3 tells how much runs differ by themselves, which is not known"
+
+
 def _raise_verdict(summary: Report, found: list[Change]) -> None:
     """Raise TargetMissedError or SomeFailedError where one is due."""
     failed = ", ".join(f"{kind} {n}" for kind, n in summary.errors_by_kind.items())
@@ -202,7 +235,9 @@ def _raise_verdict(summary: Report, found: list[Change]) -> None:
     if broken := worse(found):
         first = ", ".join(_spoken(change) for change in broken)
         also = f"; {failed}" if summary.errors else ""
-        raise TargetMissedError(f"worse than the baseline: {first}{also}")
+        is_sure = is_spread_known(found) or {c.name for c in broken} == {ERRORS}
+        hint = "" if is_sure else _NOT_KNOWN
+        raise TargetMissedError(f"worse than the baseline: {first}{also}", hint=hint)
     if summary.errors:
         raise SomeFailedError(failed)
 
@@ -257,7 +292,7 @@ def report_text(
     parts = [_pairs(head_rows(outcome, summary)), _columns(latency_rows(summary))]
     parts.append(_pairs(figure_rows(summary)))
     if found:
-        parts.append(_columns(change_rows(found)))
+        parts.append(_columns(change_rows(found)) + f"{known_spread(found)}\n")
     if has_samples:
         parts.append(_columns(sample_rows(outcome.samples)))
     return "\n".join(parts)

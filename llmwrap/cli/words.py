@@ -79,6 +79,7 @@ VALUE_OPTIONS = frozenset(
         "--requests",
         "--retries",
         "--retry-delay",
+        "--rounds",
         "--sanitize",
         "--schema",
         "--schema-list",

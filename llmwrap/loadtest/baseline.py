@@ -23,7 +23,7 @@ def check_comparable(kept: Kept, setting: Setting, machine: Machine) -> None:
     found = differences(kept, setting, machine)
     if found:
         raise UsageError(
-            f"the baseline is of another test: {'; '.join(found)}",
+            f"the baseline '{kept.name}' is of another test: {'; '.join(found)}",
             hint="--compare-anyway compares them",
         )
 

@@ -1,10 +1,11 @@
-"""Whether a load test is slower than one before, by more than chance explains.
+"""Whether a load test is slower than others before, by more than chance explains.
 
-Two questions to each figure, and it has to fail both. Is it worse by more than the
-tolerance? And would the bootstrap, drawing both tests anew from their own samples, see
-it no worse at all less often than the confidence allows? The doubt that is allowed is
-shared out over all figures that are judged (Bonferroni), so it holds for the gate as a
-whole and not for each figure.
+Three questions to each figure, and it has to fail all. Is it worse by more than the
+tolerance? Would the bootstrap, drawing both tests anew from their own samples, see it
+no worse at all less often than the confidence allows? And do the runs themselves differ
+by less, where there are several to tell (chance.py)? The doubt that the bootstrap is
+allowed is shared out over all figures (Bonferroni). That of runs is not: a busy machine
+moves all figures of a run together.
 
 A bootstrap draw of an order statistic needs no resampling: the k-th of n numbers drawn
 uniformly from n follows the beta distribution (k, n - k + 1), which says where in the
@@ -14,8 +15,7 @@ A longer time between tokens is no harm by itself: where the first token comes s
 by more than the last, each one between them comes sooner too, and TPOT is longer. So
 TPOT is worse only where one of both comes later, or answers became shorter.
 
-What one run's samples cannot tell is how runs differ from each other: a machine that
-was busy during one of them is found too.
+Errors have no tolerance: a rise that chance does not explain is worse.
 
 See: Efron, Tibshirani, An Introduction to the Bootstrap, 1993; David, Nagaraja, Order
 Statistics, 2003; Jain, The Art of Computer Systems Performance Analysis, 1991, ch. 13.
@@ -23,15 +23,20 @@ Statistics, 2003; Jain, The Art of Computer Systems Performance Analysis, 1991, 
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..metrics.percentiles import percentile
+from .chance import Spread, doubt_between, doubt_of_rise, spread_of
 from .samples import Sample
 from .summary import values_of
+
+Runs: TypeAlias = Sequence[Sequence[Sample]]
+"""The runs of one test, at least one, each with its samples."""
 
 Verdict: TypeAlias = Literal["worse", "better", "same", "chance"]
 """`chance`: off by more than the tolerance, and no more than chance may bring."""
@@ -67,7 +72,9 @@ class Change(NamedTuple):
 
     `ratio` is new over old; None for errors, and where old is 0. What is within the
     tolerance is the `same`, and its doubt is not worked out (None); so is a TPOT that
-    is longer because the first token gained more than the last.
+    is longer because the first token gained more than the last. `spread` is how much
+    runs differ by themselves, a standard deviation as a share, and `doubt_between` how
+    likely that brings it; None where no side has two runs.
     """
 
     name: str
@@ -77,6 +84,8 @@ class Change(NamedTuple):
     ratio: float | None
     doubt: float | None
     verdict: Verdict
+    spread: float | None = None
+    doubt_between: float | None = None
 
 
 class Gate(NamedTuple):
@@ -87,32 +96,36 @@ class Gate(NamedTuple):
     seed: int = 0
 
 
-def changes(
-    old: Sequence[Sample], new: Sequence[Sample], gate: Gate = Gate()
-) -> list[Change]:
+class _Pair(NamedTuple):
+    """One figure of both tests: sorted values of all runs, and the figure of each."""
+
+    name: str
+    figure: str
+    ratio: float | None
+    old: list[float]
+    new: list[float]
+    spread: Spread | None
+
+
+def changes(old: Runs, new: Runs, gate: Gate = Gate()) -> list[Change]:
     """Return what became of each figure that both tests have enough samples for."""
     pairs = [
-        (name, figure, ratio, before, after)
+        pair
         for name, figure, ratio in _FIGURES
-        if (before := sorted(values_of(name, old)))
-        and (after := sorted(values_of(name, new)))
-        and _is_enough(min(len(before), len(after)), ratio)
+        if _is_enough(pair := _pair(name, figure, ratio, old, new))
     ]
-    allowed = (1 - gate.confidence) / (len(pairs) + 1)
+    allowed = (1 - gate.confidence) / max(1, len(pairs))
     draws = Random(gate.seed)  # noqa: S311  the same samples get the same verdict
-    found = []
-    for name, figure, ratio, before, after in pairs:
-        was, now = _figure(before, ratio), _figure(after, ratio)
-        by = (now - was) / was if was else math.copysign(math.inf, now - was)
-        doubt = None
-        if abs(by) > gate.tolerance and abs(now - was) > _LEAST_S:
-            doubt = _doubt(before, after, ratio, draws, allowed)
-        verdict = _verdict(by, doubt, gate.tolerance, allowed)
-        change = now / was if was else None
-        found.append(Change(name, figure, was, now, change, doubt, verdict))
+    runs = (len(old), len(new))
+    found = [_judged(pair, runs, gate, allowed, draws) for pair in pairs]
     if _tokens(new) >= _tokens(old):
         found = [_in_its_place(change, found) for change in found]
-    return [*found, _errors(old, new, gate.tolerance, allowed)]
+    return [*found, _errors(old, new, 1 - gate.confidence)]
+
+
+def is_spread_known(found: Sequence[Change]) -> bool:
+    """Tell whether the comparison knew how much runs differ by themselves."""
+    return any(change.spread is not None for change in found)
 
 
 def worse(found: Sequence[Change]) -> list[Change]:
@@ -120,10 +133,55 @@ def worse(found: Sequence[Change]) -> list[Change]:
     return [change for change in found if change.verdict == "worse"]
 
 
-def _tokens(samples: Sequence[Sample]) -> float:
+def _tokens(runs: Runs) -> float:
     """Return how long the complete answers are on average."""
-    counts = [s.completion_tokens or s.chunks for s in samples if s.is_ok]
+    good = (sample for sample in _all(runs) if sample.is_ok)
+    counts = [sample.completion_tokens or sample.chunks for sample in good]
     return statistics.fmean(counts) if counts else 0.0
+
+
+def _all(runs: Runs) -> Iterator[Sample]:
+    return itertools.chain.from_iterable(runs)
+
+
+def _pair(name: str, figure: str, ratio: float | None, old: Runs, new: Runs) -> _Pair:
+    figures = [
+        [
+            _figure(sorted(values), ratio)
+            for run in runs
+            if (values := values_of(name, run))
+        ]
+        for runs in (old, new)
+    ]
+    return _Pair(
+        name,
+        figure,
+        ratio,
+        sorted(values_of(name, _all(old))),
+        sorted(values_of(name, _all(new))),
+        spread_of(*figures),
+    )
+
+
+def _judged(
+    pair: _Pair, runs: tuple[int, int], gate: Gate, allowed: float, draws: Random
+) -> Change:
+    was, now = _figure(pair.old, pair.ratio), _figure(pair.new, pair.ratio)
+    by = (now - was) / was if was else math.copysign(math.inf, now - was)
+    ratio, spread = now / was if was else None, pair.spread
+    change = Change(pair.name, pair.figure, was, now, ratio, None, "same")
+    if spread:
+        change = change._replace(spread=spread.ratio)
+    if abs(by) <= gate.tolerance or abs(now - was) <= _LEAST_S:
+        return change
+    doubt = _doubt(pair, draws, allowed)
+    doubts, between = [(doubt, allowed)], None
+    if spread and ratio is not None:
+        between = doubt_between(ratio, spread, runs)
+        doubts.append((between, 1 - gate.confidence))
+    return change._replace(
+        doubt=doubt, doubt_between=between, verdict=_verdict(by, doubts)
+    )
 
 
 def _in_its_place(change: Change, found: Sequence[Change]) -> Change:
@@ -135,7 +193,8 @@ def _in_its_place(change: Change, found: Sequence[Change]) -> Change:
     return change if comes_later else change._replace(verdict="same")
 
 
-def _is_enough(count: int, ratio: float | None) -> bool:
+def _is_enough(pair: _Pair) -> bool:
+    count, ratio = min(len(pair.old), len(pair.new)), pair.ratio
     if ratio is None:
         return count >= _FEWEST_OF_MEAN
     return count * min(ratio, 1 - ratio) >= _FEWEST_BEYOND - 1e-9
@@ -145,27 +204,19 @@ def _figure(ordered: Sequence[float], ratio: float | None) -> float:
     return statistics.fmean(ordered) if ratio is None else percentile(ordered, ratio)
 
 
-def _verdict(
-    by: float, doubt: float | None, tolerance: float, allowed: float
-) -> Verdict:
-    """Judge a change; `doubt` is that of "it is worse", so near 1 for a better one."""
-    if doubt is None:
-        return "same"
-    if by > tolerance:
-        return "worse" if doubt <= allowed else "chance"
-    if by < -tolerance:
-        return "better" if 1 - doubt <= allowed else "chance"
-    return "same"
+def _verdict(by: float, doubts: Sequence[tuple[float, float]]) -> Verdict:
+    """Judge a change by its doubts, each with the most that is allowed.
+
+    They are those of "it is worse", so near 1 for a better one.
+    """
+    if by > 0:
+        return "worse" if all(doubt <= most for doubt, most in doubts) else "chance"
+    return "better" if all(1 - doubt <= most for doubt, most in doubts) else "chance"
 
 
-def _doubt(
-    old: Sequence[float],
-    new: Sequence[float],
-    ratio: float | None,
-    draws: Random,
-    allowed: float,
-) -> float:
+def _doubt(pair: _Pair, draws: Random, allowed: float) -> float:
     """Return how much speaks against a figure's having become worse, 0 to 1."""
+    old, new, ratio = pair.old, pair.new, pair.ratio
     if ratio is None:
         return _doubt_of_means(old, new)
     not_worse = 0.0
@@ -199,18 +250,21 @@ def _error_of_mean(values: Sequence[float], mean: float) -> float:
     return statistics.variance(values, mean) / len(values)
 
 
-def _errors(
-    old: Sequence[Sample], new: Sequence[Sample], tolerance: float, allowed: float
-) -> Change:
-    """Compare the shares of failed requests; the tolerance is in points here."""
-    failed = [sum(not sample.is_ok for sample in samples) for samples in (old, new)]
-    was, now = (
-        count / max(1, len(samples))
-        for count, samples in zip(failed, (old, new), strict=True)
-    )
-    both = sum(failed) / max(1, len(old) + len(new))
-    per_request = 1 / max(1, len(old)) + 1 / max(1, len(new))
-    spread = math.sqrt(both * (1 - both) * per_request)
-    doubt = statistics.NormalDist().cdf((was - now) / spread) if spread else None
-    verdict = _verdict(now - was, doubt, tolerance, allowed)
+def _errors(old: Runs, new: Runs, allowed: float) -> Change:
+    """Compare the shares of failed requests; there is no tolerance."""
+    before, after = _failed(old), _failed(new)
+    was, now = (failed / max(1, asked) for failed, asked in (before, after))
+    doubt = doubt_of_rise(before, after)
+    verdict: Verdict = "same"
+    if now > was:
+        verdict = "worse" if doubt <= allowed else "chance"
+    elif now < was:
+        is_better = doubt_of_rise(after, before) <= allowed
+        verdict = "better" if is_better else "chance"
     return Change(ERRORS, "share", was, now, None, doubt, verdict)
+
+
+def _failed(runs: Runs) -> tuple[int, int]:
+    """Return how many requests failed, and how many there were."""
+    ends = [sample.is_ok for sample in _all(runs)]
+    return ends.count(False), len(ends)

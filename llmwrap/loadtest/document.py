@@ -27,6 +27,7 @@ _SERVER = "server_"
 class Kept(NamedTuple):
     """A test that was kept: what the gate compares with."""
 
+    name: str
     setting: Setting
     machine: Machine
     started_at: str
@@ -48,6 +49,7 @@ def document_of(
         "wall_s": outcome.wall_s,
         "interrupted": outcome.is_interrupted,
         "setting": setting,
+        "rounds": outcome.rounds,
         "requests": summary.requests,
         "warmup_requests": outcome.warmups,
         "cut_off": outcome.cut_off,
@@ -59,6 +61,7 @@ def document_of(
             for name in SERVER_PHASES
         },
         "late_s": _percentiles(summary.late_s),
+        "spread": None if summary.spread is None else dict(summary.spread),
         "prompt_tokens": summary.prompt_tokens,
         "completion_tokens": summary.completion_tokens,
         "tokens_per_s": summary.tokens_per_s,
@@ -91,6 +94,7 @@ def read_kept(data: bytes, name: str) -> Kept:
         )
     try:
         return Kept(
+            name=name,
             setting=Setting(**document["setting"]),
             machine=Machine(**document["machine"]),
             started_at=str(document["started_at"]),
@@ -119,6 +123,8 @@ def _read_sample(fields: Mapping[str, Json]) -> Sample:
         value = getattr(sample, name)
         if value is not None and not isinstance(value, int | float):
             raise ValueError(f"{name}: {value!r:.20}")
+    if not isinstance(sample.round, int):
+        raise ValueError(f"round: {sample.round!r:.20}")
     server = ServerTimings(**phases)  # type: ignore[arg-type]  # nothing reads them
     return sample._replace(is_cached=fields.get("cached") is True, server=server)
 

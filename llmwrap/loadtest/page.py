@@ -12,7 +12,15 @@ from html import escape
 from .compare import Change
 from .plots import Plot
 from .summary import Outcome, Report
-from .text import Row, change_rows, figure_rows, head_rows, latency_rows, sample_rows
+from .text import (
+    Row,
+    change_rows,
+    figure_rows,
+    head_rows,
+    known_spread,
+    latency_rows,
+    sample_rows,
+)
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -83,6 +91,7 @@ def page_of(
     if changes:
         parts.append("<h2>Compared with the baseline</h2>")
         parts.append(_change_table(changes))
+        parts.append(f'<p class="note">{escape(known_spread(changes))}</p>')
     parts += ["<h2>Latencies</h2>", _table(latency_rows(summary))]
     parts += [_figure(plot) for plot in plots]
     parts += ["<h2>The test</h2>", _pairs(pairs)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ class Sample(NamedTuple):
     In an open loop `ttft_s`, `e2e_s` and `queued_s` count from `started_s`, the moment
     the request was due; in a closed one TTFT and E2E from the request sent. Moments
     are seconds since the start of the test. `late_s` is how long after it was due its
-    worker took it up. `error` is the kind of what ended it, empty for none.
+    worker took it up. `error` is the kind of what ended it, empty for none. `round`
+    is which of the test's runs it belongs to, from 0.
     """
 
     number: int
@@ -42,11 +44,20 @@ class Sample(NamedTuple):
     error: str = ""
     message: str = ""
     server: ServerTimings | None = None
+    round: int = 0
 
     @property
     def is_ok(self) -> bool:
         """Tell whether there was a complete answer."""
         return not self.error
+
+
+def runs_of(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """Return samples by their runs, one run at least."""
+    runs: dict[int, list[Sample]] = {}
+    for sample in samples:
+        runs.setdefault(sample.round, []).append(sample)
+    return list(runs.values()) or [[]]
 
 
 class Samples:

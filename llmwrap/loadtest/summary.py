@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..metrics.percentiles import Percentiles, percentiles
+from ..metrics.percentiles import Percentiles, percentile, percentiles
+from .chance import spread_of
 from .machine import Machine
-from .samples import Sample
+from .samples import Sample, runs_of
 
 LATENCIES = ("ttft_s", "itl_s", "tpot_s", "e2e_s", "queued_s")
+SPREAD_OF = ("ttft_s", "tpot_s", "e2e_s")
 SERVER_PHASES = ("load_s", "prompt_s", "generation_s", "total_s")
 
 
@@ -40,7 +42,7 @@ class Outcome(NamedTuple):
 
     `wall_s` is from its start to the end of its last answer. `described` says for
     people what the prompts were, `slo` what a good answer is at most (seconds by
-    latency), `late` whether it was interrupted.
+    latency), `rounds` how many runs it was, one after the other.
     """
 
     setting: Setting
@@ -55,6 +57,7 @@ class Outcome(NamedTuple):
     slo: Mapping[str, float]
     is_interrupted: bool
     cut_off: int
+    rounds: int = 1
 
 
 class Report(NamedTuple):
@@ -62,7 +65,8 @@ class Report(NamedTuple):
 
     Rates are over `wall_s` and count complete answers. Latencies are those of complete
     answers, errors being counted for themselves. Tokens are those that the server
-    counted, None unless it counted those of every answer.
+    counted, None unless it counted those of every answer. `spread` is how much
+    the medians of rounds differ: a standard deviation, as a share.
     """
 
     requests: int
@@ -71,6 +75,7 @@ class Report(NamedTuple):
     latencies: dict[str, Percentiles | None]
     server: dict[str, Percentiles | None]
     late_s: Percentiles | None
+    spread: dict[str, float] | None
     prompt_tokens: int | None
     completion_tokens: int | None
     tokens_per_s: float | None
@@ -99,6 +104,7 @@ def summary_of(outcome: Outcome) -> Report:
         latencies={name: _latency(name, good, outcome) for name in LATENCIES},
         server={name: _phase(name, good) for name in SERVER_PHASES},
         late_s=percentiles(sample.late_s for sample in samples),
+        spread=_spread(good),
         prompt_tokens=_counted(good, "prompt_tokens"),
         completion_tokens=tokens,
         tokens_per_s=None if tokens is None else tokens / wall_s,
@@ -114,6 +120,17 @@ def summary_of(outcome: Outcome) -> Report:
 def values_of(name: str, samples: Iterable[Sample]) -> list[float]:
     """Return one latency of every complete answer that has it."""
     return _known((sample for sample in samples if sample.is_ok), name)
+
+
+def _spread(good: Sequence[Sample]) -> dict[str, float] | None:
+    runs = runs_of(good)
+    found = {
+        name: spread_of(
+            [percentile(sorted(v), 0.5) for run in runs if (v := values_of(name, run))]
+        )
+        for name in SPREAD_OF
+    }
+    return {name: one.ratio for name, one in found.items() if one} or None
 
 
 def _latency(name: str, good: Sequence[Sample], outcome: Outcome) -> Percentiles | None:

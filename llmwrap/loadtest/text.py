@@ -100,6 +100,9 @@ def figure_rows(summary: Report) -> list[Row]:
                 ),
             )
         )
+    if summary.spread:
+        differ = ", ".join(f"{_NAMES[n]} {by:.1%}" for n, by in summary.spread.items())
+        rows.append(("between rounds", f"{differ} (p50, standard deviation)"))
     if summary.late_s:
         rows.append(("taken up late", f"{_ms(summary.late_s.p99)} at p99"))
     return rows
@@ -118,6 +121,14 @@ def change_rows(changes: Sequence[Change]) -> list[Row]:
         name = _NAMES.get(change.name, change.name)
         rows.append((f"{name} {change.figure}", *cells, _verdict(change)))
     return rows
+
+
+def known_spread(changes: Sequence[Change]) -> str:
+    """Return what the comparison knew of how much runs differ by themselves."""
+    found = [change.spread for change in changes if change.spread is not None]
+    if not found:
+        return "Not known is how much runs differ by themselves: --rounds 3 tells."
+    return f"Runs differ by up to {max(found):.1%} by themselves: that much is noise."
 
 
 def sample_rows(samples: Sequence[Sample]) -> list[Row]:
@@ -148,6 +159,8 @@ def _load(outcome: Outcome) -> str:
 
 def _requests(outcome: Outcome, summary: Report) -> str:
     text = f"{summary.requests:,}, {summary.errors:,} failed"
+    if outcome.rounds > 1:
+        text += f"; {outcome.rounds:,} rounds"
     if outcome.warmups:
         text += f"; {outcome.warmups:,} before to warm up"
     if outcome.is_interrupted:
