@@ -18,7 +18,7 @@ from .runner import Home, Runner
 def exported(cli: Runner, name: str, *argv: str) -> str:
     result = cli.run("stats", "--export", name, *argv)
     assert (result.status, result.stdout, result.stderr) == (0, b"", "")
-    return (cli.home.path / name).read_text("utf-8")
+    return (cli.home.path / name).read_bytes().decode()
 
 
 def test_the_json_file_holds_what_json_prints(cli: Runner, home: Home) -> None:
@@ -40,6 +40,27 @@ def test_the_csv_file_has_a_line_for_each_metric(cli: Runner, home: Home) -> Non
     by_metric = {line["metric"]: line for line in lines}
     assert by_metric["runs"]["values"] == "1"
     assert float(by_metric["ttft_s"]["p95"]) == pytest.approx(0.1, rel=0.01)
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_of_the_csv_file_is_a_formula(
+    cli: Runner, home: Home, first: str
+) -> None:
+    """A server or a template may have any name, which a spreadsheet would run."""
+    name = f"{first}cmd|' /C calc'!A0"
+    record(home, a_run(model=name, backend=name, template=name))
+
+    rows = [*csv.reader(io.StringIO(exported(cli, "out.csv"), newline=""))]
+
+    assert rows[1][:3] == [f"'{name}"] * 3
+
+
+def test_every_line_of_the_csv_file_has_every_column(cli: Runner, home: Home) -> None:
+    record(home, a_run(), a_run(error="timeout", model=ODD))
+
+    rows = [*csv.reader(io.StringIO(exported(cli, "out.csv"), newline=""))]
+
+    assert {len(row) for row in rows} == {len(rows[0])}
 
 
 def families(cli: Runner) -> dict[str, Any]:

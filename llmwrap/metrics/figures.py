@@ -20,6 +20,9 @@ VERSION = 1
 _STEPS = (1, 2, 5)
 _LEAST_EXPONENT, _MOST_EXPONENT = -5, 4
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would work out."""
+
 
 class Figure(NamedTuple):
     """A metric of the runs with certain labels: seconds, tokens or tokens a second."""
@@ -74,19 +77,29 @@ def document(tally: Tally, targets: Sequence[PerformanceTarget]) -> dict[str, Js
 
 
 def as_csv(tally: Tally) -> str:
-    """Return a line for each metric of each row, with titles (RFC 4180)."""
+    """Return a line for each metric of each row, with titles (RFC 4180).
+
+    Each has all columns. Models name themselves, so no cell is a formula.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(
         (*Labels._fields, "metric", "values", "sum", *Percentiles._fields),
     )
     for labels, series in ordered(tally):
+        names = [_harmless(label) for label in labels]
         for name, count in (("runs", series.runs), ("errors", series.failed)):
-            writer.writerow((*labels, name, count))
+            nothing = [""] * (1 + len(Percentiles._fields))
+            writer.writerow((*names, name, count, *nothing))
         for figure in figures(labels, series):
             numbers = (figure.values, figure.sum, *figure.percentiles)
-            writer.writerow((*labels, figure.metric, *numbers))
+            writer.writerow((*names, figure.metric, *numbers))
     return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULAS) else cell
 
 
 def bars(histogram: Histogram) -> list[Bar]:
