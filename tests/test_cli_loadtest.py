@@ -277,6 +277,30 @@ def test_templates_are_asked_in_turn(cli: Runner, server: FakeServer) -> None:
     assert not any("{{" in prompt for prompt in prompts)
 
 
+@pytest.mark.parametrize(
+    "asked", [("--test-templates",), ("-t", "greeting", "--var", "name=Alice")]
+)
+def test_what_rendering_takes_is_told(
+    cli: Runner, server: FakeServer, asked: tuple[str, ...]
+) -> None:
+    page = cli.home.path / "r.json"
+
+    result = loadtest(cli, server, *asked, "--output", str(page))
+
+    found = json.loads(page.read_bytes())
+    assert list(found["rendering_s"]) == ["p50", "p90", "p95", "p99", "max"]
+    assert all(sample["rendering_s"] > 0 for sample in found["samples"])
+    assert [line for line in result.text.splitlines() if line.startswith("rendering ")]
+
+
+def test_what_is_not_rendered_takes_no_rendering(
+    cli: Runner, server: FakeServer
+) -> None:
+    found = document(loadtest(cli, server, "--json"))
+
+    assert found["rendering_s"] is None
+
+
 def test_one_template_is_asked_with_its_variables(
     cli: Runner, server: FakeServer
 ) -> None:

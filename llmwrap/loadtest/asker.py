@@ -30,16 +30,22 @@ class Noted(NamedTuple):
 class Asker:
     """Ask the requests of a test; any thread may.
 
-    `request` makes the request of a number. `is_open` counts latencies from the moment
-    a request was due.
+    `request` makes the request of a number, `is_rendered` tells whether templates do.
+    `is_open` counts latencies from the moment a request was due.
     """
 
     def __init__(
-        self, engine: Engine, request: Callable[[int], Request], *, is_open: bool
+        self,
+        engine: Engine,
+        request: Callable[[int], Request],
+        *,
+        is_open: bool,
+        is_rendered: bool = False,
     ) -> None:
         self._engine = engine
         self._request = request
         self._is_open = is_open
+        self._is_rendered = is_rendered
 
     def ask(self, number: int, due_at: float, began_at: float) -> Noted:
         """Ask a question that was due at `due_at` of a test that began at `began_at`.
@@ -48,21 +54,23 @@ class Asker:
         """
         called_at = time.monotonic()
         moments: array[float] = array("d")
-        completion, failure = self._asked(number, moments)
+        completion, failure, made_at = self._asked(number, moments)
         timing = completion.timing if completion else _NO_TIMING
         late_s = called_at - due_at
         # From the moment it was due, or as the definitions have it, from request sent.
-        shift_s = late_s + (timing.queued_s or 0.0) if self._is_open else 0.0
+        before_s = made_at - due_at if self._is_open else 0.0
+        shift_s = before_s + (timing.queued_s or 0.0) if self._is_open else 0.0
         sample = Sample(
             number=number,
             started_s=due_at - began_at,
             ended_s=time.monotonic() - began_at,
             late_s=late_s,
-            queued_s=_shifted(timing.queued_s, late_s if self._is_open else 0.0),
+            queued_s=_shifted(timing.queued_s, before_s),
             ttft_s=_shifted(timing.ttft_s, shift_s),
             e2e_s=_shifted(timing.e2e_s, shift_s),
             tpot_s=timing.tpot_s,
             chunks=len(moments),
+            rendering_s=made_at - called_at if self._is_rendered else None,
             error=failure.kind if failure else "",
             message=failure.message if failure else "",
         )
@@ -79,16 +87,20 @@ class Asker:
 
     def _asked(
         self, number: int, moments: array[float]
-    ) -> tuple[Completion | None, LLMWrapError | None]:
+    ) -> tuple[Completion | None, LLMWrapError | None, float]:
+        """Return the answer as far as it came, the error, when the request was made."""
         answer: Answer | None = None
+        made_at = time.monotonic()
         try:
-            with self._engine.ask(self._request(number)) as answer:
+            request = self._request(number)
+            made_at = time.monotonic()
+            with self._engine.ask(request) as answer:
                 for chunk in answer:
                     if chunk.deltas:
                         moments.append(answer.arrived_at)
-                return answer.completion, None
+                return answer.completion, None, made_at
         except LLMWrapError as error:
-            return answer.partial if answer else None, error
+            return answer.partial if answer else None, error, made_at
 
 
 def _shifted(duration_s: float | None, by_s: float) -> float | None:

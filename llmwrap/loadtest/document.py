@@ -60,6 +60,7 @@ def document_of(
             f"{_SERVER}{name}": _percentiles(summary.server[name])
             for name in SERVER_PHASES
         },
+        "rendering_s": _percentiles(summary.rendering_s),
         "late_s": _percentiles(summary.late_s),
         "spread": None if summary.spread is None else dict(summary.spread),
         "prompt_tokens": summary.prompt_tokens,

@@ -66,12 +66,14 @@ class Prompts(NamedTuple):
     """The prompts of a test.
 
     `messages` makes those of a request's number; `described` says what they are to
-    people, `digest` is the same for the same prompts.
+    people, `digest` is the same for the same prompts. `is_rendered` tells whether
+    templates make them, which takes time at each request.
     """
 
     messages: Callable[[int], tuple[Message, ...]]
     described: str
     digest: str
+    is_rendered: bool = False
 
 
 def built_in_prompts() -> Prompts:
@@ -140,7 +142,8 @@ def cache_prompts(base: Prompts, hit_ratio: float, seed: int) -> Prompts:
         return (marked, *others)
 
     described = f"{base.described}, {hit_ratio:.0%} of them asked before"
-    return Prompts(messages, described, digest_of([base.digest, described, str(seed)]))
+    digest = digest_of([base.digest, described, str(seed)])
+    return Prompts(messages, described, digest, base.is_rendered)
 
 
 def _new_ones(count: int, hit_ratio: float) -> int:

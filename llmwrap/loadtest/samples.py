@@ -24,8 +24,9 @@ class Sample(NamedTuple):
     In an open loop `ttft_s`, `e2e_s` and `queued_s` count from `started_s`, the moment
     the request was due; in a closed one TTFT and E2E from the request sent. Moments
     are seconds since the start of the test. `late_s` is how long after it was due its
-    worker took it up. `error` is the kind of what ended it, empty for none. `round`
-    is which of the test's runs it belongs to, from 0.
+    worker took it up, `rendering_s` what its template took. `error` is the kind of
+    what ended it, empty for none. `round` is which of the test's runs it belongs to,
+    from 0.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Sample(NamedTuple):
     message: str = ""
     server: ServerTimings | None = None
     round: int = 0
+    rendering_s: float | None = None
 
     @property
     def is_ok(self) -> bool:

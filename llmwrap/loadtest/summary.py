@@ -75,6 +75,7 @@ class Report(NamedTuple):
     latencies: dict[str, Percentiles | None]
     server: dict[str, Percentiles | None]
     late_s: Percentiles | None
+    rendering_s: Percentiles | None
     spread: dict[str, float] | None
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -104,6 +105,7 @@ def summary_of(outcome: Outcome) -> Report:
         latencies={name: _latency(name, good, outcome) for name in LATENCIES},
         server={name: _phase(name, good) for name in SERVER_PHASES},
         late_s=percentiles(sample.late_s for sample in samples),
+        rendering_s=percentiles(_known(samples, "rendering_s")),
         spread=_spread(good),
         prompt_tokens=_counted(good, "prompt_tokens"),
         completion_tokens=tokens,

@@ -58,7 +58,7 @@ def _prompts(filled: Sequence[Filled], inputs: Sequence[str], what: str) -> Prom
 
     # All of them once: what is wrong with one is said before anybody is asked.
     digest = digest_of([text(number) for number in range(len(filled) * len(inputs))])
-    return Prompts(messages, what, digest)
+    return Prompts(messages, what, digest, is_rendered=True)
 
 
 def _made_up(library: Library, name: str) -> Filled:

@@ -63,6 +63,8 @@ def latency_rows(summary: Report) -> list[Row]:
     """Return a table, titles first: a latency a row, its percentiles in columns."""
     rows: list[Row] = [("", "p50", "p90", "p95", "p99", "max")]
     rows += [_latency(_NAMES[n], found) for n, found in summary.latencies.items()]
+    if summary.rendering_s:
+        rows.append(_latency("rendering", summary.rendering_s))
     if summary.hits_e2e_s:
         rows.append(_latency("E2E of hits", summary.hits_e2e_s))
     if summary.misses_e2e_s:

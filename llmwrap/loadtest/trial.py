@@ -128,7 +128,12 @@ class Trial:
             messages = (*before, *prompts.messages(first + number))
             return self._plan.request._replace(messages=messages)
 
-        asker = Asker(self._engine, request, is_open=load.is_open)
+        asker = Asker(
+            self._engine,
+            request,
+            is_open=load.is_open,
+            is_rendered=prompts.is_rendered,
+        )
         workers = self._running = Workers(asker, load)
         workers.start()
         return workers
