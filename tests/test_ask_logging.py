@@ -265,6 +265,20 @@ def test_an_answer_is_logged_under_the_names_of_opentelemetry(
     }
 
 
+def test_the_provider_is_the_kind_and_not_the_users_name(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    home.configure(
+        '[logging]\nlevel = "info"\nformat = "json"\noutput = "stderr"\n'
+        f'[backends.desk]\nkind = "ollama"\nbase_url = "{server.url}"\n'
+    )
+
+    result = cli.run("ask", "-b", "desk", "-m", "alpha", "Hello")
+
+    (record,) = records(result.stderr)
+    assert record["attributes"]["gen_ai.provider.name"] == "ollama"
+
+
 @pytest.mark.parametrize("kind", ["text", "json"])
 @pytest.mark.parametrize(("level", "is_there"), [("info", False), ("debug", True)])
 def test_a_prompt_is_logged_at_debug_only(

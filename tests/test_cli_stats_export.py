@@ -92,6 +92,23 @@ def test_prometheus_reads_the_file(cli: Runner, home: Home) -> None:
     assert runs == {"": 100, "timeout": 1}
 
 
+def test_the_provider_is_the_kind_and_not_the_users_name(
+    cli: Runner, home: Home
+) -> None:
+    """Two tables of one kind stay apart by their names."""
+    home.configure(
+        '[backends.desk]\nkind = "openai"\n[backends.lab]\nkind = "openai"\n'
+    )
+    record(home, a_run(backend="desk"), a_run(backend="lab"), a_run(backend="ollama"))
+
+    runs = families(cli)["llmwrap_runs"].samples
+
+    found = {
+        s.labels["llmwrap_backend"]: s.labels["gen_ai_provider_name"] for s in runs
+    }
+    assert found == {"desk": "openai", "lab": "openai", "ollama": "ollama"}
+
+
 def test_every_histogram_is_whole(cli: Runner, home: Home) -> None:
     """What Prometheus wants of one: +Inf, which is its count, and a sum."""
     full = a_run(

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         )
     has_data = args.json or args.export is None
     with context.output.errors_as_json(is_wanted=args.json):
-        Session.of(args, context, stdout_is_data=has_data)
+        session = Session.of(args, context, stdout_is_data=has_data)
         # Late: the libraries of histograms are nothing that help and manual need.
         from ..upkeep.statistics import EXPORTED, exporter, read_statistics
 
@@ -62,6 +62,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if export:
             from .output_file import AtomicFile
 
+            named = session.config.backends
+            statistics = statistics._replace(
+                kinds={name: backend.kind for name, backend in named.items()}
+            )
             with AtomicFile(args.export) as file:
                 file.write(export(statistics).encode())
                 file.commit(lambda: None)

@@ -90,19 +90,22 @@ _TOKEN_USAGE = _Family(
 _TOKEN_TYPES = {"prompt_tokens": "input", "completion_tokens": "output"}
 
 
-def exposition(tally: Tally, targets: Sequence[PerformanceTarget]) -> str:
-    """Return the whole text, its last line ended."""
-    series = [(_label_values(labels), one) for labels, one in ordered(tally)]
+def exposition(
+    tally: Tally, targets: Sequence[PerformanceTarget], kinds: Mapping[str, str]
+) -> str:
+    """Return the whole text, its last line ended; `kinds` has those of backends."""
+    series = [(_label_values(labels, kinds), one) for labels, one in ordered(tally)]
     lines = [*_counters(series), *_histograms(series), *_targets(targets)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _label_values(labels: Labels) -> dict[str, str]:
+def _label_values(labels: Labels, kinds: Mapping[str, str]) -> dict[str, str]:
     return {
         "gen_ai_operation_name": "chat",
-        "gen_ai_provider_name": labels.backend,
+        "gen_ai_provider_name": kinds.get(labels.backend, labels.backend),
         "gen_ai_request_model": labels.model,
         "server_address": labels.address,
+        "llmwrap_backend": labels.backend,
         "llmwrap_template": labels.template,
         "llmwrap_cache": labels.outcome,
     }

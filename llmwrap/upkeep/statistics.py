@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..errors import CacheError, ConfigError, TargetMissedError
@@ -15,10 +16,14 @@ from ..metrics.targets import PerformanceTarget, judged
 
 
 class Statistics(NamedTuple):
-    """What was counted, and whether the targets are met."""
+    """What was counted, and whether the targets are met.
+
+    `kinds` has the kinds of backends that have names of the user's.
+    """
 
     tally: Tally
     targets: list[PerformanceTarget]
+    kinds: Mapping[str, str] = MappingProxyType({})
 
     def document(self) -> dict[str, Json]:
         """Return everything as one JSON object."""
@@ -71,7 +76,7 @@ def _as_json(statistics: Statistics) -> str:
 _EXPORTERS: dict[str, Callable[[Statistics], str]] = {
     ".json": _as_json,
     ".csv": lambda statistics: as_csv(statistics.tally),
-    ".prom": lambda statistics: exposition(statistics.tally, statistics.targets),
+    ".prom": lambda statistics: exposition(*statistics),
 }
 EXPORTED = tuple(_EXPORTERS)
 """The ends of names that `exporter` knows."""
