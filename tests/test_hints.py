@@ -86,6 +86,7 @@ EVERY = [
 
 def followed(cli: Runner, asked: Asked, hint: str) -> Asked:
     """Return the question as a hint wants it asked; runs what it says to run."""
+    hint = re.sub(r" \(if .*\)$", "", hint)  # how the whole of a split name is named
     if command := re.search(r"'llmwrap ([^']*)'", hint):
         result = cli.run(*shlex.split(command[1]), environ=asked.environ)
         assert result.status == 0, result.stderr
