@@ -1,4 +1,4 @@
-"""Files of the user's: read within a time, written whole or not at all.
+"""Files of the user's: read within a time, written whole or not at all, locked.
 
 Not for the answer of `ask`, which follows the file it replaces: see
 cli/output_file.py.
@@ -17,6 +17,7 @@ from .paths import ensure_private_dir
 
 _READ_BYTES = 1 << 20
 _LONGEST_WAIT_S = 0.5
+_POLL_S = 0.05  # a blocking flock could not give up in time
 
 
 class Content(NamedTuple):
@@ -122,6 +123,41 @@ def write_whole(path: str, content: bytes, *, is_replaced: bool) -> None:
         ) from error
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def lock_file(path: str, wait_s: float = 0.0) -> int | None:
+    """Lock a private file, made if need be; return the descriptor that holds it.
+
+    None when another process holds it for all of `wait_s`. Closing the descriptor
+    frees it, and so does the end of the process, however it ends; no program started
+    meanwhile inherits it. The file stays: if it were removed, two could each lock one
+    of that name. Raises: OSError. See: flock(2).
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    number = os.open(path, flags, 0o600)
+    try:
+        if _is_locked(number, time.monotonic() + wait_s):
+            return number
+    except BaseException:
+        os.close(number)
+        raise
+    os.close(number)
+    return None
+
+
+def _is_locked(number: int, until: float) -> bool:
+    import fcntl  # late: few runs lock anything
+
+    while True:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(_POLL_S, left_s))
+        else:
+            return True
 
 
 def _write(path: str, content: bytes) -> None:

@@ -83,13 +83,16 @@ class MemoryDescriptor(Descriptor):
         on_silence: Callable[[], object] = lambda: None,
     ) -> bytes:
         """Return what was put in, once. Raises: LimitError."""
-        data, self.data = self.data, b""
+        data, self.data, self.ahead = self.ahead + self.data, b"", b""
         if len(data) > limit_bytes:
             raise LimitError(f"{what} is longer than {limit_bytes} bytes")
         return data
 
     def read_some(self, wait_s: float) -> bytes:
         """Return a few bytes of what was put in, empty at the end."""
+        if self.ahead:
+            ahead, self.ahead = self.ahead, b""
+            return ahead
         part, self.data = self.data[:7], self.data[7:]
         return part
 

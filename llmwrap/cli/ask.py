@@ -11,6 +11,7 @@ from ..messages import Image, Message, Request, Sampling, Schema
 from ..prompting.prompt import checked_image
 from ..prompting.sampling import with_options
 from .context import Context
+from .cron import add_cron, check_cron, why_skipped
 from .fronts import EventsFront, JsonFront, Paper, Presenter, TextFront
 from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Ask the question; return the exit status of a complete answer, 0."""
     if args.output == "-":
         args.output = None
+    check_cron(args)
     stage = Stage(args, context)
     try:
         with context.interruptible():
@@ -89,6 +91,14 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
     has_data = args.output is None or args.dry_run
     session = Session.of(args, stage.context, stdout_is_data=has_data)
     stage.shows_thinking = _shows_thinking(args, stage.context)
+    with why_skipped(args, session) as why:
+        if not why:
+            _answer(args, stage, session)
+        elif args.format == "json" and args.output is None:
+            stage.output.json({"skipped": why})
+
+
+def _answer(args: argparse.Namespace, stage: Stage, session: Session) -> None:
     if args.typo:
         session.log.note(
             f"asking about '{args.operands[0]}'; the command is '{args.typo}'"
@@ -134,15 +144,17 @@ def _put_out(
             _show(args, stage, answer, stage.output)
             stage.context.settle()
         return answer
-    is_cleaned = args.sanitize == "always"
-    until = stage.context.stdout.until
+    paper = AtomicFile(
+        args.output,
+        until=stage.context.stdout.until,
+        is_cleaned=args.sanitize == "always",
+        keeps_same=args.if_changed,
+    )
     # A file that cannot be written is found out before anything is asked.
-    with (
-        AtomicFile(args.output, until=until, is_cleaned=is_cleaned) as file,
-        ask() as answer,
-    ):
+    with paper as file, ask() as answer:
         _show(args, stage, answer, file)
-        file.commit(stage.context.settle)
+        if not file.commit(stage.context.settle):
+            stage.context.log.info(f"'{args.output}' is as it was")
     return answer
 
 
@@ -273,6 +285,7 @@ def add_arguments(parser: Parser) -> None:
     _add_output(parser)
     add_cache(parser)
     add_conversation(parser)
+    add_cron(parser)
     add_backend(parser)
     add_common(parser)
 

@@ -35,7 +35,7 @@ class Descriptor:
         self.until: float | None = None
         """When reading and writing give up, on the monotonic clock."""
         self.ahead = b""
-        """What direct mode read of it already."""
+        """What was read of it already, by direct mode or to see whether it is blank."""
         self.has_ended = False
         """Whether that was all."""
 
@@ -135,6 +135,27 @@ class Descriptor:
         self.has_ended = not part and not self.is_tty
         return part
 
+    def is_blank(self, limit_bytes: int) -> bool:
+        """Tell whether nothing but white space is to be read; it is read again later.
+
+        No more is read than tells it; blanks beyond the limit are for `read_all` to
+        refuse. Raises: DeadlineError.
+        """
+        while not _is_text(self.ahead) and len(self.ahead) <= limit_bytes:
+            before, self.ahead = self.ahead, b""
+            left_s = self._left_s()
+            part = self.read_some(min(left_s, _LONGEST_WAIT_S))
+            self.ahead = before + (part or b"")
+            if part == b"":
+                return True
+            if part is None and not left_s:
+                raise _late("stdin did not end")
+        return False
+
+    def _left_s(self) -> float:
+        until = float("inf") if self.until is None else self.until
+        return max(0.0, until - time.monotonic())
+
     def _wait(
         self, *, writing: bool, on_silence: Callable[[], object] | None = None
     ) -> None:
@@ -142,9 +163,8 @@ class Descriptor:
         silent_at = time.monotonic() + self.silence_s
         me = [self.number]
         readers, writers = ([], me) if writing else (me, [])
-        until = float("inf") if self.until is None else self.until
         while True:
-            left_s = max(0.0, until - time.monotonic())
+            left_s = self._left_s()
             # In slices: a signal that comes right before a wait does not end it.
             ready = select.select(readers, writers, [], min(left_s, _LONGEST_WAIT_S))
             if any(ready):
@@ -153,7 +173,14 @@ class Descriptor:
                 on_silence()
                 on_silence = None
             if not left_s:
-                doing = "stdout took nothing" if writing else "stdin did not end"
-                raise DeadlineError(
-                    f"{doing} before the deadline", hint="--timeout sets it"
-                )
+                raise _late("stdout took nothing" if writing else "stdin did not end")
+
+
+def _is_text(data: bytes) -> bool:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16, as some shells write it
+        data = data[2:].replace(b"\0", b"")
+    return bool(data.removeprefix(b"\xef\xbb\xbf").strip())
+
+
+def _late(doing: str) -> DeadlineError:
+    return DeadlineError(f"{doing} before the deadline", hint="--timeout sets it")

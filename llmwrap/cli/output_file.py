@@ -30,17 +30,23 @@ class AtomicFile:
 
     A context manager: entered before anything is asked, so that a name that cannot
     be written costs no answer. `until` is when writing to a reader gives up, on the
-    monotonic clock; `is_cleaned` makes control characters visible. Belongs to one
-    thread.
+    monotonic clock; `is_cleaned` makes control characters visible; `keeps_same` leaves
+    a file alone that has the same bytes. Belongs to one thread.
     """
 
     def __init__(
-        self, path: str, *, until: float | None = None, is_cleaned: bool = False
+        self,
+        path: str,
+        *,
+        until: float | None = None,
+        is_cleaned: bool = False,
+        keeps_same: bool = False,
     ) -> None:
         """Look what is there, and change nothing. Raises: OutputError."""
         self._shown = path
         self._until = until
         self._is_cleaned = is_cleaned
+        self._keeps_same = keeps_same
         self._parts: list[bytes] = []
         self._temporary: str | None = None
         is_descriptor = os.path.abspath(path).startswith(_DESCRIPTOR_PLACES)
@@ -90,14 +96,21 @@ class AtomicFile:
         shown = cleaned(document) if self._is_cleaned else document
         self.write(json_text(shown).encode("utf-8", "replace"))
 
-    def commit(self, settle: Callable[[], None]) -> None:
-        """Put the answer in its place.
+    def commit(self, settle: Callable[[], None]) -> bool:
+        """Put the answer in its place; tell whether that changed the file.
 
         `settle` is called when it will be there in a moment: a run that dies of a
         signal has not changed the file. Raises: OutputError, then nothing is
         changed; DeadlineError when nobody reads.
         """
         data = b"".join(self._parts)
+        if self._keeps_same and self._has_already(data):
+            settle()
+            return False
+        self._put(data, settle)
+        return True
+
+    def _put(self, data: bytes, settle: Callable[[], None]) -> None:
         try:
             if self._temporary is None:
                 self._write_through(data)
@@ -122,6 +135,18 @@ class AtomicFile:
             except OSError:
                 pass  # Nothing else can be done about it, and the answer matters more.
             self._temporary = None
+
+    def _has_already(self, data: bytes) -> bool:
+        """Tell whether the file holds just this; one that cannot be read does not."""
+        if not self._is_replaced:
+            return False
+        try:
+            number = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(number, "rb") as file:
+                is_file = stat.S_ISREG(os.fstat(number).st_mode)
+                return is_file and file.read(len(data) + 1) == data
+        except OSError:
+            return False
 
     def _make(self) -> None:
         directory, name = os.path.split(self._path)

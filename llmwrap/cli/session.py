@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ..engine.choice import ConversationChoice
 
 _LARGEST_HEADERS_BYTES = 64 * 1024
-_STDIN_NAMES = ("-", "/dev/stdin")
+STDIN_NAMES = frozenset(("-", "/dev/stdin"))
+"""Files that are stdin."""
 
 
 class Session:
@@ -54,12 +55,18 @@ class Session:
         self._given_headers: tuple[tuple[str, str], ...] | None = None
         self.rendered: Rendered | None = None
         """Which template made the prompt, once one did."""
-        given_s = getattr(args, "timeout", None)
-        total_s = config.streaming.total_timeout_s if given_s is None else given_s
-        self.until = context.started_at + total_s
+        self._has_deadline = has_deadline and hasattr(args, "timeout")
+        self.until = 0.0
         """When reading what is named is given up, on the monotonic clock."""
-        if has_deadline and hasattr(args, "timeout"):
-            context.set_deadline(self.until)
+        self.start_clock(context.started_at)
+
+    def start_clock(self, now: float) -> None:
+        """Let `--timeout` begin now, on the monotonic clock."""
+        given_s = vars(self._args).get("timeout")
+        total_s = self.config.streaming.total_timeout_s if given_s is None else given_s
+        self.until = now + total_s
+        if self._has_deadline:
+            self.context.set_deadline(self.until)
 
     @classmethod
     def of(
@@ -168,7 +175,7 @@ class Session:
         """
         limits = self.config.limits
         limit = limits.prompt_bytes if is_text else limits.body_bytes
-        if name not in _STDIN_NAMES:
+        if name not in STDIN_NAMES:
             self.has_read_files = True
             return read_input(name, limit, self.until)
         if vars(self._args).get("no_stdin"):
@@ -191,7 +198,7 @@ class Session:
             *(given.get("vars") or ()),
             str(given.get("system") or "").removeprefix("@"),
         ]
-        wanted = sum(name in _STDIN_NAMES for name in names)
+        wanted = sum(name in STDIN_NAMES for name in names)
         if wanted + (given.get("operands") == ["-"]) > 1:
             raise UsageError("stdin is wanted twice", hint="it can be read only once")
 

@@ -67,6 +67,8 @@ VALUE_OPTIONS = frozenset(
         "--image",
         "--keep",
         "--key",
+        "--lock",
+        "--lock-wait",
         "--max-tokens",
         "--model",
         "--older-than",
