@@ -4,27 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmwrap.repl.copying import code_blocks, pasteable
-
-
-@pytest.mark.parametrize(
-    ("answer", "blocks"),
-    [
-        ("Say\n```sh\none\n```\nor\n~~~~\ntwo\n~~~~\n", ["one\n", "two\n"]),
-        ("```sh\r\none\r\ntwo\r\n```\r\nend\r\n", ["one\ntwo\n"]),
-        ("1. Do\n\n   ```sh\n   one\n     two\n   ```\n", ["one\n  two\n"]),
-        ("> ```\n> one\n> ```\n", ["one\n"]),
-        ("````md\n```sh\none\n```\n````\n", ["```sh\none\n```\n"]),
-        ("```make\nall:\n\tcc -o a\tb\n```", ["all:\n\tcc -o a\tb\n"]),
-        ("so:\n\n    one\n\n    two\n\nend", ["one\n\ntwo\n"]),
-        ("```\none\n\n\n```", ["one\n\n\n"]),
-        ("``` a ` b\none\n", []),
-        ("```py\nstill open", ["still open\n"]),
-        ("", []),
-    ],
-)
-def test_blocks_are_those_of_the_screen(answer: str, blocks: list[str]) -> None:
-    assert code_blocks(answer) == blocks
+from llmwrap.repl.copying import pasteable
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ REFUSED = {
     "config": ("--config", "/dev/null"),
     "conversation": (),  # there is none yet: with --continue
     "dry_run": ("--dry-run",),
+    "extract": ("-x",),
     "file": ("-f", "notes"),
     "format": ("--json",),
     "help": ("--help",),

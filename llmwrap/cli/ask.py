@@ -12,7 +12,8 @@ from ..prompting.prompt import checked_image
 from ..prompting.sampling import with_options
 from .context import Context
 from .cron import add_cron, check_cron, why_skipped
-from .fronts import EventsFront, JsonFront, Paper, Presenter, TextFront
+from .extract import add_extract, extracted
+from .fronts import CodeFront, EventsFront, JsonFront, Paper, Presenter, TextFront
 from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
 from .parser import (
@@ -159,12 +160,16 @@ def _put_out(
 
 
 def _show(args: argparse.Namespace, stage: Stage, answer: Answer, paper: Paper) -> None:
-    stage.front = front = _structured_front(args, paper) or TextFront(paper)
+    plain = CodeFront(paper) if args.extract else TextFront(paper)
+    stage.front = front = _structured_front(args, paper) or plain
     front.conversation = stage.conversing.id if stage.conversing else ""
     stage.answer = answer
     if args.format == "text" and _is_drawn(args, stage.output):
         stage.output.begin_markdown()
     _show_chunks(stage, front, answer)
+    if args.extract:
+        front.extracted = extracted(answer.completion, args.extract, stage.context.log)
+    front.finish(answer.completion)
 
 
 def _show_chunks(stage: Stage, front: Presenter, answer: Answer) -> None:
@@ -182,7 +187,6 @@ def _show_chunks(stage: Stage, front: Presenter, answer: Answer) -> None:
         if rest_s and not answer.has_more(rest_s):
             output.rest()
     output.end_thinking()
-    front.finish(answer.completion)
 
 
 def _structured_front(args: argparse.Namespace, paper: Paper) -> Presenter | None:
@@ -195,9 +199,10 @@ def _structured_front(args: argparse.Namespace, paper: Paper) -> Presenter | Non
 
 def _is_drawn(args: argparse.Namespace, output: Output) -> bool:
     # What is drawn is cleaned, so who wants it uncleaned wants it as it is.
-    is_raw = args.raw or args.sanitize == "never" or args.output is not None
+    is_code = args.extract is not None
     is_json = args.schema is not None or args.schema_list is not None
-    return output.is_drawn and not (is_raw or is_json)
+    is_raw = args.raw or args.sanitize == "never" or args.output is not None
+    return output.is_drawn and not (is_raw or is_json or is_code)
 
 
 def _request(args: argparse.Namespace, session: Session) -> Request:
@@ -433,6 +438,7 @@ def _add_output(parser: Parser) -> None:
     group.add_argument(
         "--raw", action="store_true", help="no Markdown rendering on a terminal"
     )
+    add_extract(group)
     group.add_argument(
         "--stream",
         action="store_true",

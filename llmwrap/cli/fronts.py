@@ -10,6 +10,7 @@ from .output import error_fields
 
 if TYPE_CHECKING:
     from ..engine import Answer
+    from .extract import Extracted
 
 
 class Paper(Protocol):
@@ -31,10 +32,12 @@ class Paper(Protocol):
 class Presenter:
     """What shows one answer. `fail` gets what came when the answer ends early.
 
-    `conversation` is the id under which the answer will be kept, if any.
+    `conversation` is the id under which the answer will be kept, if any, and
+    `extracted` its code, if that was asked for: both are set before `finish`.
     """
 
     conversation: str = ""
+    extracted: Extracted | None = None
 
     def start(self, answer: Answer) -> None:
         """Say that the first piece is there."""
@@ -68,6 +71,19 @@ class TextFront(Presenter):
         self._paper.end_text()
 
 
+class CodeFront(Presenter):
+    """The code of an answer, once it is whole."""
+
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+
+    def finish(self, completion: Completion) -> None:
+        """Write the code."""
+        if self.extracted:
+            self._paper.text(self.extracted.text)
+        self._paper.end_text()
+
+
 class JsonFront(Presenter):
     """One object at the end, of the answer or of the error."""
 
@@ -78,7 +94,7 @@ class JsonFront(Presenter):
     def finish(self, completion: Completion) -> None:
         """Write the object."""
         self._is_over = True
-        self._object(completion_fields(completion, self.conversation))
+        self._object(_fields(completion, self))
 
     def fail(self, error: LLMWrapError | Interrupted, partial: str) -> None:
         """Write the object that holds the error and what came, unless one is there."""
@@ -117,7 +133,7 @@ class EventsFront(Presenter):
     def finish(self, completion: Completion) -> None:
         """Write the event `done`."""
         self._is_over = True
-        fields = completion_fields(completion, self.conversation)
+        fields = _fields(completion, self)
         del fields["text"]
         self._event("done", version=1, **fields)
 
@@ -135,6 +151,13 @@ def schema_errors(error: LLMWrapError | Interrupted) -> dict[str, Json]:
     if isinstance(error, SchemaError):
         return {"schema_errors": list(error.complaints)}
     return {}
+
+
+def _fields(completion: Completion, front: Presenter) -> dict[str, Json]:
+    fields = completion_fields(completion, front.conversation)
+    if front.extracted:
+        fields["blocks"] = front.extracted.document()
+    return fields
 
 
 def completion_fields(

@@ -57,6 +57,7 @@ VALUE_OPTIONS = frozenset(
         "--connect-timeout",
         "--conversation",
         "--export",
+        "--extract",
         "--duration",
         "--file",
         "--first-token-timeout",

@@ -11,9 +11,9 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
 
 from ..errors import Interrupted
+from ..terminal.fences import code_blocks
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
 from .chat_app import DrawnApplication
-from .copying import code_blocks
 from .input_line import InputLine
 from .keys import Do, Keys, bind, configured_keys
 from .mailbox import Event

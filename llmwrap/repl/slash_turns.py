@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..history import Turn
-from .copying import code_blocks, pasteable
+from ..terminal.fences import code_blocks
+from .copying import pasteable
 from .room import Effect, Room, Slash
 
 _BUSY = "an answer is under way; Ctrl-C stops it"
@@ -55,7 +56,7 @@ def _copy(room: Room, argument: str) -> Effect:
         number = int(argument) if argument.isdecimal() and len(argument) < 6 else 0
         if not 1 <= number <= len(blocks):
             return Effect(error=f"the last answer has {len(blocks)} blocks of code")
-        text = blocks[number - 1]
+        text = blocks[number - 1].text
     return Effect(says="copied", copies=pasteable(text))
 
 

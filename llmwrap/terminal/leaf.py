@@ -24,6 +24,7 @@ class Block:
     they are counted;
     the innermost `opens` of them begin with this block.
     `level`: of a heading, 1 to 6. `language`: of code, as its fence names it.
+    `is_fenced`: whether code has a fence.
     `after_blank`: whether a blank line stood before it.
     `joint`: how it hangs on to the block before: it does not, it is its next
     line, or it goes on in the middle of its last line because of a cut.
@@ -36,6 +37,7 @@ class Block:
     opens: int = 0
     level: int = 0
     language: str = ""
+    is_fenced: bool = False
     after_blank: bool = False
     joint: Joint = "none"
     is_cut: bool = False
@@ -103,6 +105,7 @@ class Leaf:
             opens=self.opens,
             level=self.level,
             language=self.fence.language if self.fence else "",
+            is_fenced=self.fence is not None,
             after_blank=self.after_blank,
             joint=self.joint,
         )
