@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from .config import Config
+from .config import AliasConfig, Config
 from .engine import Answer, Choice, Engine
 from .errors import LLMWrapError, UsageError
 from .log import LOGGING, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling, Schema
 from .paths import process_environ
 from .prompting.prompt import checked_image, read_input
-from .prompting.sampling import with_options
+from .prompting.sampling import layered, with_options
 from .upkeep.cache_care import CacheStats, Filter, cache_stats, clear_cache
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class LLMWrapper:
         is read.
         """
         asked = self._asked(model, sampling, think, options, schema)
-        messages = self._messages(prompt, system, images)
+        messages = self._messages(prompt, system, model, images)
         return self._engine.ask(asked._replace(messages=messages))
 
     def chat_with_template(
@@ -149,7 +149,7 @@ class LLMWrapper:
         asked = self._asked(model, sampling, think, options, schema)
         filled = Filled(self.templates.prepared(name), variables, is_lax)
         prompt, rendered = filled.timed_prompt(input)
-        messages = self._messages(prompt, system, images)
+        messages = self._messages(prompt, system, model, images)
         return self._engine.ask(asked._replace(messages=messages), rendered)
 
     def batch(
@@ -182,7 +182,7 @@ class LLMWrapper:
         def task(given: tuple[int, str | Sequence[Message]]) -> Task:
             number, prompt = given
             try:
-                messages = self._messages(prompt, system)
+                messages = self._messages(prompt, system, model)
             except LLMWrapError as error:
                 return Task(str(number), number, None, error)
             return Task(str(number), number, asked._replace(messages=messages))
@@ -253,7 +253,7 @@ class LLMWrapper:
         schema: Mapping[str, Json] | str | None,
     ) -> Request:
         """Return a request that wants its messages yet."""
-        sampling = with_options(sampling, options, self.config.defaults.options)
+        sampling = with_options(sampling, options, self._options(model))
         return Request(model or "", (), sampling, think, schema=self._schema(schema))
 
     def _schema(self, given: Mapping[str, Json] | str | None) -> Schema | None:
@@ -265,17 +265,27 @@ class LLMWrapper:
             return read_schema(given, self._file)
         return schema_of(given)
 
+    def _alias(self, model: str | None) -> AliasConfig | None:
+        return self._engine.selector(Choice(model=model) if model else None).alias()
+
+    def _options(self, model: str | None) -> Mapping[str, Json]:
+        alias = self._alias(model)
+        return layered(self.config.defaults.options, alias.options if alias else {})
+
     def _messages(
         self,
         prompt: str | Sequence[Message],
         system: str | None,
+        model: str | None,
         images: Sequence[str | bytes | Image] = (),
     ) -> tuple[Message, ...]:
         said = [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
         if system is not None:
             said = [message for message in said if message.role != "system"]
         elif all(message.role != "system" for message in said):
-            system = self.config.defaults.system
+            alias = self._alias(model)
+            own = alias.system if alias else None
+            system = self.config.defaults.system if own is None else own
         if not (said and (said[-1].content or said[-1].images or images)):
             raise UsageError("there is nothing to ask")
         if images:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from llmwrap.config import Config
-from llmwrap.config.schema import SECTIONS
+from llmwrap.config.schema import NAMED, SECTIONS
 from llmwrap.config.show import SECTION_DOCS, reference, rows, sample
 
 HOME = {"HOME": "/home/user"}
@@ -60,7 +60,7 @@ def test_the_manual_gets_every_setting_with_its_default_and_meaning() -> None:
     listed = {entry.key: entry for entry in reference()}
 
     assert list(listed) == [
-        f"{section}.{'NAME.' if section == 'backends' else ''}{key.name}"
+        f"{section}.{'NAME.' if section in NAMED else ''}{key.name}"
         for section, keys in SECTIONS.items()
         for key in keys
     ]

@@ -9,7 +9,7 @@ from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling, Schema
 from ..prompting.prompt import checked_image
-from ..prompting.sampling import with_options
+from ..prompting.sampling import layered, with_options
 from .context import Context
 from .cron import add_cron, check_cron, why_skipped
 from .extract import add_extract, extracted
@@ -255,14 +255,19 @@ def sampling_of(args: argparse.Namespace, session: Session) -> Sampling:
         top_p=args.top_p,
         stop=tuple(args.stop),
     )
-    return with_options(named, dict(args.option), session.config.defaults.options)
+    alias = session.alias()
+    below = session.config.defaults.options
+    below = layered(below, alias.options if alias else {})
+    return with_options(named, dict(args.option), below)
 
 
 def system_of(args: argparse.Namespace, session: Session) -> str | None:
     """Return the system prompt, by options and configuration."""
     text: str | None = args.system
     if text is None:
-        return session.config.defaults.system
+        alias = session.alias()
+        own = alias.system if alias else None
+        return session.config.defaults.system if own is None else own
     if text.startswith("@"):
         return session.text_of(text[1:]).rstrip("\n")
     return text

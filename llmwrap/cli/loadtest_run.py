@@ -40,10 +40,11 @@ from ..loadtest.trial import Plan, Standing, Trial, setting_of, settled
 from ..log import said_once
 from ..messages import Message, Request, Sampling
 from ..prompting.prompt import read_input
-from ..prompting.sampling import with_options
+from ..prompting.sampling import layered, with_options
 from ..prompting.templates import open_library
 from ..prompting.text import decoded
 from ..units import format_duration
+from .ask import system_of
 from .context import Context
 from .output_file import AtomicFile
 from .prompt import filled_template
@@ -323,11 +324,12 @@ def plan_of(args: argparse.Namespace, session: Session) -> Plan:
     sampling = Sampling(
         temperature=args.temperature, max_tokens=args.max_tokens, seed=args.seed
     )
-    defaults = session.config.defaults
+    alias = session.alias()
+    below = layered(session.config.defaults.options, alias.options if alias else {})
     request = Request(
         model="",
         messages=_system(args, session),
-        sampling=with_options(sampling, dict(args.option), defaults.options),
+        sampling=with_options(sampling, dict(args.option), below),
         think=args.think,
     )
     return Plan(load, request, prompts, base, args.slo, cache)
@@ -367,9 +369,5 @@ def _prompts(args: argparse.Namespace, session: Session) -> Prompts:
 
 
 def _system(args: argparse.Namespace, session: Session) -> tuple[Message, ...]:
-    text: str | None = args.system
-    if text is None:
-        text = session.config.defaults.system
-    elif text.startswith("@"):
-        text = session.text_of(text[1:]).rstrip("\n")
+    text = system_of(args, session)
     return (Message("system", text),) if text else ()

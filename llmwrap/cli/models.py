@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
+from ..config import AliasConfig
 from ..engine import Choice, Engine
 from ..errors import UsageError
 from ..messages import Json, Request, Sampling
@@ -14,6 +15,7 @@ from ..units import format_size
 from ..upkeep.errands import install, patient, pull, pull_target, warm
 from ..upkeep.listing import (
     ModelRow,
+    completable,
     completable_models,
     model_rows,
     outlined,
@@ -26,6 +28,7 @@ from ..upkeep.survey import (
     all_candidates,
     chosen_candidate,
     failure,
+    find_model,
     first_choice,
     limited,
     survey,
@@ -116,18 +119,31 @@ def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
         )
     _, reports = _surveyed(session, _limit_s(session))
     _complain(session, reports)
-    rows = model_rows(reports)
+    rows, aliases = model_rows(reports), session.config.aliases.values()
+    for alias in aliases:
+        for row in rows:
+            if find_model([row.model], alias.name) and alias.model != alias.name:
+                session.log.note(
+                    f"the alias '{alias.name}' hides a model of {row.backend}"
+                )
     if args.json:
-        session.output.json_rows("models", [row.document() for row in rows])
+        documents: list[Json] = [
+            {**alias._asdict(), "options": dict(alias.options)} for alias in aliases
+        ]
+        found = [row.document() for row in rows]
+        session.output.json_rows("models", found, aliases=documents)
     else:
-        session.output.rows(_COLUMNS, [_cells(row) for row in rows])
+        cells = [_cells(row) for row in rows]
+        cells += [_alias_cells(alias) for alias in aliases]
+        session.output.rows(_COLUMNS, cells)
     return 0
 
 
 def names(session: Session) -> list[str]:
     """Return the names that `-m` takes, as far as they are known soon."""
     candidates, reports = _surveyed(session, _NAMES_S)
-    return completable_models(reports, first_choice(candidates))
+    found = completable_models(reports, first_choice(candidates))
+    return [*completable(session.config.aliases), *found]
 
 
 def _surveyed(
@@ -155,6 +171,10 @@ def _complain(session: Session, reports: Sequence[BackendReport]) -> None:
             say(str(report.error))
         elif not report.models and report.is_configured:
             session.log.note(f"{where(report.name, report.address)} has no model")
+
+
+def _alias_cells(alias: AliasConfig) -> list[str]:
+    return [alias.name, f"alias of {alias.model}", *[""] * (len(_COLUMNS) - 2)]
 
 
 def _cells(row: ModelRow) -> list[str]:

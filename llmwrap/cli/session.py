@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..config import Config
+from ..config import AliasConfig, Config
 from ..config.api_key import is_secret_name
 from ..config.kinds import is_header_name, is_header_value
 from ..errors import UsageError
@@ -136,6 +136,17 @@ class Session:
         text = content.decode("latin-1")
         lines = [line.strip() for line in text.splitlines()]
         return [parse_header(line, f"'{path}'") for line in lines if line]
+
+    def alias(self) -> AliasConfig | None:
+        """Return the alias by which the model is named, if one does.
+
+        Raises: ConfigError.
+        """
+        if not self.config.aliases:
+            return None
+        from ..engine.selection import Selector  # late, as above
+
+        return Selector(self.config, self.choice(), self.context.environ).alias()
 
     def conversation_choice(self) -> ConversationChoice:
         """Return what the options of `ask` say about its conversation."""

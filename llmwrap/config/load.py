@@ -23,8 +23,11 @@ from .complaints import (
 )
 from .kinds import BUILT_IN_KINDS, NAME, PathBase
 from .schema import (
+    ALIASES,
     BACKENDS,
+    EMPTY_ALIASES,
     SECTIONS,
+    AliasConfig,
     BackendConfig,
     CacheConfig,
     DefaultsConfig,
@@ -76,6 +79,7 @@ class Config(NamedTuple):
     chosen_backend: str | None = None
     chosen_model: str | None = None
     api_key: Secret | None = None
+    aliases: Mapping[str, AliasConfig] = EMPTY_ALIASES
 
     @classmethod
     def load(
@@ -184,6 +188,9 @@ def _filled(
         history=HistoryConfig._make(_values(settings, "history")),
         path=path,
         origins=MappingProxyType(settings.origins),
+        aliases=MappingProxyType(
+            {name: _alias(settings, name) for name in settings.tables[ALIASES]}
+        ),
     )
 
 
@@ -235,6 +242,20 @@ def _at_another_address(settings: Collected, backend: BackendConfig) -> BackendC
             kept[field] = getattr(backend, field)
     values = {**stripped._asdict(), **kept, "explicit": backend.explicit}
     return BackendConfig._make(values.values())
+
+
+def _alias(settings: Collected, name: str) -> AliasConfig:
+    """Return an alias; it leads to a model and not to another alias."""
+    section = f"{ALIASES}.{name}"
+    alias = AliasConfig._make((name, *_values(settings, section)))
+    dotted = f"{section}.model"
+    if not alias.model:
+        where = origin_subject(settings.origins[section])
+        raise ConfigError(f"'{where}': '{dotted}' is missing")
+    if alias.model != name and alias.model in settings.tables[ALIASES]:
+        origin, hint = settings.origins[dotted], "name the model itself"
+        raise bad_value(origin, dotted, alias.model, f"an alias is no model; {hint}")
+    return alias
 
 
 def _check_default_backend(config: Config) -> None:

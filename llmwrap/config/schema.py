@@ -34,7 +34,9 @@ BUILT_IN_BASE_URLS: Mapping[str, str] = MappingProxyType(
 """Where the built-in kinds are asked when nothing says otherwise."""
 
 BACKENDS = "backends"
-"""The section whose tables have names of their own."""
+ALIASES = "aliases"
+NAMED = (BACKENDS, ALIASES)
+"""The sections whose tables have names of their own."""
 
 
 class Key(NamedTuple):
@@ -66,6 +68,12 @@ _DEFAULTS = (
     ),
     Key("system", kinds.TEXT, None, "the system prompt", "Answer briefly."),
     Key("options", kinds.JSON_TABLE, EMPTY, "options of the backend, as with -o"),
+)
+
+_ALIAS_KEYS = (
+    Key("model", kinds.NAME, None, "the model that is meant, or BACKEND/M", "qwen3:4b"),
+    Key("options", kinds.JSON_TABLE, EMPTY, "its options, over those of [defaults]"),
+    Key("system", kinds.TEXT, None, "its system prompt", "Think twice."),
 )
 
 _LIMITS = (
@@ -265,6 +273,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
         "defaults": _DEFAULTS,
         "limits": _LIMITS,
         BACKENDS: BACKEND_KEYS,
+        ALIASES: _ALIAS_KEYS,
         "streaming": _STREAMING,
         "cache": _CACHE,
         "templates": _TEMPLATES,
@@ -273,7 +282,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
         "history": _HISTORY,
     }
 )
-"""The keys of each section; those of `backends` are the keys of each of its tables."""
+"""The keys of each section; of `NAMED` ones those of each of its tables."""
 
 
 class Secret:
@@ -318,6 +327,18 @@ class DefaultsConfig(NamedTuple):
     model: str | None
     system: str | None
     options: Mapping[str, Json]
+
+
+class AliasConfig(NamedTuple):
+    """Another name of a model, with what goes with it; `[aliases]`."""
+
+    name: str
+    model: str
+    options: Mapping[str, Json]
+    system: str | None
+
+
+EMPTY_ALIASES: Mapping[str, AliasConfig] = MappingProxyType({})
 
 
 class LimitsConfig(NamedTuple):

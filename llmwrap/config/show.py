@@ -18,7 +18,7 @@ from .api_key import is_secret_name
 from .complaints import printable
 from .kinds import BASE_URL, DURATION, LIFETIME, PROXY, SIZE, Kind
 from .load import Config
-from .schema import BACKEND_KEYS, BACKENDS, SECTIONS, Key
+from .schema import ALIASES, BACKEND_KEYS, BACKENDS, NAMED, SECTIONS, Key
 from .sources import API_KEY_VARIABLE, BACKEND_VARIABLE, MODEL_VARIABLE, variable_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ def rows(config: Config) -> Iterator[InForce]:
     for section, keys in SECTIONS.items():
         if section == BACKENDS:
             yield from _backend_rows(config)
+            continue
+        if section == ALIASES:
+            yield from _alias_rows(config)
             continue
         for key, value in zip(keys, getattr(config, section), strict=True):
             yield _row(config, f"{section}.{key.name}", key.kind, value)
@@ -86,6 +89,14 @@ def _masked(table: Mapping[str, object], *, is_query: bool) -> dict[str, object]
         else value
         for name, value in table.items()
     }
+
+
+def _alias_rows(config: Config) -> Iterator[InForce]:
+    for name, alias in config.aliases.items():
+        for key, value in zip(SECTIONS[ALIASES], alias[1:], strict=True):
+            row = _row(config, f"{ALIASES}.{name}.{key.name}", key.kind, value)
+            bare = f"{ALIASES}.{toml.bare_key(name)}.{key.name}"
+            yield row._replace(line=row.line.replace(row.key, bare, 1))
 
 
 def _row(config: Config, dotted: str, kind: Kind, value: object) -> InForce:
@@ -125,13 +136,14 @@ _HEADER = """\
 # Relative paths start at the directory of this file.
 """
 
-_EXAMPLE_BACKEND = "ollama"
+_EXAMPLES = {BACKENDS: "ollama", ALIASES: "fast"}
 
 SECTION_DOCS: Mapping[str, str] = MappingProxyType(
     {
         "defaults": "what is asked when the command line does not say",
         "limits": "sizes beyond which one gives up (status 9)",
         BACKENDS: "the servers; without [defaults] backend the first table is asked",
+        ALIASES: 'other names of models; fast = "qwen3:4b" is short for its model',
         "streaming": "answers on their way",
         "cache": "answers kept",
         "templates": "where templates are",
@@ -156,7 +168,7 @@ class Reference(NamedTuple):
 def reference() -> Iterator[Reference]:
     """Yield every setting in the order of the schema; a backend is called NAME."""
     for section, keys in SECTIONS.items():
-        place = f"{section}.NAME" if section == BACKENDS else section
+        place = f"{section}.NAME" if section in NAMED else section
         for key in keys:
             default = "" if key.default is None else toml.literal(key.default)
             variable = variable_of(place, key.name)
@@ -174,8 +186,9 @@ def sample() -> str:
 
 def _section(section: str, keys: tuple[Key, ...]) -> str:
     # A table of a backend would be the one that is asked, so it is hidden too.
-    is_backend = section == BACKENDS
-    title = f"#[{section}.{_EXAMPLE_BACKEND}]" if is_backend else f"[{section}]"
+    title = f"[{section}]"
+    if section in _EXAMPLES:
+        title = f"#[{section}.{_EXAMPLES[section]}]"
     lines = "".join(_setting(key) for key in keys)
     return f"\n# {section}: {SECTION_DOCS[section]}\n{title}\n{lines}"
 

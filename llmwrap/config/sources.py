@@ -25,7 +25,7 @@ from .complaints import (
     quoted,
 )
 from .kinds import BACKEND_KIND, BUILT_IN_KINDS, PathBase, expand_home
-from .schema import BACKEND_KEYS, BACKENDS, SECTIONS, Key
+from .schema import ALIASES, BACKEND_KEYS, BACKENDS, NAMED, SECTIONS, Key
 from .toml import parse_toml
 
 FILE_VARIABLE = "LLMWRAP_CONFIG"
@@ -47,6 +47,8 @@ OWN_VARIABLES = (
 
 _TEST_PREFIX = PREFIX + "TEST_"
 _BACKENDS_PREFIX = f"{PREFIX}{BACKENDS.upper()}_"
+_ALIASES_PREFIX = f"{PREFIX}{ALIASES.upper()}_"
+_PLAIN = str.maketrans(".:-", "___")  # what a variable has instead
 
 
 class Collected:
@@ -60,14 +62,19 @@ class Collected:
     def __init__(self) -> None:
         self.values: dict[str, dict[str, object]] = {}
         self.origins: dict[str, str] = {}
-        self.backends: list[str] = []
+        self.tables: dict[str, list[str]] = {group: [] for group in NAMED}
         self.moved_from: dict[str, str] = {}
         """The addresses of the file that variables replaced, by section."""
 
-    def add_backend(self, name: str, origin: str) -> str:
+    @property
+    def backends(self) -> list[str]:
+        """Return the names of the backends."""
+        return self.tables[BACKENDS]
+
+    def add_table(self, group: str, name: str, origin: str) -> str:
         """Note a table that was not there before and return its section."""
-        section = f"{BACKENDS}.{name}"
-        self.backends.append(name)
+        section = f"{group}.{name}"
+        self.tables[group].append(name)
         self.values[section] = {}
         self.origins[section] = origin
         return section
@@ -106,6 +113,11 @@ class Collected:
 def is_backend_name(name: str) -> bool:
     """Tell whether a table may be called so: what TOML takes without quotes."""
     return name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+
+
+def is_alias_name(name: str) -> bool:
+    """Tell whether an alias may be called so: as models are, but without a slash."""
+    return is_backend_name(name.replace(".", "-").replace(":", "-"))
 
 
 def built_in_kind(name: str) -> str | None:
@@ -185,20 +197,28 @@ def take_document(
             raise _unknown_key(path, section, None)
         if not isinstance(table, dict):
             raise _no_table(path, section)
-        if section != BACKENDS:
+        if section not in NAMED:
             _take_table(settings, section, table, path, place)
             continue
         for name, keys in table.items():
-            if not is_backend_name(name):
-                hint = "use letters, digits, '-' and '_'"
-                raise ConfigError(
-                    f"'{printable(path)}': bad name {quoted(name)} of a backend",
-                    hint=hint,
-                )
+            _check_name(section, name, path)
+            if section == ALIASES and not isinstance(keys, dict):
+                keys = {"model": keys}  # noqa: PLW2901  the short form
             if not isinstance(keys, dict):
-                raise _no_table(path, f"{BACKENDS}.{name}")
-            inner = settings.add_backend(name, file_origin(path))
+                raise _no_table(path, f"{section}.{name}")
+            inner = settings.add_table(section, name, file_origin(path))
             _take_table(settings, inner, keys, path, place)
+
+
+def _check_name(group: str, name: str, path: str) -> None:
+    what, is_name, more = "a backend", is_backend_name, ""
+    if group == ALIASES:
+        what, is_name, more = "an alias", is_alias_name, " '.', ':',"
+    if not is_name(name):
+        raise ConfigError(
+            f"'{printable(path)}': bad name {quoted(name)} of {what}",
+            hint=f"use letters, digits,{more} '-' and '_'",
+        )
 
 
 def _take_table(
@@ -241,7 +261,7 @@ def _unknown_key(path: str, name: str, section: str | None) -> ConfigError:
 def _elsewhere(name: str) -> str | None:
     for section in SECTIONS:
         if name in _names_in(section):
-            return f"{section}{'.NAME' if section == BACKENDS else ''}.{name}"
+            return f"{section}{'.NAME' if section in NAMED else ''}.{name}"
     return None
 
 
@@ -257,7 +277,7 @@ def _keys_of(section: str) -> tuple[Key, ...]:
 
 def variable_of(section: str, name: str) -> str:
     """Return the variable of a key: `LLMWRAP_CACHE_TTL`, `..._BACKENDS_BOX_PROXY`."""
-    return f"{PREFIX}{section}_{name}".upper().replace(".", "_").replace("-", "_")
+    return f"{PREFIX}{section}_{name}".upper().translate(_PLAIN)
 
 
 def take_variables(
@@ -276,6 +296,8 @@ def take_variables(
         found = _plain_key(variable)
         if variable.startswith(_BACKENDS_PREFIX):
             found = _backend_key(variable, settings, environ)
+        elif variable.startswith(_ALIASES_PREFIX):
+            found = _alias_key(variable, settings)
         if found is None:
             warnings.append(_unknown_variable(variable, settings))
         else:
@@ -286,7 +308,7 @@ def take_variables(
 
 def _plain_key(variable: str) -> tuple[str, Key] | None:
     for section, keys in SECTIONS.items():
-        for key in keys if section != BACKENDS else ():
+        for key in keys if section not in NAMED else ():
             names = (key.name, key.alias) if key.alias else (key.name,)
             if variable in [variable_of(section, name) for name in names]:
                 return section, key
@@ -309,13 +331,27 @@ def _backend_key(
     for name, key in readings:
         has_type = environ.get(f"{_BACKENDS_PREFIX}{name}_BACKEND_TYPE")
         if is_backend_name(name) and (has_type or built_in_kind(name)):
-            return settings.add_backend(name.lower(), variable), key
+            return settings.add_table(BACKENDS, name.lower(), variable), key
     return None
 
 
-def _readings(variable: str) -> list[tuple[str, Key]]:
-    rest = variable.removeprefix(_BACKENDS_PREFIX)
-    longest_first = sorted(BACKEND_KEYS, key=lambda key: -len(key.name))
+def _alias_key(variable: str, settings: Collected) -> tuple[str, Key] | None:
+    # What names no key is the alias itself, in the short form.
+    whole = (variable.removeprefix(_ALIASES_PREFIX), SECTIONS[ALIASES][0])
+    readings = [*_readings(variable, ALIASES), whole]
+    for name, key in readings:
+        for alias in settings.tables[ALIASES]:
+            if _mangled(alias) == name:
+                return f"{ALIASES}.{alias}", key
+    for name, key in readings:
+        if is_backend_name(name):
+            return settings.add_table(ALIASES, name.lower(), variable), key
+    return None
+
+
+def _readings(variable: str, group: str = BACKENDS) -> list[tuple[str, Key]]:
+    rest = variable.removeprefix(f"{PREFIX}{group.upper()}_")
+    longest_first = sorted(SECTIONS[group], key=lambda key: -len(key.name))
     found = []
     for key in longest_first:
         name = rest.removesuffix("_" + key.name.upper())
@@ -325,13 +361,13 @@ def _readings(variable: str) -> list[tuple[str, Key]]:
 
 
 def _mangled(name: str) -> str:
-    return name.upper().replace("-", "_")
+    return name.upper().translate(_PLAIN)
 
 
 def _unknown_variable(variable: str, settings: Collected) -> str:
     known = list(OWN_VARIABLES)
     for section, keys in SECTIONS.items():
-        if section != BACKENDS:
+        if section not in NAMED:
             known += [variable_of(section, key.name) for key in keys]
     for name in (*settings.backends, *BUILT_IN_KINDS):
         section = f"{BACKENDS}.{name}"

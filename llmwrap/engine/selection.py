@@ -13,6 +13,7 @@ from ..backends import BUILT_IN_KINDS
 from ..backends.base import BackendSettings, ClientCertificate
 from ..config import (
     BUILT_IN_BASE_URLS,
+    AliasConfig,
     BackendConfig,
     Config,
     built_in_backend,
@@ -64,7 +65,7 @@ class Selector:
     def selection(self) -> Selection:
         """Return whom to ask. Raises: ConfigError."""
         choice, config = self._choice, self._config
-        model = choice.model or config.chosen_model
+        model = self._meant(choice.model or config.chosen_model)
         if choice.base_url:
             return Selection(self._at_address(choice.base_url), model)
         if choice.backend:
@@ -76,13 +77,30 @@ class Selector:
             return named
         if name := config.chosen_backend or self._file_backend():
             backend = self.backend(name)
+            if not model and (alias := self.alias()):
+                # It may name a backend, as an alias is the user's own word.
+                if named := self._named(alias.model):
+                    return named
             return Selection(backend, model or self._file_model(backend.name))
-        model = model or config.defaults.model
+        model = model or self._meant(config.defaults.model)
         # A backend of the file would have names of its own, with slashes in them.
         if model and (named := self._named(model)):
             return named
         given = self.given()
         return Selection(given, model, is_given=given is not None)
+
+    def alias(self) -> AliasConfig | None:
+        """Return the alias by which the model is named, None when none names it.
+
+        Raises: ConfigError.
+        """
+        choice, config = self._choice, self._config
+        name = choice.model or config.chosen_model
+        if not (name or choice.base_url) and config.aliases:
+            chosen = choice.backend or config.chosen_backend or self._file_backend()
+            is_files = chosen is None or self._is_file_backend(chosen)
+            name = config.defaults.model if is_files else None
+        return config.aliases.get(name or "")
 
     def backend(self, name: str) -> BackendConfig:
         """Return a configured backend, or a built-in one, by name.
@@ -219,10 +237,18 @@ class Selector:
 
     def _file_model(self, backend: str) -> str | None:
         """Return `[defaults] model`, which is for the file's own backend only."""
-        chosen = self._file_backend()
-        if chosen is not None and chosen.lower() == backend.lower():
-            return self._config.defaults.model
+        if self._is_file_backend(backend):
+            return self._meant(self._config.defaults.model)
         return None
+
+    def _is_file_backend(self, backend: str) -> bool:
+        chosen = self._file_backend()
+        return chosen is not None and chosen.lower() == backend.lower()
+
+    def _meant(self, model: str | None) -> str | None:
+        """Return the model that a name means: an alias leads to it in one step."""
+        alias = self._config.aliases.get(model or "")
+        return alias.model if alias else model
 
 
 def explain_split(error: LLMWrapError, backend: str, whole: str) -> None:

@@ -28,6 +28,25 @@ def with_options(
     A named setting, and an option, win over a default of the same meaning; `-o` wins
     over both. Raises: UsageError for what no answer can be drawn with.
     """
+    sampling = named._replace(options=_merged(named, options, defaults))
+    _check(sampling)
+    return sampling
+
+
+def layered(*layers: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return options laid over one another, the last on top.
+
+    What is laid over is what means the same, whatever it is called.
+    """
+    merged: Mapping[str, Json] = {}
+    for layer in layers:
+        merged = _merged(Sampling(), layer, merged)
+    return merged
+
+
+def _merged(
+    named: Sampling, options: Mapping[str, Json], defaults: Mapping[str, Json]
+) -> dict[str, Json]:
     spoken_for = {
         name
         for field, names in _NAMES.items()
@@ -40,9 +59,7 @@ def with_options(
     for name in _NAMES["stop"]:
         if (stop := merged.get(name)) is not None and not isinstance(stop, list):
             merged[name] = [stop if isinstance(stop, str) else json.dumps(stop)]
-    sampling = named._replace(options=merged)
-    _check(sampling)
-    return sampling
+    return merged
 
 
 def _check(sampling: Sampling) -> None:
