@@ -113,6 +113,10 @@ def test_what_is_no_block_is_a_usage_error(
     assert ask(cli, server, f"--extract={wanted}", "A script").status == 2
 
 
+def test_code_and_a_schema_exclude_each_other(cli: Runner, server: FakeServer) -> None:
+    assert ask(cli, server, "-x", "--schema", "name", "A script").status == 2
+
+
 def test_indented_code_counts_where_there_is_no_fence(
     cli: Runner, server: FakeServer
 ) -> None:

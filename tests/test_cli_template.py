@@ -144,6 +144,11 @@ def test_it_is_shown_as_json(cli: Runner) -> None:
         "tags",
         "usage_examples",
         "handlebars",
+        "system",
+        "model",
+        "options",
+        "extract",
+        "in_force",
         "content",
     }
 

@@ -38,6 +38,7 @@ REFUSED = {
     "lock": ("--lock", "gpu"),
     "lock_wait": ("--lock", "gpu", "--lock-wait", "1m"),
     "output": ("-O", "out"),
+    "save": ("--save", "greeting"),
     "skip_empty": ("--skip-empty", "-f", "notes"),
     "template": ("-t", "greet"),
     "var": ("-t", "greet", "--var", "name=x"),

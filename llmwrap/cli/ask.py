@@ -9,7 +9,7 @@ from ..engine import Answer
 from ..errors import Interrupted, LLMWrapError, UsageError
 from ..messages import Image, Message, Request, Sampling, Schema
 from ..prompting.prompt import checked_image
-from ..prompting.sampling import layered, with_options
+from ..prompting.sampling import with_options
 from .context import Context
 from .cron import add_cron, check_cron, why_skipped
 from .extract import add_extract, extracted
@@ -32,6 +32,7 @@ from .session import Session
 TYPE_CHECKING = False  # most runs keep nothing
 if TYPE_CHECKING:
     from ..engine.conversing import Conversing
+    from ..prompting.templates import Filled
 
 __all__ = ["COMMAND", "add_arguments", "run"]
 
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.output == "-":
         args.output = None
     check_cron(args)
+    if args.extract is not None and _is_json(args):
+        raise UsageError("an answer of a schema has no blocks of code: -x or --schema")
     stage = Stage(args, context)
     try:
         with context.interruptible():
@@ -92,6 +95,11 @@ def _ask(args: argparse.Namespace, stage: Stage) -> None:
     has_data = args.output is None or args.dry_run
     session = Session.of(args, stage.context, stdout_is_data=has_data)
     stage.shows_thinking = _shows_thinking(args, stage.context)
+    if args.save is not None:
+        from .save import save  # late: it is seldom done
+
+        save(args, session, named_sampling(args))
+        return
     with why_skipped(args, session) as why:
         if not why:
             _answer(args, stage, session)
@@ -106,8 +114,12 @@ def _answer(args: argparse.Namespace, stage: Stage, session: Session) -> None:
         )
     conversing = stage.conversing = _conversing(session)
     request = _request(args, session)
+    if not _is_json(args):
+        args.extract = args.extract or session.carried.extract
+    if session.log.is_heard("info"):
+        _tell_origins(args, session)
     if conversing:
-        has_own_system = args.system is not None
+        has_own_system = (args.system or session.carried.system) is not None
         request = conversing.continued(request, has_own_system=has_own_system)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:
@@ -199,17 +211,23 @@ def _structured_front(args: argparse.Namespace, paper: Paper) -> Presenter | Non
 
 def _is_drawn(args: argparse.Namespace, output: Output) -> bool:
     # What is drawn is cleaned, so who wants it uncleaned wants it as it is.
-    is_code = args.extract is not None
-    is_json = args.schema is not None or args.schema_list is not None
+    is_data = _is_json(args) or args.extract is not None
     is_raw = args.raw or args.sanitize == "never" or args.output is not None
-    return output.is_drawn and not (is_raw or is_json or is_code)
+    return output.is_drawn and not (is_raw or is_data)
+
+
+def _is_json(args: argparse.Namespace) -> bool:
+    return args.schema is not None or args.schema_list is not None
 
 
 def _request(args: argparse.Namespace, session: Session) -> Request:
     schema = schema_of(args, session)  # first: what is piped in may be it
     images = [_image(name, session) for name in args.image]
+    filled = filled_template(args, session)
+    if filled is not None:
+        session.carried = filled.carried
     system = system_of(args, session)
-    prompt = _prompt(args, session, has_images=bool(images))
+    prompt = _prompt(args, session, filled, has_images=bool(images))
     messages = [Message("system", system)] if system else []
     messages.append(Message("user", prompt, tuple(images)))
     return Request(
@@ -246,28 +264,48 @@ def schema_of(args: argparse.Namespace, session: Session) -> Schema | None:
     )
 
 
+def _tell_origins(args: argparse.Namespace, session: Session) -> None:
+    """Say what the command line leaves to an alias, a template or the file."""
+    layers, brought, alias = session.layers(), session.carried, session.alias()
+    if args.model is None and brought.model:
+        session.log.info(f"model '{brought.model}' from template '{brought.template}'")
+    if alias:
+        session.log.info(f"model '{alias.model}' from alias '{alias.name}'")
+    if args.system is None and layers.system:
+        session.log.info(f"system prompt from {layers.system.origin}")
+    sampling = sampling_of(args, session).options
+    for name, value in layers.options.items():
+        if sampling.get(name) == value and name not in dict(args.option):
+            session.log.info(f"option '{name}' from {layers.origin(name)}")
+    if args.extract and args.extract == brought.extract:
+        session.log.info(f"extract from template '{brought.template}'")
+
+
 def sampling_of(args: argparse.Namespace, session: Session) -> Sampling:
     """Return how the answer is drawn, by options and configuration."""
-    named = Sampling(
+    below = session.layers().options
+    return with_options(named_sampling(args), dict(args.option), below)
+
+
+def named_sampling(args: argparse.Namespace) -> Sampling:
+    """Return what the options with names of their own say of the sampling."""
+    return Sampling(
         temperature=args.temperature,
         max_tokens=args.max_tokens,
         seed=args.seed,
         top_p=args.top_p,
         stop=tuple(args.stop),
     )
-    alias = session.alias()
-    below = session.config.defaults.options
-    below = layered(below, alias.options if alias else {})
-    return with_options(named, dict(args.option), below)
 
 
 def system_of(args: argparse.Namespace, session: Session) -> str | None:
     """Return the system prompt, by options and configuration."""
     text: str | None = args.system
     if text is None:
-        alias = session.alias()
-        own = alias.system if alias else None
-        return session.config.defaults.system if own is None else own
+        layer = session.layers().system
+        text = layer and layer.system
+    if text is None:
+        return None
     if text.startswith("@"):
         return session.text_of(text[1:]).rstrip("\n")
     return text
@@ -277,8 +315,13 @@ def _image(name: str, session: Session) -> Image:
     return checked_image(session.bytes_of(name, is_text=False), name)
 
 
-def _prompt(args: argparse.Namespace, session: Session, *, has_images: bool) -> str:
-    filled = filled_template(args, session)
+def _prompt(
+    args: argparse.Namespace,
+    session: Session,
+    filled: Filled | None,
+    *,
+    has_images: bool,
+) -> str:
     prompt = question(args.operands, args, session, reads_piped=not has_input(filled))
     if filled is not None:
         prompt, session.rendered = filled.timed_prompt(prompt)
@@ -462,6 +505,12 @@ def _add_output(parser: Parser) -> None:
         default="auto",
         help="make control characters visible: on a terminal (auto), always or never,"
         " which leaves Markdown undrawn",
+    )
+    group.add_argument(
+        "--save",
+        metavar="NAME",
+        help="keep system prompt, model, options and prompt as a template, and ask"
+        " nothing",
     )
     group.add_argument(
         "--dry-run",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,10 +13,6 @@ from .parser import Group
 if TYPE_CHECKING:
     from ..log import Log
     from ..terminal.fences import CodeBlock
-
-_PLACES = {"first": slice(1), "last": slice(-1, None), "all": slice(None)}
-_NUMBER = re.compile(r"[1-9]\d{0,5}")
-_ENDS_LANGUAGE = re.compile("[,:{]")  # python:main.py, rust,ignore, r{echo=FALSE}
 
 
 class Extracted(NamedTuple):
@@ -51,16 +46,13 @@ def add_extract(group: Group) -> None:
 
 
 def wanted_code(text: str) -> str:
-    """Return which code is wanted; for argparse and the heads of templates."""
-    if text in _PLACES or _NUMBER.fullmatch(text):
-        return text
-    is_number = text.removeprefix("-").isdecimal()
-    if not text or is_number or text.split() != [text]:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is no block of code; first, last, all, a number from 1 on and a"
-            " language are"
-        )
-    return text
+    """Return which code is wanted; for argparse."""
+    from ..terminal.fences import checked_wanted  # late: few want code
+
+    try:
+        return checked_wanted(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
@@ -68,7 +60,7 @@ def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
 
     Raises: ProtocolError when there is none.
     """
-    from ..terminal.fences import code_blocks  # late: few want it
+    from ..terminal.fences import PLACES, code_blocks, wanted_blocks  # late, as above
 
     found = code_blocks(completion.text)
     # What is only indented may be meant as prose.
@@ -78,10 +70,10 @@ def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
         raise ProtocolError(
             f"{who} has no block of code", hint="without -x all of it is printed"
         )
-    chosen = _chosen(blocks, wanted)
+    chosen = wanted_blocks(blocks, wanted)
     if not chosen:
         raise _missing(f"{who} has no block of code", blocks, wanted)
-    if len(chosen) < len(blocks) and wanted in _PLACES:
+    if len(chosen) < len(blocks) and wanted in PLACES:
         log.note(
             f"the answer has {len(blocks)} blocks of code, and this is the {wanted}"
             " one; --extract all, or a number, takes others"
@@ -92,20 +84,6 @@ def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
         )
         chosen = chosen[:1]
     return Extracted("".join(block.text for block in chosen), blocks)
-
-
-def _chosen(blocks: Sequence[CodeBlock], wanted: str) -> Sequence[CodeBlock]:
-    if wanted in _PLACES:
-        return blocks[_PLACES[wanted]]
-    if wanted.isdecimal():
-        return blocks[int(wanted) - 1 : int(wanted)]
-    return [block for block in blocks if _is_in(block.language, wanted)]
-
-
-def _is_in(language: str, wanted: str) -> bool:
-    folded = language.casefold()
-    plain = _ENDS_LANGUAGE.split(folded.lstrip("{."))[0]
-    return wanted.casefold() in (folded, plain.rstrip("}"))
 
 
 def _missing(message: str, blocks: Sequence[CodeBlock], wanted: str) -> ProtocolError:

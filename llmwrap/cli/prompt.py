@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..prompting.carried import carried
 from ..prompting.prompt import joined_prompt
 from .session import Session
 
@@ -87,7 +88,10 @@ def filled(
             text, where = session.text_of(given[1:]), f"'{given[1:]}'"
         variables |= parse_variables(text, where)
     variables |= assigned(args.var, template.declared)
-    return Filled(template, variables, args.lax)
+    has_model = vars(args).get("model") is not None
+    aliases = session.config.aliases
+    brought = carried(library.get(name), aliases, has_model=has_model)
+    return Filled(template, variables, args.lax, brought)
 
 
 def one_name(verb: str, operands: Sequence[str]) -> str:

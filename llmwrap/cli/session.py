@@ -17,6 +17,7 @@ from ..config.kinds import is_header_name, is_header_value
 from ..errors import UsageError
 from ..log import LEVELS, Log, Sink, json_sink, people_sink, text_sink
 from ..messages import Rendered
+from ..prompting.carried import NOTHING, Layers
 from ..prompting.prompt import read_input
 from ..prompting.text import decoded
 from ..terminal.sanitize import visible
@@ -53,6 +54,8 @@ class Session:
         self.has_read_files = False
         """Whether a file that the options name was read."""
         self._given_headers: tuple[tuple[str, str], ...] | None = None
+        self.carried = NOTHING
+        """What the template of the question brings, once it is known."""
         self.rendered: Rendered | None = None
         """Which template made the prompt, once one did."""
         self._has_deadline = has_deadline and hasattr(args, "timeout")
@@ -96,10 +99,14 @@ class Session:
         """Return what the options say about backend, model and patience."""
         from ..engine import Choice  # late: not every command asks somebody
 
-        given = vars(self._args)
+        given, brought = vars(self._args), self.carried
+        model, local_for = given.get("model"), ""
+        if model is None:  # then the template may name one
+            model, local_for = brought.model, brought.local_for
         return Choice(
             backend=given.get("backend"),
-            model=given.get("model"),
+            model=model,
+            local_for=local_for,
             base_url=given.get("base_url"),
             connect_timeout_s=given.get("connect_timeout"),
             first_token_timeout_s=given.get("first_token_timeout"),
@@ -147,6 +154,10 @@ class Session:
         from ..engine.selection import Selector  # late, as above
 
         return Selector(self.config, self.choice(), self.context.environ).alias()
+
+    def layers(self) -> Layers:
+        """Return what is said of the question below the command line."""
+        return Layers.of(self.config.defaults, self.alias(), self.carried)
 
     def conversation_choice(self) -> ConversationChoice:
         """Return what the options of `ask` say about its conversation."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError, LLMWrapError, UsageError
 from ..messages import Json
@@ -134,6 +135,10 @@ def _document(stored: Stored, prepared: Prepared) -> dict[str, Json]:
         "tags": list(template.tags),
         "usage_examples": list(template.usage_examples),
         "handlebars": template.is_handlebars,
+        "system": template.system,
+        "model": template.model,
+        "options": dict(template.options),
+        "extract": template.extract,
     }
 
 
@@ -162,7 +167,9 @@ def _show(
     stored = library.get(name)
     template = stored.template
     if args.json:
-        row = {**_document(stored, prepared), "content": template.content}
+        document = _document(stored, prepared)
+        force: list[Json] = [one._asdict() for one in _in_force(stored, session)]
+        row = {**document, "content": template.content, "in_force": force}
         session.output.json_rows("templates", [row])
         return 0
     rows = [
@@ -174,6 +181,7 @@ def _show(
         ("tags", ", ".join(template.tags)),
         ("parent", template.parent_template or ""),
         *(("example", example) for example in template.usage_examples),
+        *((s.key, f"{s.text} ({s.origin})") for s in _in_force(stored, session)),
     ]
     session.output.rows((Column(""), Column("")), rows)
     if prepared.variables:
@@ -184,9 +192,51 @@ def _show(
     return 0
 
 
-def _cells(variable: Variable) -> list[str]:
-    import json
+class InQuestion(NamedTuple):
+    """What a question with a template gets, and from where."""
 
+    key: str
+    value: Json
+    origin: str
+
+    @property
+    def text(self) -> str:
+        """Return the value as a row shows it."""
+        if isinstance(self.value, str):
+            return " ".join(self.value.split())
+        return json.dumps(self.value, ensure_ascii=False)
+
+
+def _in_force(stored: Stored, session: Session) -> list[InQuestion]:
+    """Return what a template brings, with what an alias and the file add to it.
+
+    Nothing where it brings nothing, or what it may not: then a warning says so.
+    """
+    from ..prompting.carried import carried
+
+    try:
+        brought = session.carried = carried(stored, session.config.aliases)
+    except ConfigError as error:
+        session.log.warning(str(error))
+        return []
+    own = f"template '{brought.template}'"
+    if not any((brought.system, brought.model, brought.options, brought.extract)):
+        return []
+    layers, alias, found = session.layers(), session.alias(), []
+    if brought.model:
+        found.append(InQuestion("model", brought.model, own))
+    if alias:
+        found.append(InQuestion("model", alias.model, f"alias '{alias.name}'"))
+    if layers.system:
+        found.append(InQuestion("system", layers.system.system, layers.system.origin))
+    for name, value in layers.options.items():
+        found.append(InQuestion(f"options.{name}", value, layers.origin(name)))
+    if brought.extract:
+        found.append(InQuestion("extract", brought.extract, own))
+    return found
+
+
+def _cells(variable: Variable) -> list[str]:
     has_default = variable.default is not None
     default = json.dumps(variable.default, ensure_ascii=False) if has_default else ""
     required = "yes" if variable.is_required else "no"
@@ -223,10 +273,13 @@ def _validate(
     operands: Sequence[str],
 ) -> int:
     names = list(operands) or library.names()
+    from ..prompting.carried import carried
+
     errors: dict[str, LLMWrapError] = {}
     for name in names:
         try:
             library.validate(name)
+            carried(library.get(name), session.config.aliases)
         except LLMWrapError as error:
             errors[name] = error
     if args.json:

@@ -10,8 +10,9 @@ from ..errors import ConfigError, LLMWrapError, UsageError
 from ..files import write_whole
 from ..messages import Json
 from ..prompting.prompt import read_input
-from ..templating import Library, TemplateDirectory
+from ..templating import Library, Template, TemplateDirectory
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
+from ..templating.writing import written
 from .prompt import one_name
 from .session import Session
 
@@ -27,6 +28,7 @@ type = "string"
 """
 """What a new template begins as in the editor."""
 
+_FABRIC = "system.md"  # fabric's patterns: NAME/system.md is a system prompt
 _KEPT = "your text is kept, and 'llmwrap template edit {}' goes on with it"
 
 
@@ -63,6 +65,8 @@ def bring_in(
     rows = []
     for file in operands:
         name = os.path.splitext(os.path.basename(file))[0]
+        if os.path.basename(file) == _FABRIC:
+            name = os.path.basename(os.path.dirname(os.path.abspath(file)))
         rows.append(_kept(args, session, library, name, file))
     if args.json:
         session.output.json_rows("templates", rows)
@@ -96,6 +100,8 @@ def _kept(
             )
     else:
         text = text_of(read_input(file, LARGEST_BYTES, session.until), file)
+    if os.path.basename(file) == _FABRIC:
+        text = written(Template(name, "{{input}}\n", system=text.strip()))
     path = library.create(
         name,
         text,

@@ -84,6 +84,7 @@ VALUE_OPTIONS = frozenset(
         "--retry-delay",
         "--rounds",
         "--sanitize",
+        "--save",
         "--schema",
         "--schema-list",
         "--schema-retries",

@@ -15,7 +15,10 @@ class Choice(NamedTuple):
 
     None leaves a value to the configuration. `headers` go to the first choice only.
     `is_inline` lets each answer be driven by the thread that reads it; `is_measured` is
-    for load tests: that, and it leaves no record for `stats`.
+    for load tests: that, and it leaves no record for `stats`. `local_for` is
+    set where `model` was named by somebody who may not decide whom to ask: it has to be
+    a model of the backend that is asked without it, or the run ends, its message
+    beginning with `local_for`.
     """
 
     backend: str | None = None
@@ -31,6 +34,7 @@ class Choice(NamedTuple):
     is_measured: bool = False
     is_inline: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    local_for: str = ""
 
 
 class ConversationChoice(NamedTuple):

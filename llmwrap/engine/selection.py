@@ -65,6 +65,10 @@ class Selector:
     def selection(self) -> Selection:
         """Return whom to ask. Raises: ConfigError."""
         choice, config = self._choice, self._config
+        if choice.local_for:
+            without = choice._replace(model=None, local_for="")
+            anyway = Selector(config, without, self._environ).selection()
+            return anyway._replace(model=choice.model, whole="", rival=None)
         model = self._meant(choice.model or config.chosen_model)
         if choice.base_url:
             return Selection(self._at_address(choice.base_url), model)
@@ -77,10 +81,10 @@ class Selector:
             return named
         if name := config.chosen_backend or self._file_backend():
             backend = self.backend(name)
-            if not model and (alias := self.alias()):
-                # It may name a backend, as an alias is the user's own word.
-                if named := self._named(alias.model):
-                    return named
+            # An alias may name a backend, as it is the user's own word.
+            alias = None if model else self.alias()
+            if alias and (named := self._named(alias.model)):
+                return named
             return Selection(backend, model or self._file_model(backend.name))
         model = model or self._meant(config.defaults.model)
         # A backend of the file would have names of its own, with slashes in them.

@@ -16,6 +16,7 @@ from ..config import BackendConfig
 from ..errors import (
     BackendFailedError,
     CancelledError,
+    ConfigError,
     DeadlineError,
     LLMWrapError,
     ProtocolError,
@@ -32,6 +33,7 @@ from .retries import backoff_s
 from .selection import Selection, is_model_file, patience
 from .state import keep_discovered, keep_names, read_discovered
 
+_LISTING_S = 10.0
 _NET_S = 1.0
 _LOADING_POLL_S = 0.5
 
@@ -124,6 +126,8 @@ class Targets:
         if config.kind == "embedded" and is_model_file(selection.model or ""):
             self._note(f"using the embedded backend for '{selection.model}'")
         if selection.model:
+            if self._access.choice.local_for:
+                self._check_local(backend, selection.model)
             return Target(backend, config, selection.model)
         try:
             model = self._default_model(
@@ -135,6 +139,18 @@ class Targets:
             advise(error, self._access.way(config), backend)
             raise
         return Target(backend, config, model)
+
+    def _check_local(self, backend: Backend, name: str) -> None:
+        """Check that a backend has a model itself. Raises: ConfigError."""
+        names = (name, f"{name}:latest")
+        for model in backend.models(timeout_s=_LISTING_S):
+            if model.name in names and model.remote is None:
+                return
+        raise ConfigError(
+            f"{self._access.choice.local_for}: {backend.name} at {backend.address} has"
+            " no such model of its own",
+            hint="-m names one all the same",
+        )
 
     def backend(
         self, config: BackendConfig, *, is_first_choice: bool = True

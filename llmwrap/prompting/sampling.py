@@ -19,6 +19,16 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "stop": ("stop", "stop_sequences"),
 }
 
+DRAWING = frozenset(
+    (
+        *(name for names in _NAMES.values() for name in names),
+        *["top_k", "min_p", "typical_p", "presence_penalty", "frequency_penalty"],
+        *["repeat_penalty", "repetition_penalty", "repeat_last_n"],
+        *["mirostat", "mirostat_tau", "mirostat_eta"],
+    )
+)
+"""Options that say how an answer is drawn and where it ends, and nothing else."""
+
 
 def with_options(
     named: Sampling, options: Mapping[str, Json], defaults: Mapping[str, Json]

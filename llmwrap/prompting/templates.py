@@ -12,6 +12,7 @@ from ..config import Config
 from ..errors import ConfigError, UsageError
 from ..messages import Json, Rendered
 from ..templating import BUILT_IN, INPUT, Library, Prepared, TemplateDirectory
+from .carried import NOTHING, Carried
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
@@ -38,11 +39,12 @@ def _built_in_dir() -> str:
 
 
 class Filled(NamedTuple):
-    """A template with its variables, which wants its input yet."""
+    """A template with its variables, which wants its input yet; and what it brings."""
 
     template: Prepared
     variables: Mapping[str, Json]
     is_lax: bool = False
+    carried: Carried = NOTHING
 
     @property
     def has_input(self) -> bool:

@@ -37,6 +37,11 @@ _KEYS = (
     "parent_template",
     "created_at",
     "handlebars",
+    "system",
+    "model",
+    "options",
+    "extract",
+    "schema",
     "variables",
 )
 _VARIABLE_KEYS = ("description", "type", "required", "default")
@@ -93,6 +98,11 @@ class _HeadReader:
         parent = self._text(table, "parent_template")
         if parent is not None and not is_name(parent):
             raise self._bad("parent_template", parent, "a template's name is wanted")
+        if "schema" in table:
+            raise ConfigError(
+                f"'{self._path}': 'schema' comes with a later version",
+                hint="until then there is --schema",
+            )
         variables = table.get("variables", {})
         if not isinstance(variables, dict):
             raise self._bad("variables", variables, "[variables.NAME] is wanted")
@@ -106,6 +116,10 @@ class _HeadReader:
             tags=self._texts(table, "tags"),
             usage_examples=self._texts(table, "usage_examples"),
             is_handlebars=self._flag(table, "handlebars") or False,
+            system=self._text(table, "system"),
+            model=self._word(table, "model"),
+            options=self._options(table.get("options", {})),
+            extract=self._word(table, "extract"),
         )
 
     def _variable(self, name: str, table: object) -> Variable:
@@ -147,6 +161,17 @@ class _HeadReader:
         if value is not None and not isinstance(value, str):
             raise self._bad(f"{where}.{key}".lstrip("."), value, "a text is wanted")
         return value
+
+    def _word(self, table: Mapping[str, object], key: str) -> str | None:
+        text = self._text(table, key)
+        if text is not None and not (text.strip() and text.isprintable()):
+            raise self._bad(key, text, "a name is wanted")
+        return text
+
+    def _options(self, value: object) -> Mapping[str, Json]:
+        if not isinstance(value, dict):
+            raise self._bad("options", value, "options = { NAME = VALUE } is wanted")
+        return {name: self._json(v, f"options.{name}") for name, v in value.items()}
 
     def _flag(
         self, table: Mapping[str, object], key: str, where: str = ""

@@ -6,11 +6,11 @@ is to be read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..errors import ConfigError
-from ..messages import Json
+from ..messages import NO_OPTIONS, Json
 
 Type: TypeAlias = Literal[
     "string", "number", "integer", "boolean", "list", "object", "any"
@@ -56,7 +56,8 @@ class Template(NamedTuple):
     `created_at` is in seconds since the epoch. `parent_template` names a template
     that is rendered around this one, whose text it has as `@content`.
     `is_handlebars` says that the content came from Handlebars and that its names mean
-    what they mean there.
+    what they mean there. `system`, `model`, `options` and `extract` are what it
+    brings to a question beside its text.
     """
 
     name: str
@@ -68,6 +69,10 @@ class Template(NamedTuple):
     tags: Sequence[str] = ()
     usage_examples: Sequence[str] = ()
     is_handlebars: bool = False
+    system: str | None = None
+    model: str | None = None
+    options: Mapping[str, Json] = NO_OPTIONS
+    extract: str | None = None
 
 
 def is_name(text: str) -> bool:

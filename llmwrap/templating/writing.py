@@ -24,6 +24,7 @@ def written(template: Template) -> str:
         lines.append(f"parent_template = {literal(template.parent_template)}")
     if template.created_at is not None:
         lines.append(f"created_at = {_date(template.created_at)}")
+    lines += _carried_lines(template)
     if template.is_handlebars:
         lines.append("handlebars = true")
     for variable in template.variables:
@@ -31,6 +32,19 @@ def written(template: Template) -> str:
     if not lines:
         return template.content
     return "\n".join([FENCE, *lines, FENCE, template.content])
+
+
+def _carried_lines(template: Template) -> list[str]:
+    """Return the lines of what a template brings to a question."""
+    texts = {
+        "system": template.system,
+        "model": template.model,
+        "extract": template.extract,
+    }
+    lines = [f"{key} = {literal(text)}" for key, text in texts.items() if text]
+    if template.options:
+        lines.append(f"options = {literal(template.options)}")
+    return lines
 
 
 def _variable_lines(variable: Variable) -> list[str]:

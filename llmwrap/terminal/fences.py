@@ -6,7 +6,8 @@ lines is code is looked up in the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .blocks import Splitter
@@ -15,6 +16,11 @@ from .sanitize import lines_ended
 
 _TAB = "    "  # what the splitter makes of one
 _DEEPEST = 400  # columns that containers take, at most: see lines.DEPTH_LIMIT
+
+
+PLACES = {"first": slice(1), "last": slice(-1, None), "all": slice(None)}
+_NUMBER = re.compile(r"[1-9]\d{0,5}")
+_ENDS_LANGUAGE = re.compile("[,:{]")  # python:main.py, rust,ignore, r{echo=FALSE}
 
 
 class CodeBlock(NamedTuple):
@@ -42,6 +48,34 @@ def code_blocks(text: str) -> list[CodeBlock]:
         CodeBlock(block.language, "".join(lines), block.is_fenced)
         for block, lines in found
     ]
+
+
+def checked_wanted(text: str) -> str:
+    """Return which blocks are wanted. Raises: ValueError for what says none."""
+    if text in PLACES or _NUMBER.fullmatch(text):
+        return text
+    is_number = text.removeprefix("-").isdecimal()
+    if not text or is_number or text.split() != [text]:
+        raise ValueError(
+            f"'{text}' is no block of code; first, last, all, a number from 1 on and a"
+            " language are"
+        )
+    return text
+
+
+def wanted_blocks(blocks: Sequence[CodeBlock], wanted: str) -> Sequence[CodeBlock]:
+    """Return the blocks that are wanted; of a language, all."""
+    if wanted in PLACES:
+        return blocks[PLACES[wanted]]
+    if wanted.isdecimal():
+        return blocks[int(wanted) - 1 : int(wanted)]
+    return [block for block in blocks if _is_in(block.language, wanted)]
+
+
+def _is_in(language: str, wanted: str) -> bool:
+    folded = language.casefold()
+    plain = _ENDS_LANGUAGE.split(folded.lstrip("{."))[0]
+    return wanted.casefold() in (folded, plain.rstrip("}"))
 
 
 def _code_lines(text: str) -> Iterator[tuple[Block, str]]:
