@@ -19,6 +19,7 @@ from .embedded_world import FAKE_LLAMA
 from .fakeserver import FakeServer
 from .fakeserver.ollama_api import pull_reply
 from .fakeserver.replies import json_error, json_reply
+from .fakeserver.speech import whole_reply
 from .fakeserver.steps import Body, Head, Silence, Tell, WaitFor
 from .fileserver import File, FileServer
 from .runner import Result, Runner
@@ -616,3 +617,74 @@ def test_a_name_that_nobody_has_is_not_shown(cli: Runner) -> None:
 
     assert result.status == 5
     assert "it has -m alpha:latest" in result.stderr
+
+
+# rm
+
+
+def test_a_model_of_ollama_is_removed(cli: Runner, server: FakeServer) -> None:
+    server.script("/api/delete", whole_reply(b""))
+
+    result = models(cli, "rm", "beta:7b", OLLAMA_HOST=server.url)
+
+    request = server.requests[-1]
+    assert (result.status, result.stdout) == (0, b"")
+    assert (request.method, request.path) == ("DELETE", "/api/delete")
+    assert request.json == {"model": "beta:7b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("alpha", "did you mean 'alpha:latest'?"), ("zzz", "models")]
+)
+def test_only_the_exact_name_removes(
+    cli: Runner, server: FakeServer, name: str, hint: str
+) -> None:
+    result = models(cli, "rm", name, OLLAMA_HOST=server.url)
+
+    assert result.status == 5
+    assert hint in result.stderr
+    assert "DELETE" not in [request.method for request in server.requests]
+
+
+def test_an_alias_is_not_removed(cli: Runner, server: FakeServer) -> None:
+    cli.home.configure('[aliases]\nfast = "beta:7b"\n')
+
+    result = models(cli, "rm", "fast", OLLAMA_HOST=server.url)
+
+    assert (result.status, server.requests) == (2, [])
+
+
+def test_a_backend_that_cannot_remove_says_so(cli: Runner, server: FakeServer) -> None:
+    result = models(cli, "rm", "alpha:latest", "--base-url", f"{server.url}/v1")
+
+    assert result.status == 2
+    assert "cannot remove models" in result.stderr
+
+
+def test_an_installed_model_is_removed(cli: Runner) -> None:
+    directory = cli.home.path / "data/llmwrap/models"
+    directory.mkdir(parents=True)
+    for name in ("small.gguf", "other.gguf"):
+        (directory / name).write_bytes(GGUF)
+
+    result = models(cli, "rm", "embedded/small", "--json")
+    missing = models(cli, "rm", "-b", "embedded", str(directory / "other.gguf"))
+
+    assert rows(result) == [{"name": "small", "backend": "embedded"}]
+    assert missing.status == 5
+    assert [path.name for path in directory.iterdir()] == ["other.gguf"]
+
+
+def test_a_model_that_is_running_is_not_removed(cli: Runner) -> None:
+    directory = cli.home.path / "data/llmwrap/models"
+    directory.mkdir(parents=True)
+    (directory / "tiny.gguf").write_bytes(b"GGUF{}")
+    environ = {"PYTHONPATH": str(FAKE_LLAMA)}
+
+    models(cli, "warm", "embedded/tiny", **environ)
+    result = models(cli, "rm", "embedded/tiny", **environ)
+    cli.run("backends", "stop", environ=environ)
+
+    assert result.status == 5
+    assert "is running; 'llmwrap backends stop' ends it" in result.stderr
+    assert (directory / "tiny.gguf").exists()

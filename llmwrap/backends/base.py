@@ -269,6 +269,17 @@ class Backend(Protocol):
         """
         raise UsageError(f"the {self.kind} backend cannot load models ahead")
 
+    def remove(self, name: str, *, timeout_s: float) -> None:
+        """Remove a model for good, by the very name that `models` has for it."""
+        raise UsageError(
+            f"the {self.kind} backend cannot remove models",
+            hint="Ollama and the embedded backend can",
+        )
+
+    def count_tokens(self, text: str, model: str, *, timeout_s: float) -> int | None:
+        """Return how many tokens a text is, None where the server does not count."""
+        return None
+
     def close(self) -> None:
         """Close what is open; the backend is not used again."""
         return  # explicit, or mypy takes the method for abstract

@@ -170,6 +170,21 @@ class ForeignBackend(Backend):
             "asked for its slots", lambda: self._below.slots(timeout_s=timeout_s)
         )
 
+    def remove(self, name: str, *, timeout_s: float) -> None:
+        """As Backend has it."""
+        self._called(
+            "asked to remove a model",
+            lambda: self._below.remove(name, timeout_s=timeout_s),
+        )
+
+    def count_tokens(self, text: str, model: str, *, timeout_s: float) -> int | None:
+        """As Backend has it."""
+        found: object = self._called(
+            "asked to count tokens",
+            lambda: self._below.count_tokens(text, model, timeout_s=timeout_s),
+        )
+        return found if isinstance(found, int) else None
+
     def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
         what = "asked to pull a model"

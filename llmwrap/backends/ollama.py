@@ -9,6 +9,7 @@ See: github.com/ollama/ollama docs/api.md.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 from ..errors import (
@@ -203,6 +204,15 @@ class OllamaBackend(HttpBackend):
             "POST", self.chat_path, body, cancel=cancel, model=name
         ) as reply:
             self._raise_reported(parse_json(reply.read_all()), name, is_first=True)
+
+    def remove(self, name: str, *, timeout_s: float) -> None:
+        """Remove a model from the server."""
+        cancel = CancelToken(until=time.monotonic() + timeout_s)
+        body: JsonObject = {"model": name}
+        with self._opened(
+            "DELETE", "/api/delete", body, cancel=cancel, model=name
+        ) as reply:
+            reply.read_all()
 
     def _chunks(
         self, documents: Iterable[Json], model: str, is_first: bool

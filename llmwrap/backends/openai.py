@@ -145,6 +145,30 @@ class OpenAIBackend(HttpBackend):
         slots = props.get("total_slots")
         return slots if isinstance(slots, int) and slots > 0 else None
 
+    def count_tokens(self, text: str, model: str, *, timeout_s: float) -> int | None:
+        """Return what POST /tokenize counts, of llama.cpp's server and of vLLM's.
+
+        The one reads `content`, the other `prompt`, and neither minds the other's.
+        See: llama.cpp tools/server/README.md; vLLM, tokenizer API.
+        """
+        root = self._endpoint.base_url.removesuffix("/v1")
+        body: JsonObject = {
+            "model": model,
+            "content": text,
+            "prompt": text,
+            "add_special_tokens": False,
+        }
+        try:
+            found = self._call(
+                "POST", "/tokenize", body, timeout_s=timeout_s, base_url=root
+            )
+        except (RefusedError, BackendFailedError, ProtocolError):
+            return None  # others have no such thing
+        count, tokens = found.get("count"), found.get("tokens")
+        if isinstance(count, int):
+            return count
+        return len(tokens) if isinstance(tokens, list) else None
+
 
 class _ReplyReader:
     """Read the chunks of one answer out of the documents of its reply."""

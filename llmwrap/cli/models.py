@@ -10,9 +10,9 @@ from ..config import AliasConfig
 from ..engine import Choice, Engine
 from ..errors import UsageError
 from ..messages import Json, Request, Sampling
-from ..prompting.sampling import with_options
+from ..prompting.sampling import layered, with_options
 from ..units import format_size
-from ..upkeep.errands import install, patient, pull, pull_target, warm
+from ..upkeep.errands import install, patient, pull, pull_target, remove, warm
 from ..upkeep.listing import (
     ModelRow,
     completable,
@@ -51,10 +51,12 @@ from .tables import Column
 COMMAND = Command(
     name="models",
     summary="List the models of the backends. Or show one, pull one through Ollama,"
-    " install one for the embedded backend, load one before it is needed.",
-    usage="llmwrap models [list | show M | pull M | install [URL] | warm M]"
+    " install one for the embedded backend, load one before it is needed, remove"
+    " one.",
+    usage="llmwrap models [list | show M | pull M | install [URL] | warm M |"
+    " rm M]"
     " [OPTION...]",
-    verbs=("list", "show", "pull", "install", "warm"),
+    verbs=("list", "show", "pull", "install", "warm", "rm"),
 )
 
 _NAMES_S = 0.8  # a shell waits for it with the cursor standing still
@@ -103,7 +105,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
     verb, operands = verb_and_operands(COMMAND, args.operands)
-    has_data = args.json or verb not in _UNHURRIED
+    has_data = args.json or verb not in (*_UNHURRIED, "rm")
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
         if verb in _UNHURRIED and args.timeout is None:
@@ -238,8 +240,9 @@ def _warm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
     with _engine(session, choice) as engine, context.interruptible():
         target = engine.target()
         name = target.model
-        defaults = session.config.defaults.options
-        sampling = with_options(Sampling(), dict(args.option), defaults)
+        alias, below = engine.selector().alias(), session.config.defaults.options
+        below = layered(below, alias.options if alias else {})
+        sampling = with_options(Sampling(), dict(args.option), below)
         request = Request(name, (), sampling)
         with engine.advising(target.config, request):
             stays = warm(target.backend, request, context.stdin.until)
@@ -273,6 +276,20 @@ def _install(
     return 0
 
 
+def _rm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
+    name = _one_model("rm", operands)
+    if alias := session.config.aliases.get(name):
+        raise UsageError(
+            f"'{name}' is an alias of '{alias.model}'", hint="name the model itself"
+        )
+    with session.engine(is_one_shot=True) as engine:
+        target = engine.target(name)
+        with engine.advising(target.config):
+            remove(target.backend, target.model, timeout_s=_limit_s(session))
+    backend = target.backend.name
+    return _done(args, session, f"removed '{target.model}' from", target.model, backend)
+
+
 _Verb = Callable[[argparse.Namespace, Session, Sequence[str]], int]
 _VERBS: Mapping[str, _Verb] = {
     "list": _list,
@@ -280,6 +297,7 @@ _VERBS: Mapping[str, _Verb] = {
     "pull": _pull,
     "install": _install,
     "warm": _warm,
+    "rm": _rm,
 }
 
 

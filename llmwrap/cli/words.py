@@ -27,6 +27,7 @@ BUILT = frozenset(
         "models",
         "stats",
         "template",
+        "tokens",
     }
 )
 """The commands that exist."""

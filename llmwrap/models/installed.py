@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..errors import ConfigError, RefusedError
+from ..errors import ConfigError, OutputError, RefusedError
 from ..paths import data_dir, ensure_private_dir
 
 SUFFIX = ".gguf"
@@ -117,6 +117,15 @@ def installed_models(environ: Mapping[str, str]) -> list[InstalledModel]:
                     InstalledModel(name, entry.path, status.st_size, status.st_mtime)
                 )
     return sorted(found, key=lambda model: (model.name != DEFAULT_MODEL.name, model))
+
+
+def remove_model(name: str, environ: Mapping[str, str]) -> None:
+    """Remove an installed model. Raises: OutputError."""
+    path = os.path.join(models_dir(environ), name + SUFFIX)
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise OutputError(f"cannot remove '{path}': {error.strerror}") from error
 
 
 def gguf_sha256(

@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from ..backends.base import Backend, Progress
 from ..config import Config
+from ..config.complaints import nearest
 from ..engine.choice import Choice
 from ..engine.selection import Selector
-from ..errors import DeadlineError, LLMWrapError, UsageError
+from ..errors import DeadlineError, LLMWrapError, RefusedError, UsageError
 from ..messages import Request
 from ..streams import JOIN_S
 from ..threads import Future, start_together
 from ..transport.cancel import CancelToken
-from .survey import LOOKUP_S, Candidate, find_model, limited
+from .survey import LOOKUP_S, Candidate, find_model, limited, where
 
 _TICK_S = 0.1
 # Sockets take no larger number than 24 days; nothing sensible is silent for a week.
@@ -100,6 +101,24 @@ def warm(backend: Backend, request: Request, until: float | None) -> bool:
         return True  # It was loaded; that is all that can be said.
     found = find_model(models, request.model)
     return found is None or found.is_loaded is not False
+
+
+def remove(backend: Backend, name: str, *, timeout_s: float) -> None:
+    """Remove a model, by the very name that the list has: no other goes by mistake.
+
+    Raises: RefusedError when there is none of that name, UsageError for a backend
+    that cannot, and as it does.
+    """
+    found = backend.models(timeout_s=timeout_s)
+    names = [model.name for model in found]
+    if name not in names:
+        meant = find_model(found, name)
+        best = meant.name if meant else nearest(name, names)
+        raise RefusedError(
+            f"model '{name}' not found on {where(backend.name, backend.address)}",
+            hint=f"did you mean '{best}'?" if best else "'llmwrap models' lists them",
+        )
+    backend.remove(name, timeout_s=timeout_s)
 
 
 def install(

@@ -6,14 +6,20 @@ over OpenAI's API, on the loopback port and with the key that its state file nam
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from ...errors import DeadlineError, UnreachableError
+from ...errors import DeadlineError, RefusedError, UnreachableError
 from ...messages import Chunk, Json, Request
 from ...models.gguf import context_tokens
-from ...models.installed import gguf_sha256, installed_models, model_path
+from ...models.installed import (
+    gguf_sha256,
+    installed_models,
+    model_path,
+    remove_model,
+)
 from ...paths import state_dir
 from ...transport.cancel import CancelToken
 from ..base import Backend, BackendSettings, Model, WireRequest
@@ -100,6 +106,22 @@ class EmbeddedBackend(Backend):
     def warm(self, request: Request, cancel: CancelToken) -> None:
         """Load a model and keep it for the next question."""
         self._ensure(model_path(request.model, self._settings.environ), cancel)
+
+    def remove(self, name: str, *, timeout_s: float) -> None:
+        """Remove the file of an installed model, unless it is running."""
+        path = os.path.realpath(model_path(name, self._settings.environ))
+        for server in running_servers(self._state_dir):
+            if os.path.realpath(server.model_path) == path:
+                raise RefusedError(
+                    f"model '{name}' is running", hint="'llmwrap backends stop' ends it"
+                )
+        remove_model(name, self._settings.environ)
+
+    def count_tokens(self, text: str, model: str, *, timeout_s: float) -> int | None:
+        """Return what llama.cpp counts, with the model loaded first."""
+        path = model_path(model, self._settings.environ)
+        server = self._ensure(path, CancelToken())
+        return self._client(server).count_tokens(text, model, timeout_s=timeout_s)
 
     def _ensure(self, path: str, cancel: CancelToken) -> EmbeddedServer:
         cancel.check()
