@@ -149,6 +149,17 @@ def test_its_system_prompt_gives_way_to_that_of_the_command_line(
     assert body(aliased)["messages"][0]["content"] == "S"
 
 
+def test_its_system_prompt_may_be_a_file_beside_the_configuration(
+    cli: Runner, aliased: FakeServer, home: Home
+) -> None:
+    home.configure(home.config_file.read_text().replace('"A"', '"@a.txt"'))
+    (home.config_file.parent / "a.txt").write_text("From the file.\n")
+
+    cli.run("-m", "careful", "-n", "Hello")
+
+    assert body(aliased)["messages"][0]["content"] == "From the file."
+
+
 def test_a_variable_may_name_it(cli: Runner, aliased: FakeServer) -> None:
     cli.run("-n", "Hello", environ={"LLMWRAP_MODEL": "careful"})
 

@@ -157,7 +157,7 @@ class Session:
 
     def layers(self) -> Layers:
         """Return what is said of the question below the command line."""
-        return Layers.of(self.config.defaults, self.alias(), self.carried)
+        return Layers.of(self.config, self.alias(), self.carried)
 
     def conversation_choice(self) -> ConversationChoice:
         """Return what the options of `ask` say about its conversation."""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ..config import AliasConfig, DefaultsConfig
+from ..config import AliasConfig, Config
 from ..config.complaints import printable, quoted
 from ..errors import ConfigError
 from ..messages import Json
@@ -57,9 +57,7 @@ def carried(
     system, model = template.system, template.model
     local_for = ""
     if stored.place == USER:
-        if system is not None and system.startswith("@"):
-            directory = os.path.dirname(os.path.abspath(stored.path))
-            system = "@" + os.path.join(directory, os.path.expanduser(system[1:]))
+        system = _beside(os.path.abspath(stored.path), system)
     else:
         _check_strange(stored, aliases)
         if model is not None and model not in aliases:
@@ -69,6 +67,13 @@ def carried(
     return Carried(
         template.name, system, model, template.options, template.extract, local_for
     )
+
+
+def _beside(path: str | None, system: str | None) -> str | None:
+    """Return a system prompt; `@FILE` starts at the directory of the file it is in."""
+    if path is None or system is None or not system.startswith("@"):
+        return system
+    return "@" + os.path.join(os.path.dirname(path), os.path.expanduser(system[1:]))
 
 
 class Layer(NamedTuple):
@@ -85,13 +90,14 @@ class Layers(NamedTuple):
     layers: Sequence[Layer]
 
     @classmethod
-    def of(
-        cls, defaults: DefaultsConfig, alias: AliasConfig | None, brought: Carried
-    ) -> Layers:
+    def of(cls, config: Config, alias: AliasConfig | None, brought: Carried) -> Layers:
         """Return the layers of a configuration, an alias and a template."""
-        found = [Layer("[defaults]", defaults.system, defaults.options)]
+        defaults, path = config.defaults, config.path
+        system = _beside(path, defaults.system)
+        found = [Layer("[defaults]", system, defaults.options)]
         if alias:
-            found.append(Layer(f"alias '{alias.name}'", alias.system, alias.options))
+            system = _beside(path, alias.system)
+            found.append(Layer(f"alias '{alias.name}'", system, alias.options))
         origin = f"template '{brought.template}'"
         return cls([*found, Layer(origin, brought.system, brought.options)])
 
