@@ -108,7 +108,8 @@ def test_a_path_to_a_gguf_file_is_enough(cli: Runner) -> None:
 
 
 def test_discovery_takes_it_where_nothing_else_was_ever_found(cli: Runner) -> None:
-    result = cli.run("--max-tokens", "5", "-q", QUESTION)
+    environ = {"OLLAMA_HOST": ""}  # else it would be the one that is asked
+    result = cli.run("--max-tokens", "5", "-q", QUESTION, environ=environ)
 
     assert (result.status, result.stderr) == (0, "")
 
@@ -274,10 +275,13 @@ def test_it_is_stopped_by_its_command(cli: Runner, tmp_path: Path) -> None:
     wait_until(lambda: not Path(f"/proc/{running.pid}/cmdline").exists())
 
 
+EMBEDDED = ("-b", "embedded", "--max-tokens", "20")
+
+
 def test_a_chat_on_a_pipe_goes_on(cli: Runner) -> None:
     said = f"{QUESTION}\nAnd one more.\n/stats\n".encode()
 
-    result = cli.run("chat", "-b", "embedded", "--max-tokens", "20", stdin=said)
+    result = cli.run("chat", "--commands", *EMBEDDED, stdin=said)
 
     assert (result.status, len(result.text) > 20) == (0, True)
     assert "messages    4" in result.stderr

@@ -119,7 +119,8 @@ def _answer(args: argparse.Namespace, stage: Stage, session: Session) -> None:
     if session.log.is_heard("info"):
         _tell_origins(args, session)
     if conversing:
-        has_own_system = (args.system or session.carried.system) is not None
+        carried = session.carried.system
+        has_own_system = args.system is not None or carried is not None
         request = conversing.continued(request, has_own_system=has_own_system)
     with session.engine(is_one_shot=True) as engine:
         if args.dry_run:

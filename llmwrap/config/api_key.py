@@ -51,7 +51,7 @@ class _Read(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class _Pair(NamedTuple):
+class _Sent(NamedTuple):
     name: str
     text: str
     warnings: tuple[str, ...] = ()
@@ -89,18 +89,18 @@ def _pairs(
     table: Mapping[str, str | Mapping[str, str]],
     environ: Mapping[str, str],
     until: float | None,
-) -> list[_Pair]:
+) -> list[_Sent]:
     pairs = []
     for name, value in table.items():
         if isinstance(value, str):
-            pairs.append(_Pair(name, value))
+            pairs.append(_Sent(name, value))
             continue
         source = _sourced(value.get("env"), value.get("file"), environ, until)
         if source is None:
             raise ConfigError(
                 f"the variable '{value['env']}' is not set; '{backend.name}' needs it"
             )
-        pairs.append(_Pair(name, _value(source), source.warnings, is_read=True))
+        pairs.append(_Sent(name, _value(source), source.warnings, is_read=True))
     return pairs
 
 
