@@ -28,7 +28,7 @@ ENDS = {
     "the end of the program": "answer = None",
 }
 _LONG_S = 20.0
-_FRONTS = ("repl", "loadtest", "cli")
+_FRONTS = ("batch", "repl", "loadtest", "testing.py", "cli")
 
 
 class Thing:

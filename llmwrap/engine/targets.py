@@ -10,6 +10,7 @@ import threading
 import time
 from typing import NamedTuple, Protocol, TypeVar
 
+from .. import lives
 from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend, BackendSettings
 from ..config import BackendConfig
@@ -86,10 +87,15 @@ class Targets:
         self._is_one_shot = is_one_shot
         self._is_settled = is_settled
         self._finding = threading.Lock()
+        lives.enter(self)
         self._found: BackendConfig | None = None
         self._models: dict[str, str] = {}
         self._backends: dict[tuple[str, str | None], Backend] = {}
         self._told: set[str] = set()
+
+    def start_anew(self) -> None:
+        """Wait for none of the parent's threads, in a forked child."""
+        self._finding = threading.Lock()
 
     def close(self) -> None:
         """Close every connection."""
