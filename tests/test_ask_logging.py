@@ -270,7 +270,7 @@ def test_the_provider_is_the_kind_and_not_the_users_name(
 ) -> None:
     home.configure(
         '[logging]\nlevel = "info"\nformat = "json"\noutput = "stderr"\n'
-        f'[backends.desk]\nkind = "ollama"\nbase_url = "{server.url}"\n'
+        f'[backends.desk]\nbackend_type = "Ollama"\nbase_url = "{server.url}"\n'
     )
 
     result = cli.run("ask", "-b", "desk", "-m", "alpha", "Hello")

@@ -97,7 +97,8 @@ def test_the_provider_is_the_kind_and_not_the_users_name(
 ) -> None:
     """Two tables of one kind stay apart by their names."""
     home.configure(
-        '[backends.desk]\nkind = "openai"\n[backends.lab]\nkind = "openai"\n'
+        '[backends.desk]\nbackend_type = "OpenAI"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        '[backends.lab]\nbackend_type = "OpenAI"\nbase_url = "http://127.0.0.1:9/v1"\n'
     )
     record(home, a_run(backend="desk"), a_run(backend="lab"), a_run(backend="ollama"))
 

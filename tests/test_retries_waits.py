@@ -117,7 +117,7 @@ def test_a_model_that_loads_is_waited_out_and_not_counted(
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--first-token-timeout", "sent no token within 500ms"),
+        ("--first-token-timeout", "still loads its model after 500ms"),
         ("--timeout", "deadline"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_model_that_loads_is_waited_for_when_none_is_named(
     cli: Runner, server: FakeServer, dialect: Dialect, first_token: str, status: int
 ) -> None:
     """llama.cpp answers everything so, its list of models too."""
-    path = "/api/ps" if dialect.name == "ollama" else "/v1/models"
+    path = "/api/tags" if dialect.name == "ollama" else "/v1/models"
     server.script(path, json_error(503, _LOADING), times=2)
     argv = ("--base-url", server.url + dialect.suffix, "--retries", "0")
 
