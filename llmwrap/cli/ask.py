@@ -14,6 +14,7 @@ from .context import Context
 from .cron import add_cron, check_cron, why_skipped
 from .extract import add_extract, extracted
 from .fronts import CodeFront, EventsFront, JsonFront, Paper, Presenter, TextFront
+from .options import add_cache, add_conversation, add_question, add_sampling, add_schema
 from .output import Output, is_stdout_lost
 from .output_file import AtomicFile
 from .parser import (
@@ -22,9 +23,6 @@ from .parser import (
     Parser,
     add_backend,
     add_common,
-    count,
-    number,
-    option_pair,
 )
 from .prompt import add_template, add_variables, filled_template, has_input, question
 from .session import Session
@@ -357,111 +355,6 @@ def _add_prompt(parser: Parser) -> None:
     add_variables(group)
 
 
-def add_question(group: Group) -> None:
-    """Add the options that make up a question, and say whom to ask."""
-    group.add_argument(
-        "-m",
-        "--model",
-        metavar="M",
-        help="model; BACKEND/M names the backend too, a path to a .gguf file means"
-        " the embedded one",
-    )
-    group.add_argument(
-        "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
-    )
-    group.add_argument(
-        "-f",
-        "--file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="add a text file to the prompt, under its name; repeatable",
-    )
-    group.add_argument(
-        "-i",
-        "--image",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="image for a vision model, - for stdin; repeatable",
-    )
-
-
-def add_sampling(parser: Parser) -> None:
-    """Add the options that say how an answer is drawn."""
-    group = parser.add_argument_group("sampling")
-    add_drawing(group, seed="seed of the randomness")
-    group.add_argument(
-        "--stop",
-        metavar="TEXT",
-        action="append",
-        default=[],
-        help="end the answer before TEXT; repeatable",
-    )
-    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
-    add_thinking(group, think="ask a reasoning model to reason, and show it on stderr")
-    group.add_argument(
-        "--hide-thinking", action="store_true", help="do not show the reasoning"
-    )
-
-
-def add_drawing(group: Group, *, seed: str) -> None:
-    """Add the options of the backend; `seed` is the help of `--seed`."""
-    group.add_argument(
-        "-o",
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        type=option_pair,
-        help="option of the backend, such as num_ctx=8192; JSON if it parses, else a"
-        " string; repeatable",
-    )
-    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
-    group.add_argument(
-        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
-    )
-    group.add_argument("--seed", metavar="N", type=int, help=seed)
-
-
-def add_thinking(group: Group, *, think: str) -> None:
-    """Add what asks for reasoning; `think` is the help of `--think`."""
-    group.add_argument(
-        "--think", action="store_const", const=True, dest="think", help=think
-    )
-    group.add_argument(
-        "--no-think",
-        action="store_const",
-        const=False,
-        dest="think",
-        help="ask a reasoning model not to reason",
-    )
-
-
-def add_schema(parser: Parser) -> None:
-    """Add the options that say what the answer must be."""
-    group = parser.add_argument_group("structured answers")
-    group.add_argument(
-        "--schema",
-        metavar="SCHEMA",
-        help="the answer must be JSON of this schema: a file with a JSON Schema (with a"
-        " /, the suffix .json or as @FILE), or fields such as 'name, age int, email?,"
-        " tags [str]: lower case'; it is checked before anything is shown",
-    )
-    group.add_argument(
-        "--schema-list",
-        metavar="SCHEMA",
-        help="the same for an array of such",
-    )
-    group.add_argument(
-        "--schema-retries",
-        metavar="N",
-        type=count,
-        help="ask again at most N times for an answer that is not of the schema"
-        " (default: 1)",
-    )
-
-
 def _add_output(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -500,6 +393,11 @@ def _add_output(parser: Parser) -> None:
         dest="stream",
         help="show nothing before the whole answer is there",
     )
+    _add_showing(group)
+
+
+def _add_showing(group: Group) -> None:
+    """Add what says how, or whether, the answer is shown."""
     group.add_argument(
         "--sanitize",
         choices=("auto", "always", "never"),
@@ -517,60 +415,4 @@ def _add_output(parser: Parser) -> None:
         "--dry-run",
         action="store_true",
         help="print the request that would be sent, and ask nothing",
-    )
-
-
-def add_cache(parser: Parser) -> None:
-    """Add the options of the response cache."""
-    group = parser.add_argument_group("cache")
-    add_cache_use(group, off="leave the response cache alone")
-    group.add_argument(
-        "--refresh",
-        action="store_const",
-        const="refresh",
-        dest="cache",
-        help="ask anew and store the answer",
-    )
-    group.add_argument(
-        "--cache-only",
-        action="store_const",
-        const="only",
-        dest="cache",
-        help="never ask: an answer that is not stored is status 11",
-    )
-
-
-def add_cache_use(group: Group, *, off: str) -> None:
-    """Add what switches the cache on and off; `off` is the help of `--no-cache`."""
-    group.add_argument(
-        "--cache",
-        action="store_const",
-        const="use",
-        dest="cache",
-        help="use the response cache",
-    )
-    group.add_argument(
-        "--no-cache", action="store_const", const="off", dest="cache", help=off
-    )
-
-
-def add_conversation(parser: Parser) -> None:
-    """Add the options that say which conversation it is, and whether it is kept."""
-    group = parser.add_argument_group("conversation")
-    group.add_argument(
-        "-c",
-        "--continue",
-        action="store_true",
-        dest="is_continued",
-        help="carry on the conversation that was used last; without any, begin one",
-    )
-    group.add_argument(
-        "--conversation",
-        metavar="ID",
-        help="carry on the conversation of an id, whose beginning is enough",
-    )
-    group.add_argument(
-        "--no-history",
-        action="store_true",
-        help="keep neither the question nor the answer as a conversation",
     )

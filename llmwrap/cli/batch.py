@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .ask import (
+from .context import Context
+from .options import (
     add_cache,
     add_question,
     add_sampling,
     add_schema,
 )
-from .context import Context
 from .parser import (
     Command,
     Parser,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ask import (
+from .options import (
     add_cache,
     add_conversation,
     add_question,

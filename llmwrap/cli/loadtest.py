@@ -6,8 +6,8 @@ import argparse
 
 from ..errors import UsageError
 from ..units import parse_duration
-from .ask import add_cache_use, add_drawing, add_thinking
 from .context import Context
+from .options import add_cache_use, add_drawing, add_thinking
 from .parser import (
     Command,
     Parser,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import ConfigError, LLMWrapError, UsageError
 from ..messages import Json
 from .context import Context
+from .options import add_files
 from .parser import Command, Parser, add_common, add_json, verb_and_operands
 from .prompt import add_variables, filled, one_name, question
 from .session import Session
@@ -60,14 +61,7 @@ def add_arguments(parser: Parser) -> None:
     )
     group = parser.add_argument_group("render")
     add_variables(group)
-    group.add_argument(
-        "-f",
-        "--file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="add a text file to the input, under its name; repeatable",
-    )
+    add_files(group, "add a text file to the input, under its name; repeatable")
     group.add_argument("-n", "--no-stdin", action="store_true", help="never read stdin")
     add_common(parser)
 

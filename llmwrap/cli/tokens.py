@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import LLMWrapError, UsageError
 from ..messages import Json
 from .context import Context
+from .options import add_files
 from .parser import Command, Parser, add_backend, add_common, add_json
 from .session import Session
 from .tables import Column
@@ -40,13 +41,8 @@ def add_arguments(parser: Parser) -> None:
     """Add the options of `tokens`."""
     add_json(parser)
     group = parser.add_argument_group("tokens")
-    group.add_argument(
-        "-f",
-        "--file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="count the tokens of a text file, on a line of its own; repeatable",
+    add_files(
+        group, "count the tokens of a text file, on a line of its own; repeatable"
     )
     group.add_argument("-n", "--no-stdin", action="store_true", help="never read stdin")
     group.add_argument(
