@@ -25,7 +25,7 @@ from ..units import format_size
 from .access import Access
 from .answer import Answer
 from .caching import Caching
-from .choice import CacheMode, Choice
+from .choice import CacheMode, Choice, Patience
 from .cuts import prompt_bytes
 from .hashing import Hashing
 from .question import Addressee, Question, Questions
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
     from ..schemas.checking import Checker
     from ..transport.cancel import CancelToken
-    from .asking import Streams
+    from .asking import Asking, Streams
+    from .keeping import Keeping
     from .targets import Target, Targets
 
 
@@ -258,7 +259,6 @@ class Engine:
         hashing: Hashing,
     ) -> Answer:
         from ..transport.cancel import CancelToken
-        from .asking import Asking
         from .live import LiveAnswer
 
         schema = question.request.schema
@@ -273,17 +273,33 @@ class Engine:
         if mode != "off":
             question = self._questions.filed(question, self.backend, hashing)
         self._warn_of_options(target.backend, question.request)
-        waiting = patience(target.config, self.config, self._choice, called_at)
-        waiting = waiting._replace(until=self._deadline(called_at))
         keeping = self._caching.keeping(question, target.backend, mode)
         if keeping and (entry := keeping.begin()):
             replay = Replay(entry, target.backend.name, called_at)
             return StoredAnswer(replay, keeping.question, self._log, run.end)
-        asking = Asking(
+        asking = self._asking(question, target, called_at, run, keeping, cancel)
+        if schema and checker:
+            from .structured import StructuredAnswer
+
+            return StructuredAnswer(asking, schema, checker)
+        return LiveAnswer(asking)
+
+    def _asking(
+        self,
+        question: Question,
+        target: Target,
+        called_at: float,
+        run: RunRecord,
+        keeping: Keeping | None,
+        cancel: CancelToken,
+    ) -> Asking:
+        from .asking import Asking
+
+        return Asking(
             backend=target.backend,
             request=question.request,
             pool=self._pool,
-            patience=waiting,
+            patience=self._patience(target.config, called_at),
             answer_limit_bytes=self.config.limits.answer_bytes,
             log=self._log,
             called_at=called_at,
@@ -298,11 +314,10 @@ class Engine:
             ),
             whole_name=question.selection.whole,
         )
-        if schema and checker:
-            from .structured import StructuredAnswer
 
-            return StructuredAnswer(asking, schema, checker)
-        return LiveAnswer(asking)
+    def _patience(self, config: BackendConfig, called_at: float) -> Patience:
+        waiting = patience(config, self.config, self._choice, called_at)
+        return waiting._replace(until=self._deadline(called_at))
 
     def _checker(self, schema: Schema) -> Checker:
         """Return what checks answers, made once for a schema. Raises: ConfigError."""
