@@ -174,7 +174,7 @@ class LLMWrapper:
         under way. The rest are those of `chat`.
         """
         from .batch.crew import Crew  # late: most ask one question
-        from .batch.run import Batch, Servers
+        from .batch.run import Batch, Servers, batch_engine
         from .batch.task import Task
 
         asked = self._asked(model, sampling, think, options, schema)
@@ -182,21 +182,19 @@ class LLMWrapper:
         def task(given: tuple[int, str | Sequence[Message]]) -> Task:
             number, prompt = given
             try:
-                messages = self._messages(prompt, system, model)
+                request = asked._replace(messages=self._messages(prompt, system, model))
             except LLMWrapError as error:
                 return Task(str(number), number, None, error)
-            return Task(str(number), number, asked._replace(messages=messages))
+            return Task(str(number), number, request)
 
-        config, choice = self.config, Choice(is_inline=True)
-        most = max(config.streaming.max_concurrent_streams, concurrency)
-        streaming = config.streaming._replace(max_concurrent_streams=most)
-        config = config._replace(streaming=streaming)
-        engine = Engine(config, environ=self._environ, choice=choice, log=self._log)
-        servers = Servers([engine], self._log)
-        workers = [lambda given: servers.ask(0, task(given))] * concurrency
-        batch = Batch(
-            Crew(iter(enumerate(prompts, 1)), workers, in_order=in_order), servers
+        environ, log = self._environ, self._log
+        engine = batch_engine(
+            self.config, environ=environ, log=log, concurrency=concurrency
         )
+        servers = Servers([engine], log)
+        workers = [lambda given: servers.ask(0, task(given))] * concurrency
+        crew = Crew(iter(enumerate(prompts, 1)), workers, in_order=in_order)
+        batch = Batch(crew, servers)
         try:
             yield from batch.results()
         finally:

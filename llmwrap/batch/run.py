@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple
 
-from ..engine import Engine
+from ..config import Config
+from ..engine import Choice, Engine
 from ..errors import LLMWrapError, SomeFailedError, UnreachableError
 from ..log import Log
 from .crew import Crew, Given
@@ -26,6 +27,25 @@ class Bound(NamedTuple):
     def is_passed(self, failed: int, total: int) -> bool:
         """Tell whether too many failed."""
         return failed > (self.most * total if self.is_share else self.most)
+
+
+def batch_engine(
+    config: Config,
+    *,
+    environ: Mapping[str, str],
+    log: Log,
+    concurrency: int,
+    choice: Choice = Choice(),
+) -> Engine:
+    """Return an engine for as many questions at once, each driven by who reads it."""
+    most = max(config.streaming.max_concurrent_streams, concurrency)
+    streaming = config.streaming._replace(max_concurrent_streams=most)
+    return Engine(
+        config._replace(streaming=streaming),
+        environ=environ,
+        choice=choice._replace(is_inline=True),
+        log=log,
+    )
 
 
 class Servers:

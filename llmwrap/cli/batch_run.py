@@ -7,7 +7,7 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -26,27 +26,25 @@ from ..batch.output import (
     TableFile,
 )
 from ..batch.reading import Format, Input, InputRecord, format_of, is_openai
-from ..batch.run import Batch, Bound, Counted, Servers
+from ..batch.run import Batch, Bound, Counted, Servers, batch_engine
 from ..batch.task import Done, row_digest
 from ..engine import Engine
 from ..errors import (
     ConfigError,
     Interrupted,
-    LLMWrapError,
     SomeFailedError,
     UsageError,
 )
 from ..files import open_named, pieces_of
 from ..log import said_once
-from ..messages import Completion, Json, Sampling
+from ..messages import Sampling
 from ..prompting.prompt import checked_image
 from ..prompting.templates import open_library
 from ..templating import Library
 from ..units import format_duration
 from .ask import schema_of, system_of
+from .batch_results import line_fields, openai_fields, property_cells, text_cell
 from .context import Context
-from .fronts import completion_fields
-from .output import error_fields
 from .prompt import filled_template
 from .session import Session
 from .status_line import StatusLine
@@ -192,10 +190,10 @@ class BatchRun:
                     hint="give -O a name that ends in .jsonl",
                 )
             names = self._answer_columns()
-            cells = partial(_cells, names) if self._schema else _text_cell
+            cells = partial(property_cells, names) if self._schema else text_cell
             table = Table(_TABLES[kind], given.header, names, cells)
             return table, self._file(TableFile(args.output, table.read))
-        fields = _openai_fields if given.kind == "openai" else _fields
+        fields = openai_fields if given.kind == "openai" else line_fields
         lines = Lines(fields)
         if args.output == "-":
             return lines, None
@@ -292,18 +290,13 @@ class BatchRun:
         return 0
 
     def _engine(self, backend: str | None) -> Engine:
-        choice = self._session.choice()._replace(backend=backend, is_inline=True)
-        is_verbose = self._args.verbose
-        config = self._session.config
-        most = config.streaming.max_concurrent_streams
-        if isinstance(self._args.concurrency, int):
-            most = max(most, self._args.concurrency)
-        streaming = config.streaming._replace(max_concurrent_streams=most)
-        return Engine(
-            config._replace(streaming=streaming),
+        wanted = self._args.concurrency
+        return batch_engine(
+            self._session.config,
             environ=self._context.environ,
-            choice=choice,
-            log=self._log if is_verbose else said_once(self._log, "note"),
+            choice=self._session.choice()._replace(backend=backend),
+            log=self._log if self._args.verbose else said_once(self._log, "note"),
+            concurrency=wanted if isinstance(wanted, int) else _CONCURRENCY,
         )
 
     def _ask(
@@ -415,82 +408,6 @@ def _takes(rows: HeldRows, record: InputRecord, maker: Maker) -> bool:
 
 def _holds(ids: HeldIds, record: InputRecord, maker: Maker) -> bool | None:
     return ids.holds(record.id, lambda: maker.task(record).key)
-
-
-def _fields(done: Done) -> dict[str, Json]:
-    """Return a result as the object of its line."""
-    fields: dict[str, Json] = {"id": done.task.id, "key": done.key}
-    if done.completion is not None:
-        fields |= completion_fields(done.completion)
-    else:
-        fields |= {"text": done.text, "cached": False, "finish_reason": None}
-        fields |= {"usage": None, "timings": None, "attempts": None}
-    if done.value is not None:
-        fields["value"] = done.value
-    fields["error"] = _error(done.error)
-    return fields
-
-
-def _openai_fields(done: Done) -> dict[str, Json]:
-    """Return a result as a line of OpenAI's batches."""
-    fields: dict[str, Json] = {
-        "id": f"batch_req_{done.key}",
-        "custom_id": done.task.id,
-        "key": done.key,
-        "response": None,
-        "error": None,
-    }
-    if done.error is not None:
-        fields["error"] = {"code": done.error.kind, "message": str(done.error)}
-    if done.completion is not None:
-        fields["response"] = {
-            "status_code": 200,
-            "request_id": done.key,
-            "body": _chat_completion(done.key, done.completion),
-        }
-    return fields
-
-
-def _chat_completion(key: str, completion: Completion) -> dict[str, Json]:
-    prompt, answer = completion.usage
-    return {
-        "id": f"chatcmpl-{key}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": completion.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": completion.text},
-                "finish_reason": completion.finish_reason,
-            }
-        ],
-        "usage": {
-            "prompt_tokens": prompt,
-            "completion_tokens": answer,
-            "total_tokens": (prompt or 0) + (answer or 0),
-        },
-    }
-
-
-def _error(error: LLMWrapError | None) -> Json:
-    return None if error is None else error_fields(error)
-
-
-def _text_cell(done: Done) -> list[str]:
-    return [done.completion.text if done.completion else ""]
-
-
-def _cells(names: Sequence[str], done: Done) -> list[str]:
-    """Return the properties of an answer; what is no text stands as JSON."""
-    value = done.value
-    if not isinstance(value, dict):
-        return (_text_cell(done) + [""] * len(names))[: len(names)]
-    found = [value.get(name) for name in names]
-    return [
-        one if isinstance(one, str) else "" if one is None else json.dumps(one)
-        for one in found
-    ]
 
 
 class BatchLine(StatusLine):
