@@ -8,15 +8,15 @@ import json
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .fakeserver import FakeServer
-from .fakeserver.replies import json_error
-from .runner import Result, Runner
+from .fakeserver import FakeServer, WaitFor, json_error, json_reply
+from .runner import SPAWN_S, Result, Runner
 
 
 @pytest.fixture
@@ -446,6 +446,81 @@ def test_two_batches_never_write_to_one_file(
     assert "another batch" in result.stderr
     assert running.returncode == -signal.SIGTERM
     assert (place / "out.jsonl").read_text() == ""
+
+
+def begun(cli: Runner, server: FakeServer, place: Path, **options: Any) -> Any:
+    """Start a batch of twenty items, one at a time, and wait until one is asked."""
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(20)))
+    server.first_token_delay_s = 0.3
+    argv = ("batch", "in.txt", "-O", "out.jsonl", "-m", "alpha", "--concurrency", "1")
+    running = cli.start(*argv, environ={"OLLAMA_HOST": server.url}, **options)
+    server.wait_for_requests(1)
+    return running
+
+
+def test_ctrl_c_on_a_terminal_lets_what_is_under_way_end(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    master, slave = os.openpty()
+    running = begun(cli, server, place, stderr=slave, start_new_session=True)
+    os.close(slave)
+
+    running.send_signal(signal.SIGINT)
+    running.wait(SPAWN_S)
+
+    said = os.read(master, 4096).decode()
+    os.close(master)
+    running.communicate()
+    assert running.returncode == -signal.SIGINT
+    assert "what is under way may end" in said
+    # All that was asked has its answer, and stands there.
+    assert len(results(place / "out.jsonl")) == len(asked(server)) < 20
+    assert batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume").status == 0
+    assert len(asked(server)) == 20
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_without_a_terminal_it_ends_at_once_and_goes_on_later(
+    cli: Runner, server: FakeServer, place: Path, name: str
+) -> None:
+    running = begun(cli, server, place)
+
+    running.send_signal(getattr(signal, name))
+    running.communicate()
+
+    assert running.returncode == -getattr(signal, name)
+    server.first_token_delay_s = 0.0
+    assert batch(cli, server, "in.txt", "-O", "out.jsonl", "--resume").status == 0
+    assert len(results(place / "out.jsonl")) == 20
+
+
+def test_quiet_leaves_only_errors(cli: Runner, server: FakeServer, place: Path) -> None:
+    (place / "in.txt").write_text("one\n")
+
+    assert batch(cli, server, "in.txt", "-O", "out.jsonl", "-q").stderr == ""
+
+
+def test_as_many_are_asked_at_once_as_the_server_has_slots(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("".join(f"{n}\n" for n in range(6)))
+    server.script("/props", json_reply({"total_slots": 3}))
+    gate = threading.Event()
+    choice = {"message": {"content": "yes"}, "finish_reason": "stop"}
+    whole = json_reply({"choices": [choice]})
+    server.script("/v1/chat/completions", WaitFor(gate), *whole, times=3)
+    running = cli.start(
+        *("batch", "in.txt", "-O", "out.jsonl", "-m", "alpha", "--concurrency", "auto"),
+        *("--base-url", f"{server.url}/v1"),
+    )
+
+    server.wait_for_requests(4)  # the slots, and three questions
+    gate.set()
+    running.communicate()
+
+    assert running.returncode == 0
+    paths = [request.path for request in server.requests[:4]]
+    assert paths == ["/props", *["/v1/chat/completions"] * 3]
 
 
 def test_a_full_disk_is_12_and_nothing_is_lost(

@@ -54,6 +54,7 @@ class Crew(Generic[Given, Made]):
         self._at_work = 0
         self._working = 0
         self._has_all = False
+        self._is_finished = False
         self._is_dropped = False
 
     def results(self) -> Iterator[Made]:
@@ -80,16 +81,16 @@ class Crew(Generic[Given, Made]):
             outcome.result(LONGEST_WAIT_S)
 
     def finish(self) -> None:
-        """Take no further task; those under way may end."""
-        with self._lock:
-            self._has_all = True
-            self._again.clear()
-            self._has_room.notify_all()
+        """Take no further task; those under way may end.
+
+        Waits for no lock, as a signal may call it in the middle of anything: whoever
+        waits looks up twice a second.
+        """
+        self._is_finished = True
 
     def drop(self) -> None:
         """Take no further task, and want nothing of those under way."""
         self._is_dropped = True
-        self.finish()
 
     def _is_due(self) -> bool:
         return self._yielded in self._ready if self._in_order else bool(self._ready)
@@ -117,7 +118,8 @@ class Crew(Generic[Given, Made]):
         """Return the next task and its number, None when there is no more."""
         with self._lock:
             while (taken := self._next()) is None:
-                if self._is_dropped or (self._has_all and not self._at_work):
+                is_over = self._has_all and not self._at_work
+                if self._is_dropped or self._is_finished or is_over:
                     return None
                 self._has_room.wait(LONGEST_WAIT_S)
             self._at_work += 1
@@ -128,7 +130,7 @@ class Crew(Generic[Given, Made]):
 
     def _next(self) -> tuple[int, Given] | None:
         """Return a task that may be begun now, if there is one."""
-        if self._is_dropped:
+        if self._is_dropped or self._is_finished:
             return None
         if self._again:
             return self._again.popleft()

@@ -175,8 +175,6 @@ class BatchRun:
                 f" {lines[0].line} and {lines[1].line}",
                 hint="each item needs an id of its own",
             )
-        if given.kind in _TABLES and not given.header:
-            list(islice(given.records(), 1))
 
     # What OUTPUT holds
 
@@ -331,7 +329,7 @@ class BatchRun:
             batch.drop()
         if output:
             output.sync()
-        self._context.output.note("note", self._end_note(batch.tally))
+        self._log.note(self._end_note(batch.tally))
         if interrupted:
             raise Interrupted(signal.SIGINT)
         return self._status(batch)
