@@ -55,6 +55,8 @@ class Future(Generic[T]):
         self._ended = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
+        self.is_refused = False
+        """Whether there was no thread to make the call."""
 
     def run(self) -> None:
         """Make the call; called once, by its thread."""
@@ -68,6 +70,7 @@ class Future(Generic[T]):
 
     def fail(self, error: Exception) -> None:
         """Have it that the call was not even made."""
+        self.is_refused = True
         self._error = error
         self._ended.set()
 

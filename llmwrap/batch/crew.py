@@ -60,11 +60,15 @@ class Crew(Generic[Given, Made]):
     def results(self) -> Iterator[Made]:
         """Yield what became of each.
 
-        Raises: what taking a task, or a bug in doing it, raised, behind the others.
+        Raises: what taking a task, or a bug in doing it, raised, behind the others;
+        ExhaustedError where there is no thread at all.
         """
         self._working = len(self._workers)
         calls = [lambda do=do: self._work(do) for do in self._workers]
         outcomes = start_together(calls)
+        started = [outcome for outcome in outcomes if not outcome.is_refused]
+        with self._lock:
+            self._working -= len(outcomes) - len(started)
         while True:
             with self._lock:
                 while not self._is_due() and self._working:
@@ -77,7 +81,7 @@ class Crew(Generic[Given, Made]):
             with self._lock:  # only now it is in other hands
                 self._yielded += 1
                 self._has_room.notify()
-        for outcome in outcomes:
+        for outcome in started or outcomes:
             outcome.result(LONGEST_WAIT_S)
 
     def finish(self) -> None:
@@ -96,12 +100,15 @@ class Crew(Generic[Given, Made]):
         return self._yielded in self._ready if self._in_order else bool(self._ready)
 
     def _work(self, do: Callable[[Given], Made | None]) -> None:
+        busy = 0
         try:
             while (taken := self._take()) is not None:
+                busy = 1
                 number, given = taken
                 made = do(given)
                 with self._lock:
-                    self._at_work -= 1
+                    self._at_work -= busy
+                    busy = 0
                     if made is None:
                         self._again.append(taken)
                         return
@@ -110,6 +117,7 @@ class Crew(Generic[Given, Made]):
                     self._is_made.notify()
         finally:
             with self._lock:
+                self._at_work -= busy  # a bug ended it: nobody else waits for it
                 self._working -= 1
                 self._is_made.notify()
                 self._has_room.notify_all()
