@@ -385,6 +385,29 @@ def test_a_dry_run_shows_requests_and_asks_nothing(
     assert asked(server) == []
 
 
+def test_what_alias_and_template_bring_goes_with_every_item(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    cli.home.configure(
+        '[aliases.careful]\nmodel = "beta:7b"\noptions = {seed = 5, top_k = 3}\n'
+    )
+    own = place / "config/llmwrap/templates/short.mustache"
+    own.parent.mkdir(parents=True)
+    head = 'system = "Be short."\nmodel = "careful"\noptions = {top_k = 4}'
+    own.write_text(f"+++\n{head}\n+++\nAbout {{{{input}}}}.")
+    (place / "in.txt").write_text("one\ntwo\n")
+    argv = ("batch", "in.txt", "-t", "short", "-O", "out.jsonl")
+
+    result = cli.run(*argv, environ={"OLLAMA_HOST": server.url})
+
+    bodies = [r.json for r in server.requests if r.path == "/api/chat"]
+    assert (result.status, len(bodies)) == (0, 2)
+    for body in bodies:
+        assert body["model"] == "beta:7b"
+        assert body["messages"][0]["content"] == "Be short."
+        assert (body["options"]["seed"], body["options"]["top_k"]) == (5, 4)
+
+
 def test_a_schema_makes_columns_and_values(
     cli: Runner, server: FakeServer, place: Path
 ) -> None:

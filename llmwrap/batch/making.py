@@ -34,7 +34,8 @@ class Common(NamedTuple):
     """What all questions of a batch have in common, by options and operands.
 
     `text` stands before what an item brings, or is a template over its columns;
-    `filled` is the one that `-t` names. `files` are pairs of name and text.
+    `filled` is the one that `-t` names. `files` are pairs of name and text. `below` are
+    the options that others go before: those of the template, the alias, the file.
     """
 
     text: str = ""
@@ -44,6 +45,7 @@ class Common(NamedTuple):
     system: str | None = None
     sampling: Sampling = Sampling()
     options: Mapping[str, Json] = NO_OPTIONS
+    below: Mapping[str, Json] = NO_OPTIONS
     think: bool | str | None = None
     is_streamed: bool = True
     schema: Schema | None = None
@@ -64,9 +66,7 @@ class Maker:
         self._library = library
         self._given = given
         self._template: Prepared | None = None
-        self._sampling = with_options(
-            common.sampling, common.options, config.defaults.options
-        )
+        self._sampling = with_options(common.sampling, common.options, common.below)
         if given.kind in ("csv", "tsv") and not (common.text or common.filled):
             raise UsageError(
                 "a table needs a question to put its columns in",
@@ -118,7 +118,7 @@ class Maker:
                 sampling = with_options(
                     common.sampling,
                     {**common.options, **options},
-                    self._config.defaults.options,
+                    self._common.below,
                 )
             model = _text(fields, "model") or ""
             given = _text(fields, "system")
@@ -233,7 +233,7 @@ class Maker:
         sampling = with_options(
             self._common.sampling,
             {**self._common.options, **options},
-            self._config.defaults.options,
+            self._common.below,
         )
         think, is_streamed = self._common.think, self._common.is_streamed
         return Request(model, tuple(messages), sampling, think, is_streamed)

@@ -37,7 +37,7 @@ class Done(NamedTuple):
     """A task and its answer; `error` says what ended it, `text` what came until then.
 
     `key` is the digest of what was asked, `value` what the answer says as JSON, where
-    a schema was asked for, `code` the code block, where only that was.
+    a schema was asked for.
     """
 
     task: Task
@@ -46,7 +46,6 @@ class Done(NamedTuple):
     error: LLMWrapError | None = None
     text: str = ""
     value: Json = None
-    code: str | None = None
 
 
 def key_of(request: Request) -> str:

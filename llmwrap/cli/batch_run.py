@@ -37,12 +37,11 @@ from ..errors import (
 )
 from ..files import open_named, pieces_of
 from ..log import said_once
-from ..messages import Sampling
 from ..prompting.prompt import checked_image
 from ..prompting.templates import open_library
 from ..templating import Library
 from ..units import format_duration
-from .ask import schema_of, system_of
+from .ask import named_sampling, schema_of, system_of
 from .batch_results import line_fields, openai_fields, property_cells, text_cell
 from .context import Context
 from .prompt import filled_template
@@ -131,24 +130,21 @@ class BatchRun:
     def _common(self) -> Common:
         args, session = self._args, self._session
         words = args.operands if args.files_from else args.operands[1:]
-        named = Sampling(
-            temperature=args.temperature,
-            max_tokens=args.max_tokens,
-            seed=args.seed,
-            top_p=args.top_p,
-            stop=tuple(args.stop),
-        )
+        filled = filled_template(args, session)
+        if filled is not None:
+            session.carried = filled.carried
         return Common(
             text=" ".join(words),
-            filled=filled_template(args, session),
+            filled=filled,
             files=[(name, session.text_of(name)) for name in args.file],
             images=tuple(
                 checked_image(session.bytes_of(name, is_text=False), name)
                 for name in args.image
             ),
             system=system_of(args, session),
-            sampling=named,
+            sampling=named_sampling(args),
             options=dict(args.option),
+            below=session.layers().options,
             think=args.think,
             is_streamed=args.stream,
             schema=self._schema,

@@ -92,6 +92,7 @@ class Targets:
         self._models: dict[str, str] = {}
         self._backends: dict[tuple[str, str | None], Backend] = {}
         self._told: set[str] = set()
+        self._local: set[tuple[str, str]] = set()
 
     def start_anew(self) -> None:
         """Wait for none of the parent's threads, in a forked child."""
@@ -147,10 +148,13 @@ class Targets:
         return Target(backend, config, model)
 
     def _check_local(self, backend: Backend, name: str) -> None:
-        """Check that a backend has a model itself. Raises: ConfigError."""
+        """Check once that a backend has a model itself. Raises: ConfigError."""
+        if (backend.name, name) in self._local:
+            return
         names = (name, f"{name}:latest")
         for model in backend.models(timeout_s=_LISTING_S):
             if model.name in names and model.remote is None:
+                self._local.add((backend.name, name))
                 return
         raise ConfigError(
             f"{self._access.choice.local_for}: {backend.name} at {backend.address} has"
