@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -86,10 +87,12 @@ def _configured(cli: Runner, url: str, source: str, more: str = "") -> dict[str,
 
 def _kept(home: Path) -> bytes:
     """Return what all files under a home hold, but the key's own."""
-    files = [path for path in home.rglob("*") if path.is_file()]
-    return b"".join(
-        path.name.encode() + path.read_bytes() for path in files if path.name != "key"
-    )
+    kept = b""
+    for path in home.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a flight has just ended
+            if path.is_file() and path.name != "key":
+                kept += path.name.encode() + path.read_bytes()
+    return kept
 
 
 def _holds_none(cli: Runner, result: Result) -> bool:
