@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from .. import lives
 from ..backends.base import Backend
 from ..cache.entry import Entry
 from ..cache.flights import Held, Waiting
@@ -29,6 +30,11 @@ class Digests:
 
     def __init__(self) -> None:
         self._readings: dict[tuple[str, str], tuple[float, Future[str | None]]] = {}
+        lives.enter(self)
+
+    def start_anew(self) -> None:
+        """Forget what the parent's threads read, in a forked child."""
+        self._readings = {}
 
     def reading(self, backend: Backend, model: str) -> Future[str | None] | None:
         """Return the digest to come, None where the server has none."""
