@@ -148,6 +148,7 @@ def test_it_is_shown_as_json(cli: Runner) -> None:
         "model",
         "options",
         "extract",
+        "schema",
         "in_force",
         "content",
     }

@@ -213,7 +213,7 @@ def test_a_built_in_name_in_a_project_is_the_projects(
 @pytest.mark.parametrize(
     ("head", "why"),
     [
-        ('schema = "x.json"', "'schema' comes with a later version"),
+        ('schema = "../x.json"', "it has to lie beside the template"),
         ('extract = "0"', "'extract': '0' is no block of code"),
         ("options = 1", "bad value 1 for 'options'"),
         ("options = {a = 1979-05-27}", "for 'options.a'"),
@@ -234,6 +234,31 @@ def test_what_is_wrong_is_named_with_file_and_key(
         assert (result.status, server.requests) == (3, [])
         assert str(path) in error(result)
         assert why in error(result)
+
+
+@pytest.mark.parametrize("place", ["own", "project"])
+@pytest.mark.parametrize("given", ["name, age int", "person.json"])
+def test_a_schema_is_what_the_answer_must_be(
+    cli: Runner, world: Home, server: FakeServer, place: str, given: str
+) -> None:
+    server.answer = ['{"name": "A", "age": 1}']
+    head = f'schema = "{given}"'
+    is_own = place == "own"
+    text = f"+++\n{head}\n+++\nHello"
+    path = mine(world, text) if is_own else projects(world, head)
+    fields = {"name": {"type": "string"}, "age": {"type": "integer"}}
+    schema = {"type": "object", "properties": fields, "required": ["name", "age"]}
+    (path.parent / "person.json").write_text(json.dumps(schema))
+
+    result = cli.run("-t", "review", "-n")
+    server.answer = ["no JSON"]
+    bad = cli.run("-t", "review", "-n", "--refresh", "--schema-retries", "0")
+    code = cli.run("-t", "review", "-n", "-x")
+
+    assert (result.status, json.loads(result.text)) == (0, {"name": "A", "age": 1})
+    assert (bad.status, bad.stdout) == (7, b"")
+    # -x goes before what the template says.
+    assert (code.status, "block of code" in error(code)) == (7, True)
 
 
 # Saving

@@ -225,6 +225,9 @@ def _request(args: argparse.Namespace, session: Session) -> Request:
     filled = filled_template(args, session)
     if filled is not None:
         session.carried = filled.carried
+    if schema is None and args.extract is None and session.carried.schema:
+        args.schema = session.carried.schema
+        schema = schema_of(args, session)
     system = system_of(args, session)
     prompt = _prompt(args, session, filled, has_images=bool(images))
     messages = [Message("system", system)] if system else []
@@ -243,7 +246,7 @@ def schema_of(args: argparse.Namespace, session: Session) -> Schema | None:
     """Return what the answer must be, by options; None for any text."""
     given = args.schema if args.schema is not None else args.schema_list
     if given is None:
-        if args.schema_retries is not None:
+        if args.schema_retries is not None and not vars(args).get("template"):
             raise UsageError(
                 "--schema-retries is given and no schema", hint="--schema names one"
             )
@@ -278,6 +281,8 @@ def _tell_origins(args: argparse.Namespace, session: Session) -> None:
             session.log.info(f"option '{name}' from {layers.origin(name)}")
     if args.extract and args.extract == brought.extract:
         session.log.info(f"extract from template '{brought.template}'")
+    if args.schema and args.schema == brought.schema:
+        session.log.info(f"schema from template '{brought.template}'")
 
 
 def sampling_of(args: argparse.Namespace, session: Session) -> Sampling:

@@ -133,6 +133,7 @@ def _document(stored: Stored, prepared: Prepared) -> dict[str, Json]:
         "model": template.model,
         "options": dict(template.options),
         "extract": template.extract,
+        "schema": template.schema,
     }
 
 
@@ -214,7 +215,8 @@ def _in_force(stored: Stored, session: Session) -> list[InQuestion]:
         session.log.warning(str(error))
         return []
     own = f"template '{brought.template}'"
-    if not any((brought.system, brought.model, brought.options, brought.extract)):
+    texts = (brought.system, brought.model, brought.extract, brought.schema)
+    if not any((*texts, brought.options)):
         return []
     layers, alias, found = session.layers(), session.alias(), []
     if brought.model:
@@ -227,6 +229,8 @@ def _in_force(stored: Stored, session: Session) -> list[InQuestion]:
         found.append(InQuestion(f"options.{name}", value, layers.origin(name)))
     if brought.extract:
         found.append(InQuestion("extract", brought.extract, own))
+    if brought.schema:
+        found.append(InQuestion("schema", brought.schema, own))
     return found
 
 

@@ -28,8 +28,9 @@ USER = "user"
 class Carried(NamedTuple):
     """What one template brings; None and empty for what it leaves alone.
 
-    `system` may be `@FILE`, with an absolute path. `local_for` is set where the model
-    must be one that the backend lists as its own: it begins the message otherwise.
+    `system` and `schema` may be `@FILE`, with an absolute path. `local_for` is set
+    where the model must be one that the backend lists as its own: it begins the message
+    otherwise.
     """
 
     template: str
@@ -38,6 +39,7 @@ class Carried(NamedTuple):
     options: Mapping[str, Json] = {}
     extract: str | None = None
     local_for: str = ""
+    schema: str | None = None
 
 
 NOTHING = Carried("")
@@ -65,8 +67,29 @@ def carried(
     if template.extract is not None:
         _check_extract(template.extract, path)
     return Carried(
-        template.name, system, model, template.options, template.extract, local_for
+        template.name,
+        system,
+        model,
+        template.options,
+        template.extract,
+        local_for,
+        None if template.schema is None else _schema(template.schema, stored.path),
     )
+
+
+def _schema(given: str, path: str) -> str:
+    """Return what `--schema` would be given; a file lies beside the template."""
+    from ..schemas.reading import file_named  # late: few templates have one
+
+    name = file_named(given)
+    if not name:
+        return given
+    home = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    file = os.path.realpath(os.path.join(home, name))
+    if os.path.commonpath((file, home)) != home:
+        where = "it has to lie beside the template"
+        raise _bad(printable(path), "schema", given, where)
+    return f"@{file}"
 
 
 def _beside(path: str | None, system: str | None) -> str | None:

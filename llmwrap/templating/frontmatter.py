@@ -98,11 +98,6 @@ class _HeadReader:
         parent = self._text(table, "parent_template")
         if parent is not None and not is_name(parent):
             raise self._bad("parent_template", parent, "a template's name is wanted")
-        if "schema" in table:
-            raise ConfigError(
-                f"'{self._path}': 'schema' comes with a later version",
-                hint="until then there is --schema",
-            )
         variables = table.get("variables", {})
         if not isinstance(variables, dict):
             raise self._bad("variables", variables, "[variables.NAME] is wanted")
@@ -120,6 +115,7 @@ class _HeadReader:
             model=self._word(table, "model"),
             options=self._options(table.get("options", {})),
             extract=self._word(table, "extract"),
+            schema=self._word(table, "schema"),
         )
 
     def _variable(self, name: str, table: object) -> Variable:

@@ -56,8 +56,8 @@ class Template(NamedTuple):
     `created_at` is in seconds since the epoch. `parent_template` names a template
     that is rendered around this one, whose text it has as `@content`.
     `is_handlebars` says that the content came from Handlebars and that its names mean
-    what they mean there. `system`, `model`, `options` and `extract` are what it
-    brings to a question beside its text.
+    what they mean there. `system`, `model`, `options`, `extract` and `schema` are
+    what it brings to a question beside its text.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Template(NamedTuple):
     model: str | None = None
     options: Mapping[str, Json] = NO_OPTIONS
     extract: str | None = None
+    schema: str | None = None
 
 
 def is_name(text: str) -> bool:

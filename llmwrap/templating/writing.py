@@ -40,6 +40,7 @@ def _carried_lines(template: Template) -> list[str]:
         "system": template.system,
         "model": template.model,
         "extract": template.extract,
+        "schema": template.schema,
     }
     lines = [f"{key} = {literal(text)}" for key, text in texts.items() if text]
     if template.options:
