@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import compileall
 import signal
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,25 @@ def pytest_collection_modifyitems(
             items=[item for item in items if item.nodeid not in kept]
         )
         items[:] = [item for item in items if item.nodeid in kept]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Trace nothing of a test that does thousands of times what others do too.
+
+    Not pytest-cov's mark no_cover: in the processes of pytest-xdist it has measured
+    since before the session, and stopping one measurement resumes that other one.
+    """
+    if not item.get_closest_marker("untraced"):
+        return (yield)
+    tracers = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracers[0])
+        threading.settrace(tracers[1])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -287,7 +287,7 @@ def test_without_cgroups_there_are_no_readings() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(
     memberships=st.text() | st.just("0::/a/b\n4:memory:/a\n"),
     mounts=st.text() | st.just(_HYBRID_MOUNTS) | st.just(" - cgroup2\n - cgroup"),

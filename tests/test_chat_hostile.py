@@ -15,7 +15,7 @@ from .fakeserver import HOSTILE_NAMES, TERMINAL_SEQUENCES, FakeServer, json_erro
 from .runner import Home
 
 HELLO = "Hello\r"
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.untraced
 
 both = pytest.mark.parametrize("front", [ChatFront, ScreenFront])
 

@@ -157,7 +157,7 @@ def test_pieces_come_one_after_the_other(cli: Runner) -> None:
 
     kinds = [json.loads(line)["type"] for line in result.text.splitlines()]
     assert (kinds[0], kinds[-1]) == ("start", "done")
-    assert kinds.count("text") > 3
+    assert kinds.count("text") > 1  # what comes while we wait our turn is one
 
 
 def test_a_stop_text_ends_the_answer(cli: Runner) -> None:

@@ -66,7 +66,7 @@ def test_a_model_that_was_loaded_is_no_answer() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_only_one_module_knows_the_words() -> None:
     """What a marker means is decided in one place, or two would differ one day."""
     found = [

@@ -221,7 +221,7 @@ made_up = st.builds(
 )
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.slow
 @pytest.mark.usefixtures("handlebars")
 @settings(
@@ -321,7 +321,7 @@ def test_blocks_that_nest_too_deeply_are_a_limit(text: str) -> None:
         to_mustache("mine", text)
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "text",
     [

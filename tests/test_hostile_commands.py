@@ -189,7 +189,7 @@ def test_every_command_is_tried() -> None:
     assert tried >= BUILT
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
 @pytest.mark.parametrize("line", COMMANDS)
 def test_nothing_drives_the_terminal(

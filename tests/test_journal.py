@@ -302,7 +302,7 @@ def test_temporary_files_of_the_dead_are_swept(path: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @given(
     some.recursive(
         some.none()

@@ -17,7 +17,7 @@ import pytest
 
 from .runner import ROOT
 
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.untraced
 
 PACKAGE = ROOT / "llmwrap"
 

@@ -93,7 +93,7 @@ def of(found: Sequence[Change], name: str, figure: str) -> Change:
     return change
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.slow
 def test_equal_samples_are_no_false_alarm_by_chance() -> None:
     """Without any tolerance, so that chance alone has to be told from change.
@@ -110,7 +110,7 @@ def test_equal_samples_are_no_false_alarm_by_chance() -> None:
     assert by_gate == 0
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.slow
 def test_a_fifth_slower_is_found_in_every_run() -> None:
     found = [

@@ -121,7 +121,7 @@ def test_each_plot_is_an_image_of_its_own(whole_page: str) -> None:
     assert len(clips) == len(set(clips))
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_the_same_test_makes_the_same_page(whole_page: str) -> None:
     assert page(busy_test(), has_samples=True) == whole_page
 

@@ -202,9 +202,8 @@ def test_a_reader_that_has_stopped_ends_with_the_deadline(
     option: str,
 ) -> None:
     """Where stderr is the same full pipe, the error line cannot be written either."""
-    _endless(server)
-
     for timeout_s in _DEADLINES_S:
+        _endless(server)
         process = cli.start(
             *address(server), "-n", "--timeout", timeout_s, option, "hi", stderr=stderr
         )

@@ -42,7 +42,7 @@ _REQUEST = Request("m", (Message("user", "hi"),))
 _RANDOM_CUTS = 20
 
 pytestmark = [
-    pytest.mark.no_cover,
+    pytest.mark.untraced,
     pytest.mark.skipif(
         not _RECORDINGS, reason=f"{VARIABLE} names no directory of recordings"
     ),

@@ -126,7 +126,7 @@ def test_facts_are_found_wherever_they_stand() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "body",
     [

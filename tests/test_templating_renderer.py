@@ -261,7 +261,7 @@ def test_an_indent_cannot_grow_a_partial_without_end() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "text",
     [

@@ -38,7 +38,7 @@ def fit(pieces: Iterable[str], width: int, height: int) -> list[Block]:
     return blocks + fitter.finish()
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize(
     "text",
@@ -70,7 +70,7 @@ def test_no_open_block_is_higher_than_the_screen(
             assert len(rows) <= height
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @settings(max_examples=60)
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=60))

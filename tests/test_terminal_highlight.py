@@ -98,7 +98,7 @@ def test_what_is_no_code_of_its_language_is_not_marked_as_wrong() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_what_is_looked_at_again_does_not_grow() -> None:
     highlighter = Highlighter()
     place = Code("python")

@@ -52,7 +52,7 @@ def test_what_an_entity_stands_for_is_made_visible_too(is_bytewise: bool) -> Non
     assert "^M" in rows[0]
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @settings(max_examples=200)
 @given(st.text(st.characters(), max_size=60), st.booleans())
 def test_no_text_at_all_gets_through(text: str, is_bytewise: bool) -> None:
@@ -62,7 +62,7 @@ def test_no_text_at_all_gets_through(text: str, is_bytewise: bool) -> None:
     assert foreign(show) == ""
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "text",
     [

@@ -69,7 +69,7 @@ class Show:
         return self.terminal.rows
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_pieces_end_as_the_whole_does(answer: str, size: tuple[int, int]) -> None:
@@ -82,7 +82,7 @@ def test_pieces_end_as_the_whole_does(answer: str, size: tuple[int, int]) -> Non
         assert Show(size, tick_s=0.001).play(answer) == whole
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_ends_with_one_newline(answer: str, size: tuple[int, int]) -> None:
@@ -103,7 +103,7 @@ FRAGMENTS = (
 )
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @settings(max_examples=200)
 @given(
     fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
@@ -136,7 +136,7 @@ def letters(text: str) -> str:
     return "".join(character for character in text if character.isalpha())
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 @settings(max_examples=100)
 @given(
     fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=25),
@@ -297,7 +297,7 @@ def test_without_colour_there_is_none() -> None:
     assert not re.search(r"\x1b\[[\d;]*m", "".join(show.terminal.written))
 
 
-@pytest.mark.no_cover
+@pytest.mark.untraced
 def test_the_work_for_a_token_does_not_grow() -> None:
     """Counted in calls, not in seconds: those of the second half against the first."""
     show = Show((80, 24))
