@@ -33,6 +33,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import ClassVar, Literal, TypeAlias
 
     Trouble: TypeAlias = Literal[
@@ -87,10 +88,14 @@ class LLMWrapError(Exception):
 
 
 class UsageError(LLMWrapError):
-    """Report a bad option or argument."""
+    """Report a bad option or argument.
+
+    `usage` is what may be typed instead, a line each, where the command line says it.
+    """
 
     exit_status = 2
     kind = "usage"
+    usage: Sequence[str] = ()
 
 
 class ClosedError(UsageError):

@@ -27,7 +27,7 @@ from argparse_manpage.manpage import Manpage
 
 from llmwrap import __version__
 from llmwrap.cli.commands import load_command, parser_of
-from llmwrap.cli.parser import Command, Parser, add_common, new_parser
+from llmwrap.cli.parser import Command, Parser, Verb, add_common, new_parser
 from llmwrap.cli.words import BUILT
 from llmwrap.config.show import SECTION_DOCS, Reference, reference
 from llmwrap.errors import LLMWrapError
@@ -45,10 +45,11 @@ SECTIONS = (
 )
 """The sections of every page, in this order."""
 
-ALIASES = {"load_test.1": "llmwrap-loadtest.1"}
+ALIASES = {"llm-wrapper.1": "llmwrap.1", "load_test.1": "llmwrap-loadtest.1"}
 """Pages under another name as well: whole, as mandoc takes a `.so` for fragile."""
 
 PROGRAM = "llmwrap"
+OTHER_NAMES = ("llm-wrapper",)
 SETTINGS = "llmwrap.toml"
 _SOURCE = Path(__file__).parent
 _MANUAL = "llmwrap manual"
@@ -93,18 +94,42 @@ def write_pages(directory: Path) -> list[Path]:
 
 
 def _program_page() -> str:
-    usage = f"{PROGRAM} [COMMAND] [OPTION...] [OPERAND...]"
-    parser = new_parser(Command(name="", summary="", usage=usage))
+    parser = new_parser(Command(name="[COMMAND]", summary="", operands="[OPERAND...]"))
     add_common(parser)
-    return _assembled(f"{PROGRAM}.1", _generated(parser, PROGRAM, _SUMMARY))
+    sections = _generated(parser, PROGRAM, _SUMMARY)
+    names = _escaped(", ".join((PROGRAM, *OTHER_NAMES)))
+    sections["NAME"] = f"{names} \\- {_SUMMARY}"
+    return _assembled(f"{PROGRAM}.1", sections)
 
 
 def _command_page(command: str) -> str:
-    parser = parser_of(load_command(command))
-    short = load_command(command).COMMAND.summary.split(". ")[0].rstrip(".")
-    name = f"{PROGRAM}-{command}"
-    summary = short[0].lower() + short[1:]
-    return _assembled(f"{name}.1", _generated(parser, name, summary))
+    module = load_command(command)
+    words, name = module.COMMAND, f"{PROGRAM}-{command}"
+    # apropos finds what stands in this line.
+    summary = ": ".join([_lowered(words.short), ", ".join(words.verb_names)])
+    sections = _generated(parser_of(module), name, summary.removesuffix(": "))
+    by_text: dict[str, list[str]] = {}
+    for verb in words.verbs:
+        if verb.add_arguments:
+            by_text.setdefault(_own_options(verb), []).append(verb.name)
+    for text, names in by_text.items():
+        sections["OPTIONS"] += f"\n.SS Options of {', '.join(names)}\n{text}"
+    if words.verbs:
+        lines = [f".B {_escaped(usage)}" for usage in words.usage().split("\n")]
+        sections["SYNOPSIS"] = "\n.br\n".join(lines)
+    return _assembled(f"{name}.1", sections)
+
+
+def _own_options(verb: Verb) -> str:
+    parser = Parser(prog=PROGRAM, usage=PROGRAM, add_help=False)
+    if verb.add_arguments:
+        verb.add_arguments(parser)
+    lines = _generated(parser, PROGRAM, "")["OPTIONS"].split("\n")
+    return "\n".join(line for line in lines if line and not line.startswith(".SS "))
+
+
+def _lowered(text: str) -> str:
+    return text[0].lower() + text[1:]
 
 
 def _settings_page() -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from llmwrap.cli.commands import load_command, parser_of
 from llmwrap.cli.complete import bash_words
-from llmwrap.cli.words import BUILT
+from llmwrap.cli.words import BUILT, HELP
 
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
@@ -81,7 +81,7 @@ LINES = {
 
 # What bash offers; only the part behind the last colon or equals sign is replaced.
 OFFERS = {
-    "llmwrap ": sorted(BUILT),
+    "llmwrap ": sorted({*BUILT, HELP}),
     "llmwrap mo": ["models"],
     "load_test mo": [],
     "load_test --arrival ": ["poisson", "constant"],
@@ -89,7 +89,10 @@ OFFERS = {
     "llmwrap -- mo": [],
     "llmwrap --no-s": ["--no-stdin", "--no-stream"],
     "llmwrap models --sh": ["--sha256"],
-    "llmwrap models ": ["list", "show", "pull", "install", "warm", "rm"],
+    "llmwrap models show --sh": [],
+    "llmwrap history prune --k": ["--keep"],
+    "llmwrap help hist": ["history"],
+    "llmwrap models ": list(BUILT["models"]),
     "llmwrap models list ": [],
     "llmwrap history ": ["list", "show", "search", "export", "delete", "prune"],
     "llmwrap history delete ": [*CONVERSATIONS],
@@ -313,7 +316,7 @@ def test_a_name_that_could_do_harm_is_not_offered(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("llmwrap ", set(BUILT)),
+        ("llmwrap ", {*BUILT, HELP}),
         ("llmwrap -t com", {"commit_message"}),
         ("llmwrap chat-template gree", {"greeting"}),
         ("llmwrap chat-template greeting ", set()),

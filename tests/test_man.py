@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.commands import load_command, parser_of
-from llmwrap.cli.parser import verb_and_operands
+from llmwrap.cli.commands import load_command, parsed, parsers_of
+from llmwrap.cli.parser import check_operands, verb_and_operands
 from llmwrap.cli.words import BUILT, take_apart
 from llmwrap.config.show import reference
 from llmwrap.config.sources import OWN_VARIABLES
@@ -87,15 +87,16 @@ def parse(argv: list[str]) -> None:
     """Parse a command line as the program would. Raises: UsageError."""
     words = take_apart(argv)
     module = load_command(words.command)
-    parser_of(module).parse_args(words.options)
-    if module.COMMAND.verbs:
-        verb_and_operands(module.COMMAND, words.operands)
+    verb, operands = verb_and_operands(module.COMMAND, words.operands)
+    parsed(module, verb, words.options)
+    check_operands(module.COMMAND, verb, operands)
     # A lone word that no shell would read as a question is a command gone wrong.
     assert words.is_named or words.typo is None
 
 
 def options(command: str) -> list[str]:
-    actions = parser_of(load_command(command))._actions
+    parsers = parsers_of(load_command(command))
+    actions = [action for parser in parsers for action in parser._actions]
     shown = [action for action in actions if action.help is not argparse.SUPPRESS]
     return [option for action in shown for option in action.option_strings]
 
@@ -135,10 +136,19 @@ def test_every_verb_stands_in_the_page_of_its_command(command: str) -> None:
 
     missing = [
         verb
-        for verb in load_command(command).COMMAND.verbs
+        for verb in load_command(command).COMMAND.verb_names
         if not re.search(rf"\b{verb}\b", text)
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_apropos_finds_every_verb(command: str) -> None:
+    line = section(f"llmwrap-{command}.1", "NAME")
+
+    assert line.startswith(f"llmwrap-{command} - ")
+    verbs = load_command(command).COMMAND.verb_names
+    assert set(verbs) - set(re.findall(r"[\w-]+", line)) == set()
 
 
 def test_every_command_stands_in_the_page_of_the_program() -> None:

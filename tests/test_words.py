@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from llmwrap.cli.commands import load_command, parser_of
+from llmwrap.cli.commands import load_command, parsers_of
 from llmwrap.cli.words import BUILT, PLANNED, VALUE_OPTIONS, take_apart
 
 
@@ -31,6 +31,18 @@ from llmwrap.cli.words import BUILT, PLANNED, VALUE_OPTIONS, take_apart
         (["-"], "ask", [], ["-"]),
         (["ask", "a", "--", "-b", "--"], "ask", [], ["a", "-b", "--"]),
         (["-m"], "ask", ["-m"], []),
+        (["help"], "help", [], []),
+        (["-q", "help", "models"], "help", ["-q"], ["models"]),
+        (["help", "history", "search"], "help", [], ["history", "search"]),
+        (["enhanced", "help", "models"], "help", [], ["models"]),
+        (["help", "help"], "help", [], ["help"]),
+        (["help", "batch"], "help", [], ["batch"]),
+        (["help", "me", "name", "this"], "ask", [], ["help", "me", "name", "this"]),
+        (["help", "models", "please"], "ask", [], ["help", "models", "please"]),
+        (["help", "ask", "list"], "ask", [], ["help", "ask", "list"]),
+        (["help", "--", "models"], "ask", [], ["help", "models"]),
+        (["--", "help"], "ask", [], ["help"]),
+        (["ask", "help"], "ask", [], ["help"]),
     ],
 )
 def test_the_first_operand_decides(
@@ -52,6 +64,7 @@ def test_the_first_operand_decides(
         ("model", "models"),
         ("doctr", "doctor"),
         ("cgat", "chat"),
+        ("hlep", "help"),
         ("hello", None),
         ("models?", "models"),
     ],
@@ -70,7 +83,8 @@ def test_the_table_knows_every_option_that_takes_a_value() -> None:
     taking: set[str] = set()
     flags: set[str] = set()
     for name in BUILT:
-        for action in parser_of(load_command(name))._actions:
+        parsers = parsers_of(load_command(name))
+        for action in (action for parser in parsers for action in parser._actions):
             known = taking if action.nargs != 0 else flags
             known.update(action.option_strings)
 
@@ -81,7 +95,8 @@ def test_the_table_knows_every_option_that_takes_a_value() -> None:
 def test_the_same_option_means_the_same_everywhere() -> None:
     meanings: dict[str, tuple[object, ...]] = {}
     for name in BUILT:
-        for action in parser_of(load_command(name))._actions:
+        parsers = parsers_of(load_command(name))
+        for action in (action for parser in parsers for action in parser._actions):
             if isinstance(action, argparse._HelpAction):
                 continue
             meaning = (tuple(action.option_strings), action.metavar)
@@ -90,4 +105,4 @@ def test_the_same_option_means_the_same_everywhere() -> None:
 
 
 def test_no_word_is_both_built_and_planned() -> None:
-    assert not BUILT & PLANNED
+    assert not set(BUILT) & PLANNED

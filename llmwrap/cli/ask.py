@@ -38,7 +38,7 @@ COMMAND = Command(
     name="ask",
     summary="Ask a model one question and stream the answer to stdout. The question"
     " is the operands joined by blanks, then the files, then what is piped in.",
-    usage="llmwrap [ask] [OPTION...] [PROMPT...]",
+    operands="[PROMPT...]",
 )
 
 
@@ -330,7 +330,7 @@ def _prompt(
     if filled is not None:
         prompt, session.rendered = filled.timed_prompt(prompt)
     if not prompt.strip() and not has_images:
-        raise UsageError("there is nothing to ask", hint=f"usage: {COMMAND.usage}")
+        raise UsageError("there is nothing to ask")
     return prompt
 
 

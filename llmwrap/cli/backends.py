@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from ..errors import UsageError
 from ..messages import Json
 from ..units import format_duration
 from ..upkeep.embedded_servers import (
@@ -29,20 +28,25 @@ from .output import error_fields
 from .parser import (
     Command,
     Parser,
+    Verb,
     add_backend,
     add_common,
     add_json,
-    verb_and_operands,
 )
 from .session import Session
 from .tables import Column
 
 COMMAND = Command(
     name="backends",
-    summary="List every backend, whether it answers and what it has. Or stop the"
-    " servers of the embedded one.",
-    usage="llmwrap backends [list | stop] [OPTION...]",
-    verbs=("list", "stop"),
+    summary="See who can be asked, and stop embedded servers.",
+    verbs=(
+        Verb(
+            "list",
+            "List every backend, whether it answers and what it has.",
+            add_arguments=add_backend,
+        ),
+        Verb("stop", "End the servers of the embedded backend."),
+    ),
 )
 
 _COLUMNS = (
@@ -63,24 +67,17 @@ _SERVER_COLUMNS = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `backends`."""
+    """Add the options of each verb."""
     add_json(parser)
-    add_backend(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """List the backends or stop the embedded servers; return 0."""
-    verb, operands = verb_and_operands(COMMAND, args.operands)
-    if operands:
-        raise UsageError(
-            f"'backends {verb}' takes no '{operands[0]}'",
-            hint=f"usage: {COMMAND.usage}",
-        )
-    has_data = args.json or verb != "stop"
+    has_data = args.json or args.verb != "stop"
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
-        return (_stop if verb == "stop" else _list)(args, session)
+        return (_stop if args.verb == "stop" else _list)(args, session)
 
 
 def _list(args: argparse.Namespace, session: Session) -> int:

@@ -27,7 +27,7 @@ COMMAND = Command(
     summary="Ask many questions and write each answer to OUTPUT once, whatever happens"
     " between: --resume goes on where a batch ended. FILE holds lines, JSON objects, or"
     " a table; TEXT stands before each item, or is filled with its columns.",
-    usage="llmwrap batch FILE [TEXT...] -O OUTPUT [OPTION...]",
+    operands="[FILE] [TEXT...]",
 )
 
 FORMATS = ("lines", "jsonl", "csv", "tsv", "openai")
@@ -152,7 +152,7 @@ def _bound(text: str) -> tuple[float, bool]:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Ask everything that is left; return 0, or raise what became of it."""
     if args.files_from is None and not args.operands:
-        raise UsageError("there is no INPUT", hint=f"usage: {COMMAND.usage}")
+        raise UsageError("there is no INPUT")
     if args.output is None and not args.dry_run:
         raise UsageError("there is no OUTPUT", hint="-O FILE, or -O - for stdout")
     if args.rate is not None and args.rate <= 0:

@@ -6,7 +6,7 @@ import argparse
 import time
 
 from ..cache.response_cache import Hit, ResponseCache
-from ..errors import CacheError, UsageError
+from ..errors import CacheError
 from ..messages import Json
 from ..units import format_duration, format_size
 from ..upkeep.cache_care import (
@@ -21,20 +21,41 @@ from .context import Context
 from .parser import (
     Command,
     Parser,
+    Verb,
     add_common,
     add_json,
     duration,
-    verb_and_operands,
 )
 from .session import Session
 from .tables import Column
 
+
+def _add_filter(parser: Parser) -> None:
+    group = parser.add_argument_group("which answers")
+    group.add_argument("-m", "--model", metavar="M", help="those of a model")
+    group.add_argument("-b", "--backend", metavar="NAME", help="those of a backend")
+    group.add_argument(
+        "--older-than",
+        metavar="AGE",
+        type=duration,
+        help="those stored longer ago, such as 12h or 7d",
+    )
+    group.add_argument(
+        "--key", metavar="PREFIX", type=_hexadecimal, help="those whose key begins so"
+    )
+
+
 COMMAND = Command(
     name="cache",
-    summary="Show what the response cache holds and how often it had the answer, or"
-    " look after it.",
-    usage="llmwrap cache [stats | list | clear | verify | compact | path] [OPTION...]",
-    verbs=("stats", "list", "clear", "verify", "compact", "path"),
+    summary="Look at the response cache, and look after it.",
+    verbs=(
+        Verb("stats", "Show how much it holds and how often it had the answer."),
+        Verb("list", "List the answers, newest first.", "", _add_filter),
+        Verb("clear", "Remove the answers, or some of them.", "", _add_filter),
+        Verb("verify", "Read every record, and say which are damaged."),
+        Verb("compact", "Rewrite the files without what is dead, damaged or too much."),
+        Verb("path", "Print the directory."),
+    ),
 )
 
 _SHOWN_KEY = 12
@@ -50,40 +71,20 @@ _COLUMNS = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `cache`."""
-    group = parser.add_argument_group("answers that list and clear mean")
-    group.add_argument("-m", "--model", metavar="M", help="those of a model")
-    group.add_argument("-b", "--backend", metavar="NAME", help="those of a backend")
-    group.add_argument(
-        "--older-than",
-        metavar="AGE",
-        type=duration,
-        help="those stored longer ago, such as 12h or 7d",
-    )
-    group.add_argument(
-        "--key", metavar="PREFIX", type=_hexadecimal, help="those whose key begins so"
-    )
+    """Add the options of each verb."""
     add_json(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0, or 11 through CacheError."""
-    verb, operands = verb_and_operands(COMMAND, args.operands)
-    if operands:
-        raise UsageError(
-            f"'cache {verb}' takes no '{operands[0]}'", hint=f"usage: {COMMAND.usage}"
-        )
-    wanted = Filter(args.model, args.backend, args.older_than, args.key)
-    if not wanted.is_empty and verb not in ("list", "clear"):
-        raise UsageError(f"'cache {verb}' is about all answers", hint="leave them out")
-    has_data = args.json or verb in ("stats", "list", "path")
+    has_data = args.json or args.verb in ("stats", "list", "path")
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
         # What is on disk, whoever may use it now.
         config = session.config.cache._replace(enable_persistence=True)
         cache = ResponseCache(config, session.log, has_memory=False)
-        damaged = _Work(args, session, cache, wanted).do(verb)
+        damaged = _Work(args, session, cache).do(args.verb)
     if damaged:  # JSON has said where, and needs no second object
         raise CacheError(
             f"the cache is damaged in {_counted(damaged, 'file')}",
@@ -100,13 +101,12 @@ class _Work:
         args: argparse.Namespace,
         session: Session,
         cache: ResponseCache,
-        wanted: Filter,
     ) -> None:
         self._is_json = args.json
         self._session = session
         self._output = session.output
         self._cache = cache
-        self._wanted = wanted
+        self._args = args
 
     def do(self, verb: str) -> int:
         """Do what a verb says; return how many damaged files it found.
@@ -146,15 +146,19 @@ class _Work:
         self._output.rows((Column(""), Column("")), rows)
 
     def _list(self) -> None:
-        found = cached_answers(self._cache, self._wanted)
+        found = cached_answers(self._cache, self._wanted())
         if self._is_json:
             rows = [self._document(one) for one in found]
             self._output.json_rows("cache", rows)
         elif found:
             self._output.rows(_COLUMNS, [self._cells(one) for one in found])
 
+    def _wanted(self) -> Filter:
+        args = self._args
+        return Filter(args.model, args.backend, args.older_than, args.key)
+
     def _clear(self) -> None:
-        removed = clear_cache(self._cache, self._wanted)
+        removed = clear_cache(self._cache, self._wanted())
         self._session.log.note(f"removed {_counted(removed, 'answer')}")
         if self._is_json:
             self._write(removed=removed)

@@ -17,7 +17,7 @@ COMMAND = Command(
     name="chat",
     summary="Chat with a model, line by line. On a terminal answers are rendered while"
     " one can go on typing; on pipes a line in is an answer out.",
-    usage="llmwrap chat [OPTION...] [PROMPT...]",
+    operands="[PROMPT...]",
 )
 
 

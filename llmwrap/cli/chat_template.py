@@ -16,7 +16,7 @@ COMMAND = Command(
     name="chat-template",
     summary="Ask with a template: the same as 'ask -t TEMPLATE'. What follows the"
     " name is the prompt.",
-    usage="llmwrap chat-template TEMPLATE [--vars JSON] [OPTION...] [PROMPT...]",
+    operands="[TEMPLATE] [PROMPT...]",
 )
 
 
@@ -24,6 +24,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Ask; return the exit status of a complete answer, 0."""
     if args.template is None:
         if not args.operands or not args.operands[0]:
-            raise UsageError("which template?", hint=f"usage: {COMMAND.usage}")
+            raise UsageError("which template?")
         args.template, *args.operands = args.operands
     return ask.run(args, context)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import LLMWrapError
-from .commands import load_command, parser_of
+from .commands import CommandModule, load_command, parser_of, parsers_of
 from .context import Context
-from .parser import Command
+from .parser import Command, Verb
 from .session import Session
-from .words import BUILT, expected_option, take_apart
+from .words import BUILT, HELP, expected_option, take_apart
 
 FILES = ":files"
 _TESTERS = ("llmwrap-loadtest", "load_test")
@@ -90,7 +90,8 @@ def offers(before: Sequence[str], current: str, context: Context) -> Iterator[Of
         return
     words = take_apart(before)
     module = load_command(words.command)
-    actions = parser_of(module)._option_string_actions  # noqa: SLF001  no other way
+    verb, operands = _verb_and_operands(module.COMMAND, words.operands)
+    actions = _actions(module, verb)
     source = _Source(before, context)
     expected = expected_option(before)
     name, equals, value = current.partition("=")
@@ -102,7 +103,13 @@ def offers(before: Sequence[str], current: str, context: Context) -> Iterator[Of
     elif current.startswith("-"):
         yield from _options(actions)
     elif words.is_named or words.operands:
-        yield from _operands(module.COMMAND, words.operands, current, source)
+        if module.COMMAND.verbs and not words.operands:
+            yield from (Offer(one.name, one.summary) for one in module.COMMAND.verbs)
+        elif words.command == HELP:
+            yield from _commands()
+        else:
+            shape = (verb or module.COMMAND).operands
+            yield from _operands(shape, operands, current, source)
     else:
         yield from _commands()
 
@@ -114,25 +121,32 @@ def _options(actions: Mapping[str, argparse.Action]) -> Iterator[Offer]:
 
 
 def _commands() -> Iterator[Offer]:
-    for name in sorted(BUILT):
-        summary = load_command(name).COMMAND.summary
-        yield Offer(name, summary.partition(". ")[0].rstrip("."))
+    for name in sorted({*BUILT, HELP}):
+        yield Offer(name, load_command(name).COMMAND.short)
+
+
+def _actions(module: CommandModule, verb: Verb | None) -> Mapping[str, argparse.Action]:
+    """Return the options by name: a verb's, or those of every verb that may follow."""
+    parsers = [parser_of(module, verb)] if verb else parsers_of(module)
+    return {name: action for one in parsers for name, action in one.actions.items()}
+
+
+def _verb_and_operands(
+    command: Command, operands: Sequence[str]
+) -> tuple[Verb | None, list[str]]:
+    for verb in command.verbs:
+        if operands[:1] == [verb.name]:
+            return verb, list(operands[1:])
+    return None, list(operands)  # a verb may stand behind the options
 
 
 def _operands(
-    command: Command, operands: Sequence[str], current: str, source: _Source
+    shape: str, operands: Sequence[str], current: str, source: _Source
 ) -> Iterator[Offer]:
-    if command.verbs and not operands:
-        yield from map(Offer, command.verbs)
-        return
-    verb, *others = operands if command.verbs else ("", *operands)
-    # The usage says what stands behind a verb: `show [ID]`, `delete ID...`.
-    what = verb or f"llmwrap {command.name}"
-    found = re.search(
-        rf"(?<![\w-]){re.escape(what)} \[?([A-Z]+)(\.\.\.)?", command.usage
-    )
-    if found and (found[2] or not others):
-        yield from source.values(found[1], current)
+    """Yield what may be the first operand, or any where the usage says `...`."""
+    what = shape.partition(" ")[0].strip("[]")
+    if what.endswith("...") or not operands:
+        yield from source.values(what.removesuffix("..."), current)
 
 
 class _Source:
@@ -172,11 +186,8 @@ class _Source:
                 return  # nobody reads an error while typing
 
     def _session(self) -> Session:
-        from .models import add_arguments  # late: most words are known without
-        from .parser import new_parser
-
-        parser = new_parser(Command("models", "", ""))
-        add_arguments(parser)
+        models = load_command("models")
+        parser = parser_of(models, models.COMMAND.verbs[0])
         is_open = expected_option(self._before) is not None
         options = take_apart(self._before[: -1 if is_open else None]).options
         passed = []

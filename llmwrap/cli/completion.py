@@ -9,17 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import UsageError
 from .context import Context
-from .parser import Command, Parser, add_common, verb_and_operands
-
-COMMAND = Command(
-    name="completion",
-    summary="Print a script that completes command lines in a shell, live names of"
-    " models included.",
-    usage="llmwrap completion bash|zsh|fish [OPTION...]",
-    verbs=("bash", "zsh", "fish"),
-)
+from .parser import Command, Parser, Verb, add_common
 
 _BASH = r"""# bash completion of llmwrap, made by 'llmwrap completion bash'.
 _llmwrap() {
@@ -82,6 +73,14 @@ end
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
+COMMAND = Command(
+    name="completion",
+    summary="Print a script that completes command lines in a shell. It completes"
+    " the names of models, templates and conversations, too.",
+    verbs=tuple(Verb(shell, f"Print the script for {shell}.") for shell in _SCRIPTS),
+    is_verb_needed=True,
+)
+
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of `completion`."""
@@ -90,13 +89,5 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the script; return 0. The configuration is not read."""
-    if not args.operands:
-        raise UsageError("which shell?", hint=f"usage: {COMMAND.usage}")
-    shell, others = verb_and_operands(COMMAND, args.operands)
-    if others:
-        raise UsageError(
-            f"'completion {shell}' takes no '{others[0]}'",
-            hint=f"usage: {COMMAND.usage}",
-        )
-    context.output.text(_SCRIPTS[shell])
+    context.output.text(_SCRIPTS[args.verb])
     return 0

@@ -7,43 +7,42 @@ from collections.abc import Callable, Mapping
 
 from ..config import config_path
 from ..config.show import rows, write_first_config
-from ..errors import UsageError
 from ..log import Log, people_sink
 from ..messages import Json
 from ..terminal.sanitize import visible
 from .context import Context
-from .parser import Command, Parser, add_common, add_json, verb_and_operands
+from .parser import Command, Parser, Verb, add_common, add_json
 from .session import Session, people_threshold
+
+
+def _add_init(parser: Parser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="replace a file that exists"
+    )
+
 
 COMMAND = Command(
     name="config",
-    summary="Show the settings in force, each with where it came from. Or print the"
-    " path of their file, validate it, write a commented first one.",
-    usage="llmwrap config [show | path | validate | init] [OPTION...]",
-    verbs=("show", "path", "validate", "init"),
+    summary="See the settings, and change them.",
+    verbs=(
+        Verb("show", "Show the settings in force, each with where it came from."),
+        Verb("path", "Print the path of their file."),
+        Verb("validate", "Say what is wrong with them."),
+        Verb("init", "Write a commented first file.", "", _add_init),
+    ),
 )
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `config`."""
+    """Add the options of each verb."""
     add_json(parser)
-    group = parser.add_argument_group("config")
-    group.add_argument(
-        "--force", action="store_true", help="init: replace a file that exists"
-    )
     add_common(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
-    verb, operands = verb_and_operands(COMMAND, args.operands)
-    if operands:
-        raise UsageError(
-            f"'config {verb}' takes no '{operands[0]}'",
-            hint="--config names another file",
-        )
     with context.output.errors_as_json(is_wanted=args.json):
-        return _VERBS[verb](args, context)
+        return _VERBS[args.verb](args, context)
 
 
 def _show(args: argparse.Namespace, context: Context) -> int:

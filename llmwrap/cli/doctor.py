@@ -6,7 +6,7 @@ import argparse
 import os
 
 from ..config import Config
-from ..errors import ConfigError, UsageError
+from ..errors import ConfigError
 from ..upkeep.checks import Finding
 from ..upkeep.diagnosis import (
     Diagnosis,
@@ -24,7 +24,6 @@ COMMAND = Command(
     name="doctor",
     summary="Say what is wrong with the set-up and what to do. The exit status is what"
     " a question would end with now.",
-    usage="llmwrap doctor [OPTION...]",
 )
 
 _COLUMNS = (Column(""), Column(""), Column(""))
@@ -48,10 +47,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Print the findings; return 0, or raise what `ask` would end with."""
-    if args.operands:
-        raise UsageError(
-            f"'doctor' takes no '{args.operands[0]}'", hint=f"usage: {COMMAND.usage}"
-        )
     diagnosis = _diagnosis(args, context)
     if args.json:
         error = diagnosis.error

@@ -3,89 +3,82 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from ..errors import UsageError
 from .context import Context
 from .parser import (
     Command,
     Parser,
+    Verb,
     add_common,
     add_json,
     count,
     duration,
-    verb_and_operands,
 )
 from .session import Session
 
-COMMAND = Command(
-    name="history",
-    summary="List the conversations that are kept. Or show, search, export or remove"
-    " them.",
-    usage="llmwrap history [list | show [ID] | search TEXT | export [ID...] |"
-    " delete ID... | prune] [OPTION...]",
-    verbs=("list", "show", "search", "export", "delete", "prune"),
-)
 
-
-def add_arguments(parser: Parser) -> None:
-    """Add the options of `history`."""
-    group = parser.add_argument_group("export")
-    group.add_argument(
+def _add_export(parser: Parser) -> None:
+    parser.add_argument(
         "--format",
         choices=("json", "markdown"),
         help="json (default): one object with everything; markdown: to be read",
     )
-    group.add_argument(
+    parser.add_argument(
         "-O",
         "--output",
         metavar="FILE",
         help="write to FILE, complete or not at all; - is stdout",
     )
-    group = parser.add_argument_group("prune")
-    group.add_argument(
+
+
+def _add_prune(parser: Parser) -> None:
+    parser.add_argument(
         "--older-than",
         metavar="AGE",
         type=duration,
         help="remove what was last used longer ago, such as 12h or 30d",
     )
-    group.add_argument(
+    parser.add_argument(
         "--keep", metavar="N", type=count, help="remove all but the N used last"
     )
+
+
+COMMAND = Command(
+    name="history",
+    summary="Look at the conversations that are kept, and look after them.",
+    verbs=(
+        Verb("list", "List them, the one used last first."),
+        Verb("show", "Print one as Markdown; without an ID the one used last.", "[ID]"),
+        Verb("search", "Print the turns that hold a text, in any case.", "TEXT..."),
+        Verb("export", "Print them with all there is to them.", "[ID...]", _add_export),
+        Verb("delete", "Remove them: all that are named, or none.", "ID..."),
+        Verb("prune", "Remove what is old, or too many.", "", _add_prune),
+    ),
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options of each verb."""
     add_json(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
-    verb, operands = verb_and_operands(COMMAND, args.operands)
-    _check(args, verb, operands)
+    if args.verb == "prune" and args.older_than is None and args.keep is None:
+        raise UsageError(
+            "'history prune' wants a limit", hint="--older-than AGE, --keep N or both"
+        )
     with context.output.errors_as_json(is_wanted=args.json):
-        session = Session.of(args, context, stdout_is_data=_has_data(args, verb))
+        session = Session.of(args, context, stdout_is_data=_has_data(args))
         from .history_verbs import HistoryVerbs  # late: help needs none of it
 
-        HistoryVerbs(args, session).do(verb, operands)
+        HistoryVerbs(args, session).do(args.verb, args.operands)
     return 0
 
 
-def _has_data(args: argparse.Namespace, verb: str) -> bool:
-    if verb == "export":
+def _has_data(args: argparse.Namespace) -> bool:
+    if args.verb == "export":
         return args.output in (None, "-")
-    return args.json or verb in ("list", "show", "search")
-
-
-def _check(args: argparse.Namespace, verb: str, operands: Sequence[str]) -> None:
-    """Raise UsageError for options and operands that a verb does not take."""
-    usage = f"usage: {COMMAND.usage}"
-    most = {"list": 0, "show": 1, "prune": 0}.get(verb, len(operands))
-    if len(operands) > most:
-        raise UsageError(f"'history {verb}' takes no '{operands[most]}'", hint=usage)
-    if verb in ("search", "delete") and not "".join(operands):
-        raise UsageError(f"'history {verb}' wants to know what", hint=usage)
-    has_limit = args.older_than is not None or args.keep is not None
-    if has_limit != (verb == "prune"):
-        hint = "--older-than AGE, --keep N or both"
-        what = f"'history {verb}' takes no" if has_limit else "'history prune' wants a"
-        raise UsageError(f"{what} limit", hint=hint)
-    if verb != "export" and (args.format or args.output):
-        raise UsageError(f"'history {verb}' exports nothing", hint=usage)
+    return args.json or args.verb in ("list", "show", "search")

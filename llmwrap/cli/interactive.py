@@ -13,9 +13,9 @@ __all__ = ["COMMAND", "add_arguments", "run"]
 
 COMMAND = Command(
     name="interactive",
-    summary="Chat with a model on the full screen: scrolling, searching, switching"
+    summary="Chat with a model on the full screen. It scrolls, searches and switches"
     " models by key.",
-    usage="llmwrap interactive [OPTION...] [PROMPT...]",
+    operands="[PROMPT...]",
 )
 
 

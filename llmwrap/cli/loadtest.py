@@ -26,8 +26,6 @@ COMMAND = Command(
     name="loadtest",
     summary="Ask a model many times and tell how it did under load. Each request goes"
     " out by itself and past the cache; none counts in the metrics.",
-    usage="llmwrap loadtest [--concurrency N] [--requests N | --duration D]"
-    " [--rate R] [OPTION...]",
 )
 
 

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 
 from .. import __version__
 from ..errors import ExhaustedError, Interrupted, LLMWrapError, UsageError
-from .commands import load_command, overview, parser_of
+from .commands import load_command, overview, page, parsed
 from .context import Context, arguments
-from .parser import Parser
-from .words import PLANNED, Words, take_apart
+from .parser import check_operands, verb_and_operands
+from .words import BUILT, Words, take_apart
 
-TYPE_CHECKING = False  # who calls this has imported it
+TYPE_CHECKING = False  # who calls this has imported them
 if TYPE_CHECKING:
+    import argparse
+
     from ..direct import Invocation
 
 
@@ -80,43 +82,49 @@ _BUG_HINT = "run it with LLMWRAP_DEBUG=1 and report what it prints"
 
 
 def report(error: LLMWrapError, context: Context) -> None:
-    """Write the one line that says what failed."""
-    if isinstance(error, UsageError) and error.hint.startswith("usage: "):
-        context.output.say(f"{error.hint}\n")
-        error = UsageError(error.message, hint="'llmwrap --help' tells more")
+    """Write the one line that says what failed, below its usage if it has one."""
+    if isinstance(error, UsageError) and error.usage:
+        context.output.say("".join(f"usage: {line}\n" for line in error.usage))
     line = " ".join(str(error).split())
     context.output.note("error", line)
     context.log.error(line, error__type=error.kind, exit_status=error.exit_status)
 
 
 def _run(words: Words, context: Context) -> int:
-    if words.command in PLANNED:
-        raise UsageError(
-            f"'{words.command}' is not built yet",
-            hint=f"to ask about the word: llmwrap ask {words.command}",
-        )
     module = load_command(words.command)
-    parser = parser_of(module)
+    command = module.COMMAND
+    verb, operands = verb_and_operands(command, words.operands)
     # Operands are taken off already: argparse cannot mix them with options.
-    args = parser.parse_args(words.options)
-    args.given = parser.given(args)
-    args.operands = words.operands
-    args.typo = words.typo
-    context.output.color = args.color
-    context.output.is_quiet = args.quiet
-    context.output.is_plain = args.plain
-    context.is_debugging = context.is_debugging or args.verbose > 1
+    args = parsed(module, verb, words.options)
+    _adopt(args, context)
     if args.help:
-        context.output.text(_help(words, parser))
+        context.output.text(_help(words))
         return 0
     if args.version:
         context.output.line(f"llmwrap {__version__}")
         return 0
-    return module.run(args, context)
+    args.operands = operands
+    args.verb = verb.name if verb else ""
+    args.typo = words.typo
+    try:
+        check_operands(command, verb, operands)
+        return module.run(args, context)
+    except UsageError as error:
+        if not error.hint:  # it says what is wrong, and the page what is right
+            error.usage = command.usage(verb).split("\n")
+            error.hint = f"see 'llmwrap {command.words(verb)} --help'"
+        raise
 
 
-def _help(words: Words, parser: Parser) -> str:
-    text = parser.format_help()
-    if words.is_named:
-        return text
-    return f"{overview()}\n{text}"
+def _adopt(args: argparse.Namespace, context: Context) -> None:
+    context.output.color = args.color
+    context.output.is_quiet = args.quiet
+    context.output.is_plain = args.plain
+    context.is_debugging = context.is_debugging or args.verbose > 1
+
+
+def _help(words: Words) -> str:
+    text = page(
+        [words.command, *words.operands[: 1 if BUILT.get(words.command) else 0]]
+    )
+    return text if words.is_named else f"{overview()}\n{text}"

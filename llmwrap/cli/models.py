@@ -38,25 +38,61 @@ from .context import Context
 from .parser import (
     Command,
     Parser,
+    Verb,
     add_backend,
     add_common,
     add_json,
+    add_timeout,
     option_pair,
-    verb_and_operands,
 )
 from .session import Session
 from .status_line import ProgressBar
 from .tables import Column
 
+
+def _add_unhurried(parser: Parser) -> None:
+    add_backend(parser, total="none")
+
+
+def _add_warm(parser: Parser) -> None:
+    parser.add_argument(
+        "-o",
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        type=option_pair,
+        help="option of the backend that the questions will have, such as num_ctx=8192",
+    )
+    _add_unhurried(parser)
+
+
+def _add_install(parser: Parser) -> None:
+    parser.add_argument(
+        "--sha256", metavar="HEX", default="", help="the checksum the file must have"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace a model of the same name"
+    )
+    add_timeout(parser, total="none")
+
+
 COMMAND = Command(
     name="models",
-    summary="List the models of the backends. Or show one, pull one through Ollama,"
-    " install one for the embedded backend, load one before it is needed, remove"
-    " one.",
-    usage="llmwrap models [list | show M | pull M | install [URL] | warm M |"
-    " rm M]"
-    " [OPTION...]",
-    verbs=("list", "show", "pull", "install", "warm", "rm"),
+    summary="See what the backends offer, and get more of it.",
+    verbs=(
+        Verb("list", "List the models of the backends.", "", add_backend),
+        Verb("show", "Show what a backend says of a model.", "M", add_backend),
+        Verb("pull", "Get a model through Ollama.", "M", _add_unhurried),
+        Verb(
+            "install",
+            "Get a GGUF file for the embedded backend.",
+            "[URL]",
+            _add_install,
+        ),
+        Verb("warm", "Load a model before it is needed.", "M", _add_warm),
+        Verb("rm", "Remove a model.", "M", add_backend),
+    ),
 )
 
 _NAMES_S = 0.8  # a shell waits for it with the cursor standing still
@@ -74,51 +110,23 @@ _COLUMNS = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `models`."""
+    """Add the options of each verb."""
     add_json(parser)
-    group = parser.add_argument_group("models")
-    group.add_argument(
-        "--sha256",
-        metavar="HEX",
-        default="",
-        help="install: the checksum the file must have",
-    )
-    group.add_argument(
-        "--force",
-        action="store_true",
-        help="install: replace a model of the same name",
-    )
-    group.add_argument(
-        "-o",
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        type=option_pair,
-        help="warm: option of the backend that the questions will have, such as"
-        " num_ctx=8192",
-    )
-    add_backend(parser)
     add_common(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
-    verb, operands = verb_and_operands(COMMAND, args.operands)
+    verb = args.verb
     has_data = args.json or verb not in (*_UNHURRIED, "rm")
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
         if verb in _UNHURRIED and args.timeout is None:
             context.set_deadline(None)
-        return _VERBS[verb](args, session, operands)
+        return _VERBS[verb](args, session, args.operands)
 
 
 def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
-    if operands:
-        raise UsageError(
-            f"'models list' takes no '{operands[0]}'",
-            hint=f"usage: {COMMAND.usage}",
-        )
     _, reports = _surveyed(session, _limit_s(session))
     _complain(session, reports)
     rows, aliases = model_rows(reports), session.config.aliases.values()
@@ -196,7 +204,7 @@ def _cells(row: ModelRow) -> list[str]:
 
 def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
     with session.engine(is_one_shot=True) as engine:
-        named = _one_model("show", operands)
+        named = operands[0]
         target = engine.target(named)
         backend = target.backend
         with engine.advising(target.config, named=named):
@@ -214,7 +222,7 @@ def _show(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
 
 def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
     context = session.context
-    choice = patient(session.choice()._replace(model=_one_model("pull", operands)))
+    choice = patient(session.choice()._replace(model=operands[0]))
     candidate, name = pull_target(session.config, choice, context.environ)
     with (
         _engine(session, choice) as engine,
@@ -236,7 +244,7 @@ def _pull(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
 
 def _warm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
     context = session.context
-    choice = patient(session.choice()._replace(model=_one_model("warm", operands)))
+    choice = patient(session.choice()._replace(model=operands[0]))
     with _engine(session, choice) as engine, context.interruptible():
         target = engine.target()
         name = target.model
@@ -257,8 +265,6 @@ def _warm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
 def _install(
     args: argparse.Namespace, session: Session, operands: Sequence[str]
 ) -> int:
-    if len(operands) > 1:
-        raise UsageError("one model at a time", hint=f"usage: {COMMAND.usage}")
     context = session.context
     with context.interruptible(), ProgressBar(session.output) as bar:
         installed = install(
@@ -277,7 +283,7 @@ def _install(
 
 
 def _rm(args: argparse.Namespace, session: Session, operands: Sequence[str]) -> int:
-    name = _one_model("rm", operands)
+    name = operands[0]
     if alias := session.config.aliases.get(name):
         raise UsageError(
             f"'{name}' is an alias of '{alias.model}'", hint="name the model itself"
@@ -299,15 +305,6 @@ _VERBS: Mapping[str, _Verb] = {
     "warm": _warm,
     "rm": _rm,
 }
-
-
-def _one_model(verb: str, operands: Sequence[str]) -> str:
-    if len(operands) != 1 or not operands[0]:
-        raise UsageError(
-            f"'models {verb}' wants the name of one model",
-            hint=f"usage: {COMMAND.usage}",
-        )
-    return operands[0]
 
 
 def _engine(session: Session, choice: Choice) -> Engine:

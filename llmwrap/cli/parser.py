@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
+from ..config import FIRST_RETRY_S, FIRST_TOKEN_TIMEOUT_S, IDLE_TIMEOUT_S
+from ..config.schema import BACKENDS, SECTIONS
 from ..errors import UsageError
 from ..jsontext import parse_json_text
 from ..messages import Json
-from ..units import parse_duration
+from ..units import format_duration, parse_duration
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,21 +33,87 @@ class Parser(argparse.ArgumentParser):
         values = vars(args)
         return frozenset(n for n, value in defaults.items() if values.get(n) != value)
 
+    @property
+    def actions(self) -> Mapping[str, argparse.Action]:
+        """Return the options by their names."""
+        return self._option_string_actions
+
+    def format_help(self) -> str:
+        """Return the page, and how the values in it are written."""
+        metavars = {
+            action.metavar for action in self._actions if not _is_hidden(action)
+        }
+        written = [text for names, text in WRITTEN.items() if metavars & set(names)]
+        return "\n".join([super().format_help(), *written]) + "\n" * bool(written)
+
 
 Group = argparse._ArgumentGroup  # noqa: SLF001  it has no other name
 
+WRITTEN: Mapping[tuple[str, ...], str] = MappingProxyType(
+    {
+        ("S", "AGE", "D", "L=D,..."): "Durations: 30 (seconds), 250ms, 1.5s, 2m, 1h,"
+        " 7d, and several: 1h30m.",
+        ("N",): "Whole numbers: 0, 42, 1000.",
+        ("T", "P", "R"): "Numbers: 0.7, 2, 1e-3; shares also in per cent: 10%.",
+    }
+)
+"""How values are written, by what stands for them in a page."""
 
-class Command(NamedTuple):
-    """What one command is: its words for the manual, its options, what it runs.
 
-    `add_arguments` and `run` stand in the command's own module. `verbs` are the
-    words that may follow, the first being meant when none does.
+class Verb(NamedTuple):
+    """One word behind a command: what it does, its operands, the options of its own.
+
+    `operands` is written as in a usage line: `NAME [PROMPT...]`.
     """
 
     name: str
     summary: str
-    usage: str
-    verbs: tuple[str, ...] = ()
+    operands: str = ""
+    add_arguments: Callable[[Parser], None] | None = None
+
+
+class Command(NamedTuple):
+    """What one command is: its words for help and manual, its operands, its verbs.
+
+    `add_arguments` and `run` stand in the command's own module; where there are verbs
+    these are the options of each of them. The first verb is meant when there is none,
+    unless `is_verb_needed`.
+    """
+
+    name: str
+    summary: str
+    operands: str = ""
+    verbs: tuple[Verb, ...] = ()
+    is_verb_needed: bool = False
+
+    @property
+    def verb_names(self) -> tuple[str, ...]:
+        """Return the names of the verbs."""
+        return tuple(verb.name for verb in self.verbs)
+
+    @property
+    def short(self) -> str:
+        """Return the summary's first sentence, as it stands in lists."""
+        return self.summary.split(". ")[0].rstrip(".")
+
+    def usage(self, verb: Verb | None = None) -> str:
+        """Return how the command, or one verb of it, is used; a line each."""
+        if verb is None and self.verbs:
+            first, *others = map(self.usage, self.verbs)
+            if not self.is_verb_needed:
+                first = first.replace(self.verbs[0].name, f"[{self.verbs[0].name}]", 1)
+            return "\n".join([first, *others])
+        name = "[ask]" if self.name == "ask" else self.words(verb)
+        operands = (verb or self).operands
+        return f"llmwrap {name} [OPTION...] {operands}".rstrip()
+
+    def words(self, verb: Verb | None) -> str:
+        """Return what one types to mean the command, or one verb of it."""
+        return f"{self.name} {verb.name}" if verb else self.name
+
+
+def _is_hidden(action: argparse.Action) -> bool:
+    return action.help == argparse.SUPPRESS
 
 
 def duration(text: str) -> float:
@@ -95,25 +165,47 @@ def option_pair(text: str) -> tuple[str, Json]:
 
 def verb_and_operands(
     command: Command, operands: Sequence[str]
-) -> tuple[str, list[str]]:
-    """Return the verb of a group and what follows it. Raises: UsageError."""
+) -> tuple[Verb | None, list[str]]:
+    """Return the verb of a command and what follows it; None where there is none.
+
+    Raises: UsageError for a word that is no verb.
+    """
+    if not command.verbs:
+        return None, list(operands)
     if not operands:
-        return command.verbs[0], []
-    verb, *others = operands
-    if verb not in command.verbs:
-        raise UsageError(
-            f"'{verb}' is nothing that '{command.name}' does",
-            hint=f"it does {', '.join(command.verbs)}",
-        )
-    return verb, others
+        return None if command.is_verb_needed else command.verbs[0], []
+    word, *others = operands
+    for verb in command.verbs:
+        if verb.name == word:
+            return verb, others
+    raise UsageError(
+        f"'{word}' is nothing that '{command.name}' does",
+        hint=f"it does {', '.join(command.verb_names)}; see 'llmwrap {command.name}"
+        " --help'",
+    )
 
 
-def new_parser(command: Command) -> Parser:
-    """Return an empty parser for a command."""
+def check_operands(
+    command: Command, verb: Verb | None, operands: Sequence[str]
+) -> None:
+    """Check that operands are as many as the usage says. Raises: UsageError."""
+    what, shape = command.words(verb), (verb or command).operands
+    if command.verbs and not verb:
+        raise UsageError(f"'{what}' wants one of {', '.join(command.verb_names)}")
+    names = shape.split()
+    for name, given in zip_longest(names, operands, fillvalue=""):
+        if name and not name.startswith("[") and not given.strip():
+            raise UsageError(f"'{what}' wants {name.removesuffix('...')}")
+    if len(operands) > len(names) and "..." not in shape:
+        raise UsageError(f"'{what}' takes no '{operands[len(names)]}'")
+
+
+def new_parser(command: Command, verb: Verb | None = None) -> Parser:
+    """Return an empty parser for a command, or for one verb of it."""
     return Parser(
-        prog=f"llmwrap {command.name}",
-        usage=command.usage,
-        description=command.summary,
+        prog=f"llmwrap {command.words(verb)}",
+        usage=command.usage(verb).replace("\n", "\n       "),
+        description=(verb or command).summary,
         add_help=False,
         allow_abbrev=False,
         formatter_class=_Formatter,
@@ -158,11 +250,13 @@ def add_backend(
     parser: argparse.ArgumentParser,
     *,
     whole: str = "the whole command",
+    total: str = "",
     has_several: bool = False,
 ) -> None:
     """Add the options that say whom to ask and how long to wait.
 
-    `whole` says what --timeout bounds; with `has_several` -b makes a list.
+    `whole` says what --timeout bounds, `total` how long that is by default; with
+    `has_several` -b makes a list.
     """
     group = parser.add_argument_group("backend")
     several = "; repeatable: each item goes to whichever is free"
@@ -189,23 +283,58 @@ def add_backend(
         help="one more header of the requests to the backend that is asked; @FILE reads"
         " them from a file of mode 0600; repeatable",
     )
-    for name, kind, text in _WAITING:
-        group.add_argument(name, metavar="S", type=kind, help=text.format(whole))
+    for name, text, default in _waits():
+        group.add_argument(
+            name,
+            metavar="S",
+            type=positive_duration,
+            help=f"{text} (default: {default})",
+        )
+    add_timeout(group, whole=whole, total=total)
     group.add_argument(
         "--retries",
         metavar="N",
         type=count,
-        help="attempts after the first, while nothing of the answer has come",
+        help="attempts after the first, while nothing of the answer has come"
+        f" (default: {_default('retry_attempts')})",
+    )
+    group.add_argument(
+        "--retry-delay",
+        metavar="S",
+        type=duration,
+        help="wait before the first retry; doubles each time"
+        f" (default: {format_duration(FIRST_RETRY_S)})",
     )
 
 
-_WAITING: tuple[tuple[str, Callable[[str], float], str], ...] = (
-    ("--connect-timeout", positive_duration, "how long connecting may take"),
-    ("--first-token-timeout", positive_duration, "how long the first token may take"),
-    ("--idle-timeout", positive_duration, "the longest silence within an answer"),
-    ("--timeout", positive_duration, "how long {} may take"),
-    ("--retry-delay", duration, "wait before the first retry; doubles each time"),
-)
+def add_timeout(
+    group: argparse._ActionsContainer,
+    *,
+    whole: str = "the whole command",
+    total: str = "",
+) -> None:
+    """Add `--timeout`, as in `add_backend`."""
+    total = total or _default("total_timeout", "streaming")
+    group.add_argument(
+        "--timeout",
+        metavar="S",
+        type=positive_duration,
+        help=f"how long {whole} may take (default: {total})",
+    )
+
+
+def _waits() -> tuple[tuple[str, str, str], ...]:
+    connect_s = _default("connect_timeout")
+    first_s, idle_s = map(format_duration, (FIRST_TOKEN_TIMEOUT_S, IDLE_TIMEOUT_S))
+    return (
+        ("--connect-timeout", "how long connecting may take", connect_s),
+        ("--first-token-timeout", "how long the first token may take", first_s),
+        ("--idle-timeout", "the longest silence within an answer", idle_s),
+    )
+
+
+def _default(name: str, section: str = BACKENDS) -> str:
+    return next(str(key.default) for key in SECTIONS[section] if key.name == name)
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
@@ -219,4 +348,4 @@ class _Formatter(argparse.HelpFormatter):
     """argparse's layout at one width, so that help does not depend on the terminal."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30, width=88)
+        super().__init__(prog, max_help_position=28, width=80)

@@ -29,7 +29,7 @@ def add_template(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_variables(group: argparse._ArgumentGroup) -> None:
+def add_variables(group: argparse._ActionsContainer) -> None:
     """Add the options that give a template its variables."""
     group.add_argument(
         "--vars",
@@ -92,13 +92,6 @@ def filled(
     aliases = session.config.aliases
     brought = carried(library.get(name), aliases, has_model=has_model)
     return Filled(template, variables, args.lax, brought)
-
-
-def one_name(verb: str, operands: Sequence[str]) -> str:
-    """Return the one name behind a verb of `template`. Raises: UsageError."""
-    if len(operands) != 1 or not operands[0]:
-        raise UsageError(f"'template {verb}' wants the name of one template")
-    return operands[0]
 
 
 def has_input(template: Filled | None) -> bool:

@@ -11,9 +11,8 @@ from .session import Session
 
 COMMAND = Command(
     name="stats",
-    summary="Show the metrics of all runs on this machine, and whether the performance"
+    summary="Show the metrics of all runs on this machine. And whether the performance"
     " targets are met.",
-    usage="llmwrap stats [OPTION...]",
 )
 
 
@@ -42,10 +41,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Show what was counted; return 0, or 13 through TargetMissedError."""
-    if args.operands:
-        raise UsageError(
-            f"'stats' takes no '{args.operands[0]}'", hint=f"usage: {COMMAND.usage}"
-        )
     has_data = args.json or args.export is None
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)

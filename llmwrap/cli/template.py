@@ -8,35 +8,50 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ConfigError, LLMWrapError, UsageError
+from ..errors import ConfigError, LLMWrapError
 from ..messages import Json
 from .context import Context
 from .options import add_files
-from .parser import Command, Parser, add_common, add_json, verb_and_operands
-from .prompt import add_variables, filled, one_name, question
+from .parser import Command, Parser, Verb, add_common, add_json
+from .prompt import add_variables, filled, question
 from .session import Session
 from .tables import Column
 
 if TYPE_CHECKING:
     from ..templating import Library, Prepared, Stored, Variable
 
+
+def _add_render(parser: Parser) -> None:
+    add_variables(parser)
+    add_files(parser, "add a text file to the input, under its name; repeatable")
+    parser.add_argument(
+        "-n", "--no-stdin", action="store_true", help="never read stdin"
+    )
+
+
+def _add_force(parser: Parser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="replace a template of the same name"
+    )
+
+
 COMMAND = Command(
     name="template",
-    summary="List the templates. Or show one, render one without asking anybody, keep"
-    " one of one's own, edit, delete or validate it, bring in Handlebars files.",
-    usage="llmwrap template [list | show TEMPLATE |"
-    " render TEMPLATE [PROMPT...] |"
-    " create NAME [FILE] | edit TEMPLATE | delete TEMPLATE | validate [TEMPLATE...] |"
-    " import FILE...] [OPTION...]",
+    summary="Look at the templates, fill them, and keep one's own.",
     verbs=(
-        "list",
-        "show",
-        "render",
-        "create",
-        "edit",
-        "delete",
-        "validate",
-        "import",
+        Verb("list", "List the templates."),
+        Verb("show", "Show one, with its variables.", "TEMPLATE"),
+        Verb("render", "Fill one and ask nobody.", "TEMPLATE [PROMPT...]", _add_render),
+        Verb(
+            "create",
+            "Keep a file, what is piped in or what you write.",
+            "NAME [FILE]",
+            _add_force,
+        ),
+        Verb("edit", "Open one in $VISUAL or $EDITOR.", "TEMPLATE"),
+        Verb("delete", "Remove one of your own.", "TEMPLATE"),
+        Verb("validate", "Say what is wrong with templates.", "[TEMPLATE...]"),
+        Verb("import", "Bring in files, Handlebars ones too.", "FILE...", _add_force),
     ),
 )
 
@@ -51,18 +66,8 @@ _VARIABLES = (
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options of `template`."""
+    """Add the options of each verb."""
     add_json(parser)
-    group = parser.add_argument_group("template")
-    group.add_argument(
-        "--force",
-        action="store_true",
-        help="create, import: replace a template of the same name",
-    )
-    group = parser.add_argument_group("render")
-    add_variables(group)
-    add_files(group, "add a text file to the input, under its name; repeatable")
-    group.add_argument("-n", "--no-stdin", action="store_true", help="never read stdin")
     add_common(parser)
 
 
@@ -70,7 +75,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0."""
     from ..prompting.templates import open_library  # late: help and manual need none
 
-    verb, operands = verb_and_operands(COMMAND, args.operands)
+    verb, operands = args.verb, args.operands
     # What is wrong with templates stands in the rows that validate prints.
     is_wanted = args.json and verb != "validate"
     has_data = args.json or verb in ("list", "show", "render")
@@ -90,11 +95,6 @@ def _list(
     library: Library,
     operands: Sequence[str],
 ) -> int:
-    if operands:
-        raise UsageError(
-            f"'template list' takes no '{operands[0]}'",
-            hint=f"usage: {COMMAND.usage}",
-        )
     found = []
     for name in library.names():
         try:
@@ -157,7 +157,7 @@ def _show(
     library: Library,
     operands: Sequence[str],
 ) -> int:
-    name = one_name("show", operands)
+    name = operands[0]
     prepared = library.validate(name)
     stored = library.get(name)
     template = stored.template
@@ -247,11 +247,6 @@ def _render(
     library: Library,
     operands: Sequence[str],
 ) -> int:
-    if not operands or not operands[0]:
-        raise UsageError(
-            "'template render' wants the name of a template",
-            hint=f"usage: {COMMAND.usage}",
-        )
     name, *words = operands
     template = filled(name, args, session, library)
     given = question(words, args, session, reads_piped=not template.has_input)
@@ -302,7 +297,7 @@ def _delete(
     library: Library,
     operands: Sequence[str],
 ) -> int:
-    name = one_name("delete", operands)
+    name = operands[0]
     path = library.delete(name)
     session.log.note(f"deleted '{path}'")
     if args.json:

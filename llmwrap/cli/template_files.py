@@ -13,7 +13,6 @@ from ..prompting.prompt import read_input
 from ..templating import Library, Template, TemplateDirectory
 from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
 from ..templating.writing import written
-from .prompt import one_name
 from .session import Session
 
 SKELETON = """+++
@@ -39,8 +38,6 @@ def create(
     operands: Sequence[str],
 ) -> int:
     """Keep a file, or what is piped in or written in the editor, as a template."""
-    if not operands or not operands[0] or len(operands) > 2:
-        raise UsageError("'template create' wants a name, and may have a file")
     name, *files = operands
     library.check_absent(name, is_replaced=args.force)
     if files or session.reads_stdin:
@@ -60,8 +57,6 @@ def bring_in(
     operands: Sequence[str],
 ) -> int:
     """Keep files as templates of their names, Handlebars ones too."""
-    if not operands:
-        raise UsageError("'template import' wants files")
     rows = []
     for file in operands:
         name = os.path.splitext(os.path.basename(file))[0]
@@ -80,7 +75,7 @@ def edit(
     operands: Sequence[str],
 ) -> int:
     """Open a template in the editor; one that is not ours to change is copied."""
-    name = one_name("edit", operands)
+    name = operands[0]
     path = _edited(session, library, name, library.text(name))
     if args.json:
         rows: list[dict[str, Json]] = [{"name": name, "path": path}] if path else []

@@ -20,7 +20,7 @@ COMMAND = Command(
     name="tokens",
     summary="Count the tokens of a prompt, of files and of what is piped in. By the"
     " server's own tokenizer where it has one, else an estimate that says so.",
-    usage="llmwrap tokens [OPTION...] [PROMPT...]",
+    operands="[PROMPT...]",
 )
 
 _BYTES_PER_TOKEN = 4
@@ -89,7 +89,7 @@ def _texts(args: argparse.Namespace, session: Session) -> list[tuple[str, str]]:
     if words:
         texts.insert(0, ("prompt", " ".join(words)))
     if not texts:
-        raise UsageError("there is nothing to count", hint=f"usage: {COMMAND.usage}")
+        raise UsageError("there is nothing to count")
     return texts
 
 

@@ -7,30 +7,43 @@ the table below; a test holds it against every parser.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-BUILT = frozenset(
+BUILT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "ask",
-        "backends",
-        "batch",
-        "cache",
-        "chat",
-        "chat-template",
-        "completion",
-        "config",
-        "doctor",
-        "history",
-        "interactive",
-        "loadtest",
-        "models",
-        "stats",
-        "template",
-        "tokens",
+        "ask": (),
+        "backends": ("list", "stop"),
+        "batch": (),
+        "cache": ("stats", "list", "clear", "verify", "compact", "path"),
+        "chat": (),
+        "chat-template": (),
+        "completion": ("bash", "zsh", "fish"),
+        "config": ("show", "path", "validate", "init"),
+        "doctor": (),
+        "history": ("list", "show", "search", "export", "delete", "prune"),
+        "interactive": (),
+        "loadtest": (),
+        "models": ("list", "show", "pull", "install", "warm", "rm"),
+        "stats": (),
+        "template": (
+            "list",
+            "show",
+            "render",
+            "create",
+            "edit",
+            "delete",
+            "validate",
+            "import",
+        ),
+        "tokens": (),
     }
 )
-"""The commands that exist."""
+"""The commands that exist, each with its verbs; the parsers have the same."""
+
+HELP = "help"
+"""The word that shows a page, alone or before the words of one."""
 
 PLANNED = frozenset(
     {
@@ -120,7 +133,8 @@ class Words(NamedTuple):
     """A command line taken apart.
 
     `options` have their values behind them. `typo` is the command that a lone word
-    resembles. `is_named` tells whether the command word was given.
+    resembles. `is_named` tells whether the command word was given. The command `help`
+    has the words of a page as its operands.
     """
 
     command: str
@@ -134,13 +148,16 @@ def take_apart(argv: Sequence[str]) -> Words:
     """Return the command that `argv` means, its options and its operands.
 
     The first operand is the command when it is a command word and no `--` stands
-    before it; otherwise the command is `ask`. `enhanced`, the specification's word,
-    means nothing in front of another word.
+    before it; otherwise the command is `ask`. `help` is one when nothing follows but
+    a command and one of its verbs. `enhanced`, the specification's word, means nothing
+    in front of another word.
     """
     options, operands, literal = _split(argv)
     if operands and operands[0] == "enhanced":
         operands = operands[1:]
-    if operands and operands[0] in BUILT | PLANNED:
+    if operands[:1] == [HELP] and not literal and _is_page(operands[1:]):
+        return Words(HELP, options, operands[1:])
+    if operands and _is_command(operands[0]):
         return Words(operands[0], options, [*operands[1:], *literal])
     words = [*operands, *literal]
     typo = None
@@ -159,6 +176,19 @@ def expected_option(argv: Sequence[str]) -> str | None:
         if takes and next(waiting, None) is None:
             return word if word.startswith("--") else f"-{word[-1]}"
     return None
+
+
+def _is_command(word: str) -> bool:
+    return word in BUILT or word in PLANNED
+
+
+def _is_page(words: Sequence[str]) -> bool:
+    """Tell whether words name a page: none, a command, or a command and its verb."""
+    if len(words) == 2:
+        return words[1] in BUILT.get(words[0], ())
+    return not words or (
+        len(words) == 1 and (_is_command(words[0]) or words[0] == HELP)
+    )
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
@@ -193,7 +223,7 @@ def _wants_value(option: str) -> bool:
 
 
 def _near_command(word: str) -> str | None:
-    for command in sorted(BUILT | PLANNED):
+    for command in sorted({*BUILT, *PLANNED, HELP}):
         if word != command and _is_one_edit_away(word, command):
             return command
     return None

@@ -11,6 +11,7 @@ from .addresses import mask_secrets, parse_base_url
 from .load import Config, built_in_backend
 from .schema import (
     BUILT_IN_BASE_URLS,
+    FIRST_RETRY_S,
     FIRST_TOKEN_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     AliasConfig,
@@ -29,6 +30,7 @@ from .sources import config_path
 
 __all__ = [
     "BUILT_IN_BASE_URLS",
+    "FIRST_RETRY_S",
     "FIRST_TOKEN_TIMEOUT_S",
     "IDLE_TIMEOUT_S",
     "AliasConfig",

@@ -25,6 +25,9 @@ FIRST_TOKEN_TIMEOUT_S = 300.0
 IDLE_TIMEOUT_S = 120.0
 """The longest silence between two pieces of an answer, where no `timeout` is set."""
 
+FIRST_RETRY_S = 0.5
+"""The wait before the first retry, where `--retry-delay` says nothing."""
+
 BUILT_IN_BASE_URLS: Mapping[str, str] = MappingProxyType(
     {
         "ollama": "http://127.0.0.1:11434",

@@ -13,6 +13,7 @@ from ..backends import BUILT_IN_KINDS
 from ..backends.base import BackendSettings, ClientCertificate
 from ..config import (
     BUILT_IN_BASE_URLS,
+    FIRST_RETRY_S,
     AliasConfig,
     BackendConfig,
     Config,
@@ -27,7 +28,6 @@ from ..journal.records import blake2b
 from .choice import Choice, Patience
 from .state import is_known_name, read_discovered
 
-_FIRST_RETRY_S = 0.5
 _OWN_VARIABLES = {"ollama": "OLLAMA_HOST", "openai": "OPENAI_BASE_URL"}
 _OWN_KEYS = {"ollama": "OLLAMA_API_KEY", "openai": "OPENAI_API_KEY"}
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -390,7 +390,7 @@ def patience(
         idle_s=_or(choice.idle_timeout_s, backend.idle_timeout_s),
         until=called_at + total_s,
         retries=backend.retry_attempts if retries is None else retries,
-        retry_delay_s=_or(choice.retry_delay_s, _FIRST_RETRY_S),
+        retry_delay_s=_or(choice.retry_delay_s, FIRST_RETRY_S),
     )
 
 
