@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.cli.commands import load_command, parser_of
+from llmwrap.cli.commands import load_command, parsers_of
 from llmwrap.cli.complete import bash_words
 from llmwrap.cli.words import BUILT, HELP
 
@@ -218,8 +218,9 @@ def test_every_option_of_a_command_is_offered_but_hidden_ones(
 ) -> None:
     result = cli.run("__complete", "fish", "llmwrap", command, "-")
 
-    parser = parser_of(load_command(command))
-    shown = [a for a in parser._actions if a.help != argparse.SUPPRESS]
+    parsers = parsers_of(load_command(command))
+    actions = [action for parser in parsers for action in parser._actions]
+    shown = [a for a in actions if a.help != argparse.SUPPRESS]
     words = {line.partition("\t")[0] for line in result.text.splitlines()}
     assert words == {name for action in shown for name in action.option_strings}
 

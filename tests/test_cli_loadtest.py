@@ -249,7 +249,7 @@ def test_what_every_request_would_say_is_said_once(
         (["--slo", "ttft"], "'ttft' is no LATENCY=DURATION"),
         (["--slo", "itl=5ms"], "'itl=5ms' is no LATENCY=DURATION"),
         (["--slo", "e2e=5x"], "is no duration"),
-        (["--concurrency", "0"], "it must be at least 1"),
+        (["--concurrency", "0"], "a whole number from 1"),
         (["--rate", "0"], "it must be more than 0"),
         (["--tolerance", "150%"], "'150%' is no share"),
         (["--test-templates", "-t", "sql"], "--test-templates and --template"),

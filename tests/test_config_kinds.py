@@ -11,7 +11,7 @@ from llmwrap.config import Config
 from llmwrap.config.schema import SECTIONS
 from llmwrap.errors import ConfigError
 
-DURATION = "a duration such as 30, 250ms, 1.5s, 2m, 1h, 7d is wanted"
+DURATION = "a duration such as 30, 250ms, 1.5s, 2m, 1h30m, 7d is wanted"
 SIZE = "a size such as 4096, 64KiB, 16MiB, 1GB is wanted"
 JSON_ONLY = "only text, numbers, true, false, lists and tables go here"
 

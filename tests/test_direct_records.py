@@ -32,6 +32,7 @@ REFUSED = {
     "help": ("--help",),
     "if_changed": ("-O", "out", "--if-changed"),
     "image": ("-i", "picture.png"),
+    "is_cache_only": ("--cache-only",),
     "is_continued": ("--continue",),
     "lax": ("-t", "greet", "--lax"),
     "header": ("-H", "X-Team: blue"),

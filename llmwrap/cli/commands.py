@@ -15,6 +15,7 @@ from .parser import (
     Verb,
     add_common,
     new_parser,
+    settle,
     verb_and_operands,
 )
 from .words import BUILT, HELP, PLANNED
@@ -77,6 +78,7 @@ def parsed(
     if unknown:
         raise _unknown_option(module, parser, unknown[0].partition("=")[0])
     args.given = parser.given(args)
+    settle(args)
     return args
 
 

@@ -245,5 +245,5 @@ def _fill(number: int) -> None:
 
 
 def arguments() -> list[str]:
-    """Return the words of the command line as text; bad bytes become U+FFFD."""
-    return [os.fsencode(word).decode("utf-8", "replace") for word in sys.argv[1:]]
+    """Return the words of the command line; bytes that are no UTF-8 are surrogates."""
+    return sys.argv[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from ..units import parse_duration
+from ..units import parse_whole
 from .context import Context
 from .options import add_cache_use, add_drawing, add_thinking
 from .parser import (
@@ -15,8 +15,10 @@ from .parser import (
     add_common,
     add_json,
     count,
+    duration,
     number,
     positive_duration,
+    read,
 )
 from .prompt import add_template, add_variables
 
@@ -237,10 +239,7 @@ def _add_cache(parser: Parser) -> None:
 
 def positive_count(text: str) -> int:
     """Return a whole number of at least 1; for argparse."""
-    value = count(text)
-    if not value:
-        raise argparse.ArgumentTypeError("it must be at least 1")
-    return value
+    return read(lambda text: parse_whole(text, 1), text)
 
 
 def positive_number(text: str) -> float:
@@ -268,8 +267,5 @@ def objectives(text: str) -> dict[str, float]:
             raise argparse.ArgumentTypeError(
                 f"'{part.strip()}' is no LATENCY=DURATION of {', '.join(_LATENCIES)}"
             )
-        try:
-            found[f"{name}_s"] = parse_duration(most)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+        found[f"{name}_s"] = duration(most)
     return found

@@ -103,11 +103,10 @@ def _run(words: Words, context: Context) -> int:
     if args.version:
         context.output.line(f"llmwrap {__version__}")
         return 0
-    args.operands = operands
     args.verb = verb.name if verb else ""
     args.typo = words.typo
     try:
-        check_operands(command, verb, operands)
+        args.operands = check_operands(command, verb, operands)
         return module.run(args, context)
     except UsageError as error:
         if not error.hint:  # it says what is wrong, and the page what is right

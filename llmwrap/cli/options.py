@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .parser import Group, Parser, count, number, option_pair
+import argparse
+from typing import Any
+
+from ..prompting.sampling import synonyms
+from .parser import Group, Parser, count, number, option_pair, whole
 
 
 def add_question(group: Group) -> None:
@@ -28,7 +32,7 @@ def add_question(group: Group) -> None:
     )
 
 
-def add_files(group: Group, text: str) -> None:
+def add_files(group: Group | Parser, text: str) -> None:
     """Add the option that names text files; `text` is its help."""
     group.add_argument(
         "-f",
@@ -51,7 +55,6 @@ def add_sampling(parser: Parser) -> None:
         default=[],
         help="end the answer before TEXT; repeatable",
     )
-    group.add_argument("--top-p", metavar="P", type=number, help="nucleus sampling")
     add_thinking(group, think="ask a reasoning model to reason, and show it on stderr")
     group.add_argument(
         "--hide-thinking", action="store_true", help="do not show the reasoning"
@@ -64,17 +67,41 @@ def add_drawing(group: Group, *, seed: str) -> None:
         "-o",
         "--option",
         metavar="K=V",
-        action="append",
+        action=_Drawing,
         default=[],
         type=option_pair,
         help="option of the backend, such as num_ctx=8192; JSON if it parses, else a"
         " string; repeatable",
     )
-    group.add_argument("--temperature", metavar="T", type=number, help="randomness")
-    group.add_argument(
-        "--max-tokens", metavar="N", type=count, help="longest answer, in tokens"
-    )
-    group.add_argument("--seed", metavar="N", type=int, help=seed)
+    for name, metavar, kind, text in (
+        ("--temperature", "T", number, "randomness"),
+        ("--max-tokens", "N", count, "longest answer, in tokens, from 1"),
+        ("--seed", "N", whole, seed),
+        ("--top-p", "P", number, "nucleus sampling"),
+    ):
+        group.add_argument(name, action=_Drawing, metavar=metavar, type=kind, help=text)
+
+
+class _Drawing(argparse.Action):
+    """Of `-o K=V` and an option for the same setting, keep the one given last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Set one, and take back what said the same before."""
+        names = synonyms(values[0] if self.dest == "option" else self.dest)
+        pairs = [pair for pair in namespace.option if pair[0] not in names]
+        if self.dest == "option":
+            pairs.append(values)
+            for name in names & {"temperature", "max_tokens", "seed", "top_p"}:
+                setattr(namespace, name, None)
+        else:
+            setattr(namespace, self.dest, values)
+        namespace.option = pairs
 
 
 def add_thinking(group: Group, *, think: str) -> None:
@@ -128,9 +155,8 @@ def add_cache(parser: Parser) -> None:
     )
     group.add_argument(
         "--cache-only",
-        action="store_const",
-        const="only",
-        dest="cache",
+        action="store_true",
+        dest="is_cache_only",
         help="never ask: an answer that is not stored is status 11",
     )
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from ..config import FIRST_RETRY_S, FIRST_TOKEN_TIMEOUT_S, IDLE_TIMEOUT_S
 from ..config.schema import BACKENDS, SECTIONS
 from ..errors import UsageError
 from ..jsontext import parse_json_text
 from ..messages import Json
-from ..units import format_duration, parse_duration
+from ..units import (
+    DURATIONS,
+    SIZES,
+    format_duration,
+    parse_duration,
+    parse_number,
+    parse_whole,
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +29,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
+        message = message.removeprefix("argument ")
         raise UsageError(message, hint=f"see '{self.prog} --help'")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # Not argparse's own: before 3.12.5 it drops a value that is `--`.
+        if not action.option_strings or action.nargs is not None:
+            return super()._get_values(action, arg_strings)
+        (text,) = arg_strings
+        if action.metavar in _NAMES and not text:
+            raise argparse.ArgumentError(action, f"{action.metavar} must not be empty")
+        is_file = action.metavar == "FILE"
+        is_file = is_file or (text[:1] == "@" and "@FILE" in (action.help or ""))
+        value = self._get_value(action, text if is_file else clean(text))
+        self._check_value(action, value)
+        return value
 
     def given(self, args: argparse.Namespace) -> frozenset[str]:
         """Return the names of the options that are not as they are by default."""
@@ -47,17 +68,54 @@ class Parser(argparse.ArgumentParser):
         return "\n".join([super().format_help(), *written]) + "\n" * bool(written)
 
 
+_NAMES = {"FILE", "ID", "M", "NAME", "TEMPLATE", "URL"}
+"""What stands for values that cannot be empty: as if not given is never meant."""
+
+_T = TypeVar("_T")
+
 Group = argparse._ArgumentGroup  # noqa: SLF001  it has no other name
 
 WRITTEN: Mapping[tuple[str, ...], str] = MappingProxyType(
     {
-        ("S", "AGE", "D", "L=D,..."): "Durations: 30 (seconds), 250ms, 1.5s, 2m, 1h,"
-        " 7d, and several: 1h30m.",
+        ("S", "AGE", "D", "L=D,...", "VALUE"): f"Durations: {DURATIONS}; a bare number"
+        " is seconds.",
+        ("VALUE",): f"Sizes: {SIZES}; a bare number is bytes.",
         ("N",): "Whole numbers: 0, 42, 1000.",
         ("T", "P", "R"): "Numbers: 0.7, 2, 1e-3; shares also in per cent: 10%.",
     }
 )
 """How values are written, by what stands for them in a page."""
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Decide between options that speak of one thing. Raises: UsageError."""
+    given = vars(args)
+    pairs = []
+    if given.get("is_cache_only"):
+        pairs.append((given["cache"] == "off", "--cache-only", "--no-cache"))
+        args.cache = "only"
+    if given.get("is_continued"):
+        named = given["conversation"] is not None
+        pairs.append((named, "--continue", "--conversation"))
+    if given.get("stop"):
+        from ..prompting.sampling import synonyms  # late: it is hardly ever both
+
+        names = synonyms("stop")
+        said_twice = any(name in names for name, _ in args.option)
+        pairs.append((said_twice, "--stop", "-o stop"))
+    for is_wrong, one, other in pairs:
+        if is_wrong:
+            raise UsageError(
+                f"{one} and {other} contradict each other", hint="leave one of them out"
+            )
+
+
+def clean(text: str) -> str:
+    """Return text of the command line with U+FFFD where bytes are no UTF-8.
+
+    Only names of files stay as they are: they are bytes to the system.
+    """
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 class Verb(NamedTuple):
@@ -116,13 +174,17 @@ def _is_hidden(action: argparse.Action) -> bool:
     return action.help == argparse.SUPPRESS
 
 
-def duration(text: str) -> float:
-    """Return the seconds of an option; for argparse."""
+def read(parse: Callable[[str], _T], text: str) -> _T:
+    """Return what `parse` makes of a text, its complaint as argparse wants it."""
     try:
-        seconds = parse_duration(text)
+        return parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    return seconds
+
+
+def duration(text: str) -> float:
+    """Return the seconds of an option; for argparse."""
+    return read(parse_duration, text)
 
 
 def positive_duration(text: str) -> float:
@@ -135,20 +197,17 @@ def positive_duration(text: str) -> float:
 
 def count(text: str) -> int:
     """Return a whole number that is not negative; for argparse."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number")
-    return int(text)
+    return read(parse_whole, text)
+
+
+def whole(text: str) -> int:
+    """Return a whole number; for argparse."""
+    return read(lambda text: parse_whole(text, None), text)
 
 
 def number(text: str) -> float:
     """Return a finite number; for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number")
-    return value
+    return read(parse_number, text)
 
 
 def option_pair(text: str) -> tuple[str, Json]:
@@ -187,8 +246,8 @@ def verb_and_operands(
 
 def check_operands(
     command: Command, verb: Verb | None, operands: Sequence[str]
-) -> None:
-    """Check that operands are as many as the usage says. Raises: UsageError."""
+) -> list[str]:
+    """Return operands that are as many as the usage says. Raises: UsageError."""
     what, shape = command.words(verb), (verb or command).operands
     if command.verbs and not verb:
         raise UsageError(f"'{what}' wants one of {', '.join(command.verb_names)}")
@@ -198,6 +257,9 @@ def check_operands(
             raise UsageError(f"'{what}' wants {name.removesuffix('...')}")
     if len(operands) > len(names) and "..." not in shape:
         raise UsageError(f"'{what}' takes no '{operands[len(names)]}'")
+    last = names[-1] if names else ""
+    kinds = zip_longest(names[: len(operands)], operands, fillvalue=last)
+    return [text if "FILE" in kind else clean(text) for kind, text in kinds]
 
 
 def new_parser(command: Command, verb: Verb | None = None) -> Parser:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..prompting.carried import carried
 from ..prompting.prompt import joined_prompt
+from .parser import clean
 from .session import Session
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def question(
     UsageError, ConfigError, LimitError.
     """
     files = [
-        ("stdin" if name == "-" else name, session.text_of(name)) for name in args.file
+        ("stdin" if name == "-" else clean(name), session.text_of(name))
+        for name in args.file
     ]
     piped = ""
     if list(words) == ["-"]:

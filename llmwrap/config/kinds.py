@@ -12,7 +12,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..units import parse_duration, parse_size
+from ..units import (
+    DURATIONS,
+    SIZES,
+    parse_duration,
+    parse_number,
+    parse_size,
+    parse_whole,
+)
 from .addresses import mask_secrets, parse_base_url, parse_proxy
 from .complaints import suggestion
 
@@ -27,8 +34,8 @@ _OUR_HEADERS = ("content-length", "transfer-encoding", "connection", "upgrade")
 _TRUE = ("true", "1", "yes")
 _FALSE = ("false", "0", "no")
 _DEEPEST_TABLE = 16
-_DURATION_WANTED = "a duration such as 30, 250ms, 1.5s, 2m, 1h, 7d is wanted"
-_SIZE_WANTED = "a size such as 4096, 64KiB, 16MiB, 1GB is wanted"
+_DURATION_WANTED = f"a duration such as {DURATIONS} is wanted"
+_SIZE_WANTED = f"a size such as {SIZES} is wanted"
 
 
 class PathBase(NamedTuple):
@@ -98,10 +105,10 @@ def _count(lowest: int, highest: int) -> Kind:
 
 
 def _count_from_text(text: str) -> object:
-    digits = text.strip()
-    # Not longer: int() refuses more than 4300 digits with a text of its own.
-    is_number = digits.isascii() and digits.isdigit() and len(digits) < 20
-    return int(digits) if is_number else text
+    try:
+        return parse_whole(text)
+    except ValueError:
+        return text
 
 
 def _ratio(value: object, place: PathBase) -> float:
@@ -117,7 +124,7 @@ def _ratio(value: object, place: PathBase) -> float:
 
 def _ratio_from_text(text: str) -> object:
     try:
-        return float(text)
+        return parse_number(text)
     except ValueError:
         return text
 

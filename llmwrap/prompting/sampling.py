@@ -30,6 +30,14 @@ DRAWING = frozenset(
 """Options that say how an answer is drawn and where it ends, and nothing else."""
 
 
+def synonyms(name: str) -> frozenset[str]:
+    """Return every name of the setting that an option is, its own among them."""
+    for names in _NAMES.values():
+        if name in names:
+            return frozenset(names)
+    return frozenset((name,))
+
+
 def with_options(
     named: Sampling, options: Mapping[str, Json], defaults: Mapping[str, Json]
 ) -> Sampling:
