@@ -12,7 +12,7 @@ from .errors import LLMWrapError, UsageError
 from .log import LOGGING, Log
 from .messages import NO_OPTIONS, Image, Json, Message, Request, Sampling, Schema
 from .paths import process_environ
-from .prompting.prompt import checked_image, read_input
+from .prompting.prompt import checked_image, default_system, read_input
 from .prompting.sampling import layered, with_options
 from .upkeep.cache_care import CacheStats, Filter, cache_stats, clear_cache
 
@@ -283,7 +283,7 @@ class LLMWrapper:
         elif all(message.role != "system" for message in said):
             alias = self._alias(model)
             own = alias.system if alias else None
-            system = self.config.defaults.system if own is None else own
+            system = default_system(self.config) if own is None else own
         if not (said and (said[-1].content or said[-1].images or images)):
             raise UsageError("there is nothing to ask")
         if images:

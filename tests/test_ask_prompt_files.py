@@ -133,3 +133,15 @@ def test_what_is_no_image_is_status_3(
 
     assert (result.status, server.requests) == (3, [])
     assert f"'{path}' is no image" in error(result)
+
+
+def test_the_configured_system_prompt_may_be_in_a_file_beside_the_configuration(
+    cli: Runner, server: FakeServer, home: Home
+) -> None:
+    home.configure('[defaults]\nsystem = "@brief.txt"\n')
+    home.config_file.with_name("brief.txt").write_text("Be brief.\n")
+
+    ask(cli, server, "Hi")
+
+    system, _ = body(server)["messages"]
+    assert system == {"role": "system", "content": "Be brief."}

@@ -214,3 +214,28 @@ def test_names_of_models_cannot_drive_the_terminal(
 
     assert b"evil" in listed.stdout
     assert b"\x1b" not in listed.stdout
+
+
+def test_an_answer_is_shown_by_the_beginning_of_its_key(
+    cli: Runner, server: FakeServer
+) -> None:
+    ask(cli, server, "Hi")
+    (row,) = json.loads(cli.run("cache", "list", "--json").stdout)["cache"]
+
+    shown = cli.run("cache", "show", row["key"][:12])
+    whole = json.loads(cli.run("cache", "show", row["key"], "--json").stdout)
+
+    assert shown.status == 0
+    assert row["key"] in shown.text
+    assert shown.text.endswith("\nHello from the fake server.\n")
+    assert whole["cache"] == [{**row, "text": "Hello from the fake server."}]
+
+
+def test_a_key_of_none_is_status_3(cli: Runner) -> None:
+    assert cli.run("cache", "show", "ffff").status == 3
+
+
+def test_an_empty_list_says_so(cli: Runner) -> None:
+    result = cli.run("cache", "list")
+
+    assert (result.stdout, lines(result, "note")) == (b"", ["no answer is stored"])

@@ -12,6 +12,7 @@ import pytest
 
 from llmwrap.history import Conversation, Conversations
 from llmwrap.messages import Image, Message, Usage
+from llmwrap.repl.input_history import InputHistory
 
 from .asking import error, lines
 from .fakeserver import TERMINAL_SEQUENCES
@@ -339,3 +340,67 @@ def test_names_are_for_completion(cli: Runner, kept: Conversations) -> None:
     result = cli.run("__complete", "fish", "llmwrap", "--conversation", "")
 
     assert result.text.split() == [made[1].id, made[0].id]
+
+
+# Names of conversations
+
+
+def test_a_conversation_gets_a_title(cli: Runner, kept: Conversations) -> None:
+    conversation = talk(kept, "why?")
+
+    result = cli.run("history", "rename", conversation.id, "Winter", "plans")
+
+    assert (result.status, result.stdout) == (0, b"")
+    assert rows(cli)[0]["title"] == "Winter plans"
+    assert cli.run("history", "show").text.startswith("# Winter plans\n")
+    assert rows(cli)[0]["turn_count"] == 2
+
+
+def test_a_conversation_is_named_by_beginning_end_or_title(
+    cli: Runner, kept: Conversations
+) -> None:
+    talk(kept, "another", days_ago=1)
+    one = talk(kept, "Why is it so?")
+
+    for name in (one.id, one.id[-4:], one.id[-7:], "why is it so?"):
+        assert ids(rows(cli, "show", name)) == [one.id]
+
+
+def test_a_title_that_two_have_names_none(cli: Runner, kept: Conversations) -> None:
+    for _ in range(2):
+        talk(kept, "why?")
+
+    result = cli.run("history", "show", "why?")
+
+    assert result.status == 3
+    assert "'why?' may mean 2 conversations" in error(result)
+
+
+def test_a_title_wants_words(cli: Runner, kept: Conversations) -> None:
+    conversation = talk(kept, "why?")
+
+    assert cli.run("history", "rename", conversation.id).status == 2
+    assert cli.run("history", "rename", conversation.id, " ").status == 2
+
+
+def test_an_empty_list_says_so(cli: Runner) -> None:
+    result = cli.run("history")
+
+    assert (result.stdout, lines(result, "note")) == (b"", ["no conversation is kept"])
+
+
+@pytest.mark.parametrize("verb", ["delete", "prune"])
+def test_what_was_typed_goes_with_the_conversation(
+    cli: Runner, home: Home, kept: Conversations, verb: str
+) -> None:
+    conversation = talk(kept, "my secret\n\nnotes.txt:\n```\nx\n```", days_ago=2)
+    talk(kept, "something else")
+    typed = InputHistory(home.environ)
+    for line in ("my secret", "something else", "/help"):
+        typed.store_string(line)
+
+    argv = [conversation.id] if verb == "delete" else ["--older-than", "1d"]
+    assert cli.run("history", verb, *argv).status == 0
+
+    left = list(InputHistory(home.environ).load_history_strings())
+    assert left == ["/help", "something else"]

@@ -240,3 +240,26 @@ def test_a_state_that_cannot_be_written_costs_no_answer(
 
 def test_stats_takes_no_operand(cli: Runner) -> None:
     assert cli.run("stats", "today").status == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "runs"),
+    [
+        (["-m", "alpha:latest"], 2),
+        (["--model", "alpha"], 2),
+        (["-m", "beta"], 0),
+        (["--backend", "OLLAMA"], 2),
+        (["--backend", "openai"], 0),
+        (["--template", "none"], 0),
+        (["-m", "alpha", "-b", "ollama", "--since", "1h"], 2),
+    ],
+)
+def test_runs_are_counted_by_what_they_have_in_common(
+    cli: Runner, server: FakeServer, argv: list[str], runs: int
+) -> None:
+    for prompt in ("one", "two"):
+        ask(cli, server, prompt)
+
+    document = json.loads(cli.run("stats", *argv, "--json").stdout)
+
+    assert document["runs"] == runs

@@ -6,7 +6,7 @@ import argparse
 import time
 
 from ..cache.response_cache import Hit, ResponseCache
-from ..errors import CacheError
+from ..errors import CacheError, ConfigError
 from ..messages import Json
 from ..units import format_duration, format_size
 from ..upkeep.cache_care import (
@@ -51,6 +51,7 @@ COMMAND = Command(
     verbs=(
         Verb("stats", "Show how much it holds and how often it had the answer."),
         Verb("list", "List the answers, newest first.", "", _add_filter),
+        Verb("show", "Show one, by the beginning of its key.", "KEY"),
         Verb("clear", "Remove the answers, or some of them.", "", _add_filter),
         Verb("verify", "Read every record, and say which are damaged."),
         Verb("compact", "Rewrite the files without what is dead, damaged or too much."),
@@ -78,7 +79,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; return 0, or 11 through CacheError."""
-    has_data = args.json or args.verb in ("stats", "list", "path")
+    has_data = args.json or args.verb in ("stats", "list", "show", "path")
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
         # What is on disk, whoever may use it now.
@@ -118,6 +119,7 @@ class _Work:
         {
             "stats": self._stats,
             "list": self._list,
+            "show": self._show,
             "clear": self._clear,
             "compact": self._compact,
             "path": self._path,
@@ -152,6 +154,30 @@ class _Work:
             self._output.json_rows("cache", rows)
         elif found:
             self._output.rows(_COLUMNS, [self._cells(one) for one in found])
+        else:
+            what = "no such answer" if self._wanted() != Filter() else "no answer"
+            self._session.log.note(f"{what} is stored")
+
+    def _show(self) -> None:
+        (prefix,) = self._args.operands
+        found = cached_answers(self._cache, Filter(key=prefix))
+        if len(found) != 1:
+            what = "no answer" if not found else f"{len(found)} answers"
+            raise ConfigError(
+                f"{what} with a key that begins '{prefix}'",
+                hint="'llmwrap cache list --json' has whole keys",
+            )
+        (one,) = found
+        if self._is_json:
+            row = {**self._document(one), "text": one.entry.text}
+            self._output.json_rows("cache", [row])
+            return
+        names = [column.title.lower() for column in _COLUMNS]
+        cells = [one.key.hex(), *self._cells(one)[1:]]
+        pairs = list(zip(names, cells, strict=True))
+        self._output.rows((Column(""), Column("")), pairs)
+        self._output.text(f"\n{one.entry.text}")
+        self._output.end_text()
 
     def _wanted(self) -> Filter:
         args = self._args

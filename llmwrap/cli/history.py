@@ -52,6 +52,7 @@ COMMAND = Command(
         Verb("show", "Print one as Markdown; without an ID the one used last.", "[ID]"),
         Verb("search", "Print the turns that hold a text, in any case.", "TEXT..."),
         Verb("export", "Print them with all there is to them.", "[ID...]", _add_export),
+        Verb("rename", "Give one a title.", "ID TITLE..."),
         Verb("delete", "Remove them: all that are named, or none.", "ID..."),
         Verb("prune", "Remove what is old, or too many.", "", _add_prune),
     ),

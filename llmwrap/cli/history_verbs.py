@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
-from ..errors import ConfigError
+from ..errors import CacheError, ConfigError
 from ..history import Conversation, Conversations, Summary
 from ..messages import Json
 from ..units import format_duration
@@ -40,6 +41,7 @@ class HistoryVerbs:
         self._session = session
         self._context = session.context
         self._output = session.output
+        self._environ = session.context.environ
         self._kept = Conversations(session.context.environ, session.log)
 
     def do(self, verb: str, operands: Sequence[str]) -> None:
@@ -49,6 +51,7 @@ class HistoryVerbs:
             "show": self._show,
             "search": self._search,
             "export": self._export,
+            "rename": self._rename,
             "delete": self._delete,
             "prune": self._prune,
         }
@@ -58,7 +61,9 @@ class HistoryVerbs:
         found = self._kept.list()
         if self._args.json:
             self._write_rows([summary_document(one) for one in found])
-        elif found:
+        elif not found:
+            self._session.log.note("no conversation is kept")
+        else:
             self._output.rows(_COLUMNS, [_cells(one) for one in found])
 
     def _show(self, operands: Sequence[str]) -> None:
@@ -111,17 +116,41 @@ class HistoryVerbs:
             rows: list[Json] = [dict(one.document()) for one in transcripts]
             paper.json_line({"version": 1, "history": rows})
 
+    def _rename(self, operands: Sequence[str]) -> None:
+        name, *words = operands
+        title = " ".join(" ".join(words).split())
+        name = self._kept.rename(name, title)
+        self._session.log.note(f"'{name}' is called '{title}'")
+        if self._args.json:
+            self._write_rows([{"id": name, "title": title}])
+
     def _delete(self, operands: Sequence[str]) -> None:
         # All of them are found before the first one goes.
-        names = [self._kept.open(name).id for name in operands]
-        self._tell_removed([self._kept.delete(name) for name in dict.fromkeys(names)])
+        names = list(dict.fromkeys(self._kept.open(name).id for name in operands))
+        asked = self._asked(names)
+        self._tell_removed([self._kept.delete(name) for name in names], asked)
+
+    def _asked(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return what was asked in conversations, by their ids."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            with suppress(CacheError, ConfigError):  # what cannot be read may go, too
+                messages = [turn.message for turn in self._kept.open(name).turns()]
+                found[name] = [one.content for one in messages if one.role == "user"]
+        return found
 
     def _prune(self, operands: Sequence[str]) -> None:
         args = self._args
+        asked = self._asked(self._kept.ids())
         removed = self._kept.prune(older_than_s=args.older_than, keep=args.keep)
-        self._tell_removed(removed)
+        self._tell_removed(removed, asked)
 
-    def _tell_removed(self, removed: Sequence[str]) -> None:
+    def _tell_removed(
+        self, removed: Sequence[str], asked: Mapping[str, Sequence[str]]
+    ) -> None:
+        from ..repl.input_history import forget  # late: it loads prompt_toolkit
+
+        forget([q for name in removed for q in asked.get(name, ())], self._environ)
         what = "conversation" if len(removed) == 1 else "conversations"
         self._session.log.note(f"removed {len(removed)} {what}")
         if self._args.json:

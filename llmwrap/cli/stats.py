@@ -24,6 +24,13 @@ def add_arguments(parser: Parser) -> None:
         type=duration,
         help="only runs that are not older, such as 24h or 7d",
     )
+    parser.add_argument("-m", "--model", metavar="M", help="only runs of a model")
+    parser.add_argument(
+        "-b", "--backend", metavar="NAME", help="only runs of a backend"
+    )
+    parser.add_argument(
+        "-t", "--template", metavar="TEMPLATE", help="only runs with a template"
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -45,7 +52,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     with context.output.errors_as_json(is_wanted=args.json):
         session = Session.of(args, context, stdout_is_data=has_data)
         # Late: the libraries of histograms are nothing that help and manual need.
-        from ..upkeep.statistics import EXPORTED, exporter, read_statistics
+        from ..upkeep.statistics import EXPORTED, Wanted, exporter, read_statistics
 
         export = exporter(args.export) if args.export is not None else None
         if args.export is not None and export is None:
@@ -53,7 +60,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
                 f"'{args.export}' does not end in {', '.join(EXPORTED)}",
                 hint="the end of the name says what is written",
             )
-        statistics = read_statistics(context.environ, args.since)
+        statistics = read_statistics(
+            context.environ,
+            args.since,
+            Wanted(args.model, args.backend, args.template),
+        )
         if export:
             from .output_file import AtomicFile
 

@@ -175,6 +175,11 @@ def _text(value: object, place: PathBase) -> str:
     return value
 
 
+def _system(value: object, place: PathBase) -> str:
+    text = _text(value, place)
+    return f"@{place.resolve(text[1:])}" if text[:1] == "@" and text[1:] else text
+
+
 def _is_utf8(text: str) -> bool:
     # The bytes of a variable that were not UTF-8 are surrogates here.
     return not any("\ud800" <= char <= "\udfff" for char in text)
@@ -334,7 +339,7 @@ DURATION = Kind("duration", _duration)
 LIFETIME = Kind("duration or 0", _lifetime)
 SIZE = Kind("size", _size)
 NAME = Kind("name", _name)
-TEXT = Kind("text", _text)
+SYSTEM = Kind("text or @FILE", _system)
 PATH = Kind("path", _path)
 BASE_URL = Kind("address", _base_url, mask=mask_secrets)
 PROXY = Kind("address", _proxy, mask=mask_secrets)

@@ -69,14 +69,20 @@ _DEFAULTS = (
         "the model to ask, if this file chooses the backend",
         "llama3.2",
     ),
-    Key("system", kinds.TEXT, None, "the system prompt", "Answer briefly."),
+    Key(
+        "system",
+        kinds.SYSTEM,
+        None,
+        "the system prompt; @FILE reads a file",
+        "Answer briefly.",
+    ),
     Key("options", kinds.JSON_TABLE, EMPTY, "options of the backend, as with -o"),
 )
 
 _ALIAS_KEYS = (
     Key("model", kinds.NAME, None, "the model that is meant, or BACKEND/M", "qwen3:4b"),
     Key("options", kinds.JSON_TABLE, EMPTY, "its options, over those of [defaults]"),
-    Key("system", kinds.TEXT, None, "its system prompt", "Think twice."),
+    Key("system", kinds.SYSTEM, None, "its system prompt", "Think twice."),
 )
 
 _LIMITS = (

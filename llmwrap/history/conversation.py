@@ -21,7 +21,9 @@ from .turns import (
     exchanges,
     new_exchange,
     pack_entry,
+    pack_title,
     unpack_entry,
+    unpack_title,
 )
 
 _LOCK_WAIT_S = 10.0  # many may stand in line, and each waits for the disk
@@ -231,13 +233,20 @@ class KeptConversation(Conversation):
         if not self._has_looked:
             with suppress(CacheError):  # what follows says what is wrong
                 self._look()
-        payloads = [pack_entry(entry) for entry in entries]
-        if any(len(payload) > LARGEST_PAYLOAD_BYTES for payload in payloads):
-            raise CacheError("the turn is too large to be kept")
-        data = b"".join(HISTORY.record(b"", payload) for payload in payloads)
         # An answer is worth waiting for the disk; a question is a turn in flight.
         last = entries[-1].turn
         is_synced = last is None or last.message.role != "user"
+        self._append([pack_entry(entry) for entry in entries], is_synced=is_synced)
+        self._own.update(entry.exchange for entry in entries)
+
+    def rename(self, title: str) -> None:
+        """Give it a title. Raises: CacheError."""
+        self._append([pack_title(title)], is_synced=True)
+
+    def _append(self, payloads: Sequence[bytes], *, is_synced: bool) -> None:
+        if any(len(payload) > LARGEST_PAYLOAD_BYTES for payload in payloads):
+            raise CacheError("the turn is too large to be kept")
+        data = b"".join(HISTORY.record(b"", payload) for payload in payloads)
         try:
             ensure_private_dir(os.path.dirname(self.path))
             with LockedFile(
@@ -245,7 +254,6 @@ class KeptConversation(Conversation):
             ) as file:
                 _check_room(file, len(data))
                 file.append(data)
-            self._own.update(entry.exchange for entry in entries)
         except (OSError, ConfigError) as error:
             raise self._unusable(error) from error
 
@@ -275,6 +283,13 @@ def read_entries(path: str) -> list[KeptTurn]:
     Raises: OSError, NewerError.
     """
     return _entries(read_journal(path), 0)[0]
+
+
+def read_title(path: str) -> str:
+    """Return the title that was given, empty where none was. Raises: OSError."""
+    payloads = (record.payload for record in HISTORY.walk(read_journal(path)))
+    titles = [title for one in payloads if (title := unpack_title(one)) is not None]
+    return titles[-1] if titles else ""
 
 
 def _entries(data: bytes, start: int) -> tuple[list[KeptTurn], int]:

@@ -18,6 +18,7 @@ from .conversation import (
     Conversation,
     KeptConversation,
     read_entries,
+    read_title,
     reason,
     unusable,
 )
@@ -33,7 +34,8 @@ _MOST_NAMED = 5
 class Summary(NamedTuple):
     """A conversation in a list.
 
-    `title` is the first line of the first question, `turn_count` the number of turns,
+    `title` is what was given, else the first line of the first question, `turn_count`
+    the number of turns,
     `model` and `backend` those of the last answer. `started_at` and `last_at` are
     the wall clock, in seconds since 1970.
     """
@@ -101,12 +103,18 @@ class Conversations:
         return None
 
     def open(self, name: str) -> Conversation:
-        """Return the conversation of an id, or of the beginning of one.
+        """Return the conversation of an id, of its beginning or end, or of a title.
 
         Raises: ConfigError when there is none, or more than one.
         """
         file = self._found(name)
         return KeptConversation(file.id, file.path)
+
+    def rename(self, name: str, title: str) -> str:
+        """Give a conversation a title; return its id. Raises: as `open`, CacheError."""
+        file = self._found(name)
+        KeptConversation(file.id, file.path).rename(title)
+        return file.id
 
     def ids(self) -> Ids:
         """Return all ids, the one used last first."""
@@ -121,7 +129,7 @@ class Conversations:
 
         Raises: ConfigError when it is gone.
         """
-        return _summary(self._found(conversation.id), conversation.turns())
+        return self._summary(self._found(conversation.id), conversation.turns())
 
     def search(self, text: str) -> Iterator[Match]:
         """Yield the turns that hold a text, whatever its case."""
@@ -191,7 +199,7 @@ class Conversations:
                 self._warn(file, error)
                 continue
             turns = [t for turns in exchanges(entries).values() for t in turns]
-            yield _summary(file, turns), turns
+            yield self._summary(file, turns), turns
 
     def _found(self, name: str) -> _File:
         wanted = name.strip().lower()
@@ -199,16 +207,33 @@ class Conversations:
             return file
         files = {file.id: file for file in self._files()}
         found = [one for one in files if one.startswith(wanted)] if wanted else []
+        if wanted and not found:
+            found = [one for one in files if one.endswith(wanted)]
+        found = found or self._titled(wanted)
         if len(found) == 1:
             return files[found[0]]
         if found:
             raise ConfigError(
-                f"'{name}' begins {len(found)} conversations",
+                f"'{name}' may mean {len(found)} conversations",
                 hint=f"they are {_some(found)}",
             )
         best = nearest(wanted, list(files))
         hint = f"did you mean '{best}'?" if best else "'llmwrap history' lists them"
         raise ConfigError(f"there is no conversation '{name}'", hint=hint)
+
+    def _titled(self, wanted: str) -> Ids:
+        """Return the ids of the conversations of a title, whatever its case."""
+        wanted = wanted.casefold()
+        found = (one for one in self.list() if wanted)
+        return [one.id for one in found if one.title.strip().casefold() == wanted]
+
+    def _summary(self, file: _File, turns: _Turns) -> Summary:
+        summary = _summary(file, turns)
+        try:
+            title = read_title(file.path)
+        except OSError:
+            return summary  # another process removed it since
+        return summary._replace(title=title) if title else summary
 
     def _remove(self, file: _File, *, is_pruned: bool = False) -> bool:
         """Remove a journal; tell whether it was. Raises: CacheError.

@@ -3,6 +3,7 @@
     turn   [1, exchange, at, role, content, images, model, backend,
             is_interrupted, is_cached, prompt_tokens, completion_tokens, options]
     undo   [2, exchange]
+    title  [3, title]
 
 An exchange is a question and its answer. Its number is random, so that an answer finds
 its question whatever other processes wrote in between. Records of other kinds and
@@ -22,7 +23,7 @@ from ..messages import Image, Json, Message, Role, Usage
 
 HISTORY = RecordFormat("llmwrap history")
 
-_TURN, _UNDO = 1, 2
+_TURN, _UNDO, _TITLE = 1, 2, 3
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _NUMBER_BYTES = 8
 
@@ -95,6 +96,23 @@ def pack_entry(entry: KeptTurn) -> bytes:
             None if turn.options is None else json.dumps(dict(turn.options)),
         ]
     )
+
+
+def pack_title(title: str) -> bytes:
+    """Return the payload of a record that gives a conversation its title."""
+    return pack([_TITLE, title])
+
+
+def unpack_title(payload: bytes) -> str | None:
+    """Return the title in a payload, None where it is something else."""
+    try:
+        fields = unpack(payload)
+    except ValueError:
+        return None
+    match fields:
+        case [3, str(title), *_]:
+            return title
+    return None
 
 
 def unpack_entry(payload: bytes) -> KeptTurn | None:

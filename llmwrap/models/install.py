@@ -102,7 +102,7 @@ def install_url(
         if not replace:
             raise UsageError(
                 f"a model '{name.removesuffix(SUFFIX)}' is installed already",
-                hint=f"remove '{target}' first",
+                hint="--force replaces it",
             )
     settings = FetchSettings(environ, until=until)
     download(Download(bare, target, expected, MAGIC), settings, on_progress)

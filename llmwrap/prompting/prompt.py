@@ -9,10 +9,12 @@ from __future__ import annotations
 import stat
 from collections.abc import Sequence
 
+from ..config import Config
 from ..errors import ConfigError, DeadlineError, LimitError
 from ..files import read_named
 from ..messages import Image
 from ..units import format_size
+from .text import decoded
 
 _BEGINNINGS: tuple[tuple[bytes, int, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
@@ -72,6 +74,18 @@ def read_input(
     if len(data) > limit_bytes:
         raise LimitError(f"'{path}' is longer than {format_size(limit_bytes)}")
     return data
+
+
+def default_system(config: Config) -> str | None:
+    """Return the configured system prompt, out of its file if it names one.
+
+    Raises: as `read_input`.
+    """
+    text = config.defaults.system
+    if text is None or not text.startswith("@"):
+        return text
+    data = read_input(text[1:], config.limits.prompt_bytes)
+    return decoded(data, text[1:]).text.rstrip("\n")
 
 
 def checked_image(data: bytes, name: str) -> Image:

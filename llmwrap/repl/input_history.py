@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prompt_toolkit.history import History
 
@@ -56,6 +56,14 @@ class InputHistory(History):
         except (OSError, ConfigError):
             return  # It can still be found in this chat.
 
+    def remove(self, is_meant: Callable[[str], bool]) -> None:
+        """Take lines out of the file. Raises: OutputError, ConfigError."""
+        lines = self._end().splitlines()
+        kept = [line for line in lines if not is_meant(_text(line))]
+        if len(kept) < len(lines):
+            content = b"".join(line + b"\n" for line in kept)
+            write_whole(self._path, content, is_replaced=True)
+
     def _end(self) -> bytes:
         """Return the end of the file, all of it unless it became too long."""
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -74,6 +82,17 @@ class InputHistory(History):
             write_whole(self._path, content, is_replaced=True)
         except LLMWrapError:
             return  # The next chat tries again.
+
+
+def forget(questions: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Take what was entered for questions out of the lines of all chats.
+
+    A question may have files behind what was entered. Raises: OutputError, ConfigError.
+    """
+    history = InputHistory(environ)
+    wanted = {question.strip() for question in questions}
+    wanted |= {question.partition("\n\n")[0].strip() for question in wanted}
+    history.remove(lambda text: text.strip() in wanted)
 
 
 def _newest(lines: Sequence[bytes]) -> list[bytes]:

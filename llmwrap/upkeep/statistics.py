@@ -11,6 +11,7 @@ from ..errors import CacheError, ConfigError, TargetMissedError
 from ..messages import Json
 from ..metrics.figures import as_csv, document
 from ..metrics.prometheus import exposition
+from ..metrics.series import Labels
 from ..metrics.tally import Tally, read_tally
 from ..metrics.targets import PerformanceTarget, judged
 
@@ -40,10 +41,26 @@ class Statistics(NamedTuple):
             )
 
 
+class Wanted(NamedTuple):
+    """Which runs count: those that fit everything that is given, whatever its case."""
+
+    model: str | None = None
+    backend: str | None = None
+    template: str | None = None
+
+    def fits(self, labels: Labels) -> bool:
+        """Tell whether runs count."""
+        pairs = zip(self, (labels.model, labels.backend, labels.template), strict=True)
+        return all(
+            name is None or had.lower() in (name.lower(), f"{name.lower()}:latest")
+            for name, had in pairs
+        )
+
+
 def read_statistics(
-    environ: Mapping[str, str], since_s: float | None = None
+    environ: Mapping[str, str], since_s: float | None = None, wanted: Wanted = Wanted()
 ) -> Statistics:
-    """Return the metrics of all runs, or of those of the last `since_s` seconds.
+    """Return the metrics of the runs that are wanted, of the last `since_s` seconds.
 
     Raises: CacheError when what is kept cannot be read.
     """
@@ -56,6 +73,8 @@ def read_statistics(
             f"the record of runs cannot be read: {what}",
             hint="it is the file 'runs' in the state directory",
         ) from error
+    series = {one: of for one, of in tally.series.items() if wanted.fits(one)}
+    tally = tally._replace(series=series)
     return Statistics(tally, judged(tally))
 
 
