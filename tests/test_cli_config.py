@@ -236,3 +236,163 @@ def test_a_place_that_cannot_be_written_is_status_12(cli: Runner) -> None:
 @pytest.mark.parametrize("argv", [["bogus"], ["show", "x"], ["init", "x.toml"]])
 def test_what_makes_no_sense_is_status_2(argv: list[str], cli: Runner) -> None:
     assert config(cli, *argv).status == 2
+
+
+# get, set, edit
+
+KEPT = """\
+# mine
+[cache]
+ttl = "2h"  # long enough
+enabled = true
+
+# servers
+[backends.box]
+backend_type = "openai"
+base_url = "http://127.0.0.1:1/v1"
+"""
+
+
+def test_a_value_is_told_as_it_would_be_set(cli: Runner) -> None:
+    cli.home.configure(KEPT)
+
+    for key, text in {
+        "cache.ttl": "2h",
+        "cache.enabled": "true",
+        "cache.max_memory_entries": "1000",
+        "ui.theme": "default",
+        "ui.models": "[]",
+        "backends.box.base_url": "http://127.0.0.1:1/v1",
+    }.items():
+        result = config(cli, "get", key)
+        assert (result.status, result.text, result.stderr) == (0, f"{text}\n", "")
+        assert config(cli, "set", key, text).status == 0
+
+
+def test_a_value_is_set_and_the_rest_of_the_file_stays(cli: Runner) -> None:
+    file = cli.home.configure(KEPT)
+
+    assert config(cli, "set", "cache.ttl", "1h30m").status == 0
+    assert config(cli, "set", "cache.max_memory_entries", "7").status == 0
+    assert config(cli, "set", "ui.keys", '{"help": "f9"}').status == 0
+
+    assert file.read_text() == (
+        KEPT.replace('"2h"', '"1h30m"').replace(
+            "[cache]\n", "[cache]\nmax_memory_entries = 7\n"
+        )
+        + '\n[ui]\nkeys = {help = "f9"}\n'
+    )
+    assert config(cli, "get", "cache.ttl").text == "90m\n"
+    assert mode(file) == 0o600
+
+
+def test_a_value_is_set_where_the_first_file_hides_its_default(cli: Runner) -> None:
+    config(cli, "init")
+
+    config(cli, "set", "cache.ttl", "2h")
+
+    lines = cli.home.config_file.read_text().splitlines()
+    assert lines[lines.index('#ttl = "1h"') + 1] == 'ttl = "2h"'
+
+
+def test_a_value_may_be_set_before_there_is_a_file(cli: Runner) -> None:
+    result = config(cli, "set", "backends.ollama.base_url", "http://127.0.0.1:2")
+
+    assert (result.status, result.stdout) == (0, b"")
+    loaded = Config.load(environ=cli.home.environ)
+    assert loaded.backends["ollama"].base_url == "http://127.0.0.1:2"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("cache.tll", "1h", "did you mean 'ttl'?"),
+        ("chache.ttl", "1h", "unknown key 'chache.ttl'"),
+        ("ttl", "1h", "did you mean 'cache.ttl'?"),
+        ("cache.ttl", "soon", "bad value 'soon' for 'cache.ttl'"),
+        ("ui.theme", "dakr", "did you mean 'dark'?"),
+        ("ui.keys", '{"hepl": "f9"}', "did you mean 'help'?"),
+        ("backends.box.backend_type", "Olama", "did you mean 'ollama'?"),
+        ("defaults.options", '{"n": 2}', "room for one"),
+        ("defaults.system", "@gone.txt", "gone.txt"),
+    ],
+)
+def test_what_a_command_would_refuse_is_not_set(
+    cli: Runner, key: str, value: str, problem: str
+) -> None:
+    file = cli.home.configure(KEPT)
+
+    result = config(cli, "set", key, value)
+
+    assert result.status == 3
+    assert problem in result.stderr
+    assert file.read_text() == KEPT
+
+
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        ('[ui]\ntheme = "dakr"', "'ui.theme'; did you mean 'dark'?"),
+        ('[ui]\nkeys = {hepl = "f9"}', "did you mean 'help'?"),
+        ('[ui]\nkeys = {help = "f77"}', "bad value 'f77' for 'ui.keys'"),
+        ('[backends.box]\nbackend_type = "olama"', "did you mean 'ollama'?"),
+        ('[backends.x]\nbackend_type = "openai"', "address"),
+        ('[backends.ollama]\napi_key_file = "gone"', "gone"),
+        ("[defaults]\noptions = {max_tokens = 0}", "0 tokens"),
+    ],
+)
+def test_validate_refuses_what_a_command_would_refuse(
+    cli: Runner, toml: str, problem: str
+) -> None:
+    cli.home.configure(toml)
+
+    result = config(cli, "validate")
+
+    assert result.status == 3
+    assert problem in result.stderr
+
+
+def editor(cli: Runner, script: str) -> dict[str, str]:
+    path = cli.home.path / "editor"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return {"VISUAL": str(path)}
+
+
+def test_the_file_is_edited_and_checked(cli: Runner) -> None:
+    file = cli.home.configure(KEPT)
+
+    result = config(cli, "edit", **editor(cli, "sed -i s/2h/3h/ $1"))
+
+    assert result.status == 0
+    assert file.read_text() == KEPT.replace("2h", "3h")
+
+
+def test_a_text_that_is_unusable_is_kept_beside_the_file(cli: Runner) -> None:
+    file = cli.home.configure(KEPT)
+
+    result = config(cli, "edit", **editor(cli, "sed -i s/2h/soon/ $1"))
+
+    assert result.status == 3
+    assert "bad value 'soon'" in result.stderr
+    assert file.read_text() == KEPT
+    assert "soon" in file.with_name(".config.toml.draft").read_text()
+    assert config(cli, "edit", **editor(cli, "sed -i s/soon/3h/ $1")).status == 0
+    assert "3h" in file.read_text()
+
+
+def test_an_editor_that_removes_the_draft_changes_nothing(cli: Runner) -> None:
+    file = cli.home.configure(KEPT)
+
+    result = config(cli, "edit", **editor(cli, 'rm "$1"'))
+
+    assert result.status == 3
+    assert "removed the draft" in result.stderr
+    assert file.read_text() == KEPT
+
+
+def test_a_broken_file_can_be_edited(cli: Runner) -> None:
+    file = cli.home.configure("[cache\n")
+
+    assert config(cli, "edit", **editor(cli, "echo '[cache]' >$1")).status == 0
+    assert file.read_text() == "[cache]\n"

@@ -69,6 +69,7 @@ DOORS: dict[str, str | tuple[str, ...]] = {
     "pystache": "templating/renderer.py",
     "requests": ("transport/", "models/fetch.py"),
     "rich": "terminal/",
+    "tomlkit": "config/edit.py",
     "tomllib": "config/",
     "urllib3": ("transport/", "models/fetch.py"),
     "xllamacpp": "backends/embedded/server.py",

@@ -9,6 +9,10 @@ from __future__ import annotations
 from ..errors import ConfigError, ProtocolError
 from .base import ENTRY_POINT_GROUP, Backend, BackendFactory, BackendSettings
 
+TYPE_CHECKING = False  # what it is for takes 45 ms
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
 
 
@@ -37,14 +41,19 @@ def create_backend(settings: BackendSettings) -> Backend:
     return _backend_of_entry_point(settings)
 
 
-def _backend_of_entry_point(settings: BackendSettings) -> Backend:
+def known_kinds() -> list[str]:
+    """Return the kinds of backends that there are, in small letters."""
+    return [*BUILT_IN_KINDS, *sorted(_entry_points())]
+
+
+def _entry_points() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
-    kind = settings.kind
-    found = {
-        entry_point.name.lower(): entry_point
-        for entry_point in entry_points(group=ENTRY_POINT_GROUP)
-    }
+    return {one.name.lower(): one for one in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _backend_of_entry_point(settings: BackendSettings) -> Backend:
+    kind, found = settings.kind, _entry_points()
     if kind.lower() not in found:
         known = ", ".join([*BUILT_IN_KINDS, *sorted(found)])
         raise ConfigError(f"no backend of type '{kind}'", hint=f"there are {known}")

@@ -6,13 +6,13 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from ..errors import ConfigError, LLMWrapError, UsageError
-from ..files import write_whole
+from ..errors import UsageError
 from ..messages import Json
 from ..prompting.prompt import read_input
-from ..templating import Library, Template, TemplateDirectory
-from ..templating.stored import HANDLEBARS, LARGEST_BYTES, raw_text, text_of
+from ..templating import Library, Template
+from ..templating.stored import HANDLEBARS, LARGEST_BYTES, text_of
 from ..templating.writing import written
+from .editor import edited
 from .session import Session
 
 SKELETON = """+++
@@ -28,7 +28,6 @@ type = "string"
 """What a new template begins as in the editor."""
 
 _FABRIC = "system.md"  # fabric's patterns: NAME/system.md is a system prompt
-_KEPT = "your text is kept, and 'llmwrap template edit {}' goes on with it"
 
 
 def create(
@@ -110,53 +109,16 @@ def _kept(
 def _edited(session: Session, library: Library, name: str, text: str) -> str | None:
     """Return where the edited text was written, None when nothing was changed.
 
-    It is edited in a file beside the templates, which stays when the text is not
-    valid. Raises: ConfigError, LimitError, OutputError.
+    It is edited in a file beside the templates. Raises: ConfigError, LimitError,
+    OutputError.
     """
-    target = library.path_for(name)
-    draft = os.path.join(os.path.dirname(target), f".{name}.draft")
-    is_kept = os.path.lexists(draft)
-    if is_kept:
-        session.log.note(f"going on with '{draft}'")
-    else:
-        write_whole(draft, text.encode(), is_replaced=False)
-    try:
-        _run_editor(session, draft)
-    except ConfigError:
-        if not is_kept:
-            os.unlink(draft)
-        raise
-    after = raw_text(TemplateDirectory("draft", os.path.dirname(draft)), draft)
-    if after == text:
-        session.log.note("nothing was changed")
-        os.unlink(draft)
-        return None
-    try:
-        path = library.create(name, after, is_replaced=True)
-    except LLMWrapError as error:
-        hint = _KEPT.format(name)
-        error.hint = f"{error.hint}; {hint}" if error.hint else hint
-        raise
-    os.unlink(draft)
-    session.log.note(f"wrote '{path}'")
-    return path
+    directory = os.path.dirname(library.path_for(name))
+    draft = os.path.join(directory, f".{name}.draft")
 
+    def store(after: bytes) -> str:
+        return library.create(name, text_of(after, draft), is_replaced=True)
 
-def _run_editor(session: Session, path: str) -> None:
-    import subprocess  # late: only an editor needs it
-
-    environ = session.context.environ
-    editor = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
-    # Through a shell, as git does it: the variable may hold options and quotes.
-    command = ["/bin/sh", "-c", f'{editor} "$@"', editor, path]
-    process = subprocess.Popen(command, env=dict(environ))
-    with session.context.uninterrupted():
-        status = process.wait()
-    if status:
-        raise ConfigError(
-            f"the editor '{editor}' ended with status {status}",
-            hint="nothing was changed; VISUAL or EDITOR names another one",
-        )
+    return edited(session.context, session.log, draft, text, store)
 
 
 VERBS = {"create": create, "edit": edit, "import": bring_in}

@@ -20,7 +20,7 @@ BUILT: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "chat": (),
         "chat-template": (),
         "completion": ("bash", "zsh", "fish"),
-        "config": ("show", "path", "validate", "init"),
+        "config": ("show", "get", "set", "edit", "path", "validate", "init"),
         "doctor": (),
         "history": ("list", "show", "search", "export", "rename", "delete", "prune"),
         "interactive": (),

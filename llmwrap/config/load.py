@@ -51,6 +51,7 @@ from .sources import (
     take_document,
     take_variables,
 )
+from .toml import parse_toml
 
 
 class Config(NamedTuple):
@@ -102,6 +103,20 @@ class Config(NamedTuple):
         file = config_path(path, environ)
         must_exist = is_named(path, environ)
         document = read_document(file, must_exist=must_exist, until=until)
+        return cls._of(document, file, environ)
+
+    @classmethod
+    def of_text(cls, content: bytes, path: str, environ: Mapping[str, str]) -> Config:
+        """Return the configuration if a file held a content. Raises: ConfigError."""
+        return cls._of(parse_toml(content, path), path, environ)
+
+    @classmethod
+    def _of(
+        cls,
+        document: Mapping[str, object] | None,
+        file: str,
+        environ: Mapping[str, str],
+    ) -> Config:
         settings = Collected()
         if document is not None:
             place = PathBase(os.path.dirname(file), environ)

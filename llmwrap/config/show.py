@@ -34,14 +34,15 @@ class InForce(NamedTuple):
 
     Durations are seconds, sizes bytes; None is not set. `line` is the same as TOML
     with the origin in a comment (`cache.ttl = "1h"  # default`); the lines of all
-    rows make a file that loads to the same configuration. The three variables that
-    are no key come first, in comments.
+    rows make a file that loads to the same configuration. `text` is the value as
+    `config set` takes it. The three variables that are no key come first, in comments.
     """
 
     key: str
     value: Json
     origin: str
     line: str
+    text: str = ""
 
 
 def rows(config: Config) -> Iterator[InForce]:
@@ -105,8 +106,16 @@ def _row(config: Config, dotted: str, kind: Kind, value: object) -> InForce:
         value = 0.0
     if value is None:
         return InForce(dotted, None, origin, f"# {dotted} is not set")
-    line = f"{dotted} = {toml.literal(_written(kind, value))}  # {printable(origin)}"
-    return InForce(dotted, _json(value), origin, line)
+    written = _written(kind, value)
+    line = f"{dotted} = {toml.literal(written)}  # {printable(origin)}"
+    text = written if isinstance(written, str) else _json_text(_json(written))
+    return InForce(dotted, _json(value), origin, line, text)
+
+
+def _json_text(value: Json) -> str:
+    import json  # late: most rows are text, and `ask` needs no rows
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _written(kind: Kind, value: object) -> object:

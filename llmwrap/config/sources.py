@@ -29,7 +29,9 @@ from .schema import ALIASES, BACKEND_KEYS, BACKENDS, NAMED, SECTIONS, Key
 from .toml import parse_toml
 
 FILE_VARIABLE = "LLMWRAP_CONFIG"
-_LARGEST_BYTES = 1 << 20
+LARGEST_BYTES = 1 << 20
+"""How large a file of settings may be."""
+
 _LONGEST_S = 30.0
 PREFIX = "LLMWRAP_"
 BACKEND_VARIABLE = "LLMWRAP_BACKEND"
@@ -100,14 +102,18 @@ class Collected:
 
     def put_text(
         self, section: str, key: Key, text: str, origin: str, place: PathBase
-    ) -> None:
-        """Parse a value as a variable has it and keep it. Raises: ConfigError."""
+    ) -> object:
+        """Parse a value as a variable has it, keep it, and return it as TOML has it.
+
+        Raises: ConfigError.
+        """
         try:
             raw = key.kind.from_text(text)
         except ValueError as error:
             dotted = f"{section}.{key.name}"
             raise bad_value(origin, dotted, text, str(error)) from None
         self.put(section, key, raw, origin, place)
+        return raw
 
 
 def is_backend_name(name: str) -> bool:
@@ -167,7 +173,7 @@ def read_document(
     for a pipe that does not end.
     """
     try:
-        content = read_named(path, _LARGEST_BYTES, read_until(until)).data
+        content = read_named(path, LARGEST_BYTES, read_until(until)).data
     except (FileNotFoundError, NotADirectoryError) as error:
         if not must_exist:
             return None
@@ -177,7 +183,7 @@ def read_document(
         raise _cannot_read(path, (error.strerror or str(error)).lower()) from error
     except ValueError as error:
         raise _cannot_read(path, "a path holds no null character") from error
-    if len(content) > _LARGEST_BYTES:
+    if len(content) > LARGEST_BYTES:
         raise _cannot_read(path, "it is larger than 1 MiB")
     return parse_toml(content, path) if content else {}
 
@@ -241,6 +247,20 @@ def _take_table(
                 hint=f"'{key.alias}' is the same",
             )
         settings.put(section, key, raw, file_origin(path), place)
+
+
+def key_named(name: str, path: str) -> tuple[str, Key]:
+    """Return the section and the key of a dotted name: `backends.box.timeout`.
+
+    `path` is the file it is for. Raises: ConfigError naming the nearest one.
+    """
+    section, _, last = name.rpartition(".")
+    top, _, backend = section.partition(".")
+    is_known = top in SECTIONS and is_backend_name(backend) == (top == BACKENDS)
+    for key in _keys_of(section) if is_known else ():
+        if last in (key.name, key.alias):
+            return section, key
+    raise _unknown_key(path, last if is_known else name, section if is_known else None)
 
 
 def _no_table(path: str, section: str) -> ConfigError:
