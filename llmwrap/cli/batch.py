@@ -24,8 +24,8 @@ from .prompt import add_template, add_variables
 
 COMMAND = Command(
     name="batch",
-    summary="Ask many questions and write each answer to OUTPUT once, whatever happens"
-    " between: --resume goes on where a batch ended. FILE holds lines, JSON objects, or"
+    summary="Ask many questions and write each answer to OUTPUT once. --resume goes on"
+    " where a batch ended, whatever ended it. FILE holds lines, JSON objects, or"
     " a table; TEXT stands before each item, or is filled with its columns.",
     operands="[FILE] [TEXT...]",
 )
