@@ -72,7 +72,6 @@ def test_a_file_that_is_not_utf8_is_named_in_the_note(
         (["-i", "gone.png"], "'gone.png': No such file or directory"),
         (["-s", "@gone"], "'gone': No such file or directory"),
         (["-s", "@"], "cannot read"),
-        (["-f", ""], "cannot read"),
     ],
 )
 def test_what_cannot_be_read_is_status_3(
@@ -145,3 +144,16 @@ def test_the_configured_system_prompt_may_be_in_a_file_beside_the_configuration(
 
     system, _ = body(server)["messages"]
     assert system == {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize("option", ["-f", "-i"])
+def test_a_file_that_is_too_large_says_what_bounds_it(
+    cli: Runner, server: FakeServer, home: Home, option: str
+) -> None:
+    home.configure('[limits]\nprompt = "9B"\nbody = "9B"\n')
+    Path(home.path, "big").write_bytes(bytes(10))
+
+    result = ask(cli, server, "Hi", option, "big")
+
+    assert result.status == 9
+    assert "sets the bound" in error(result)

@@ -559,3 +559,16 @@ def test_a_hostile_name_is_status_3(name: str, cli: Runner) -> None:
         result = template(cli, *argv, name, stdin=b"x")
         assert result.status == 3
         assert "is no name of a template" in error(result)
+
+
+def test_editing_what_is_not_there_says_how_one_begins(cli: Runner) -> None:
+    result = cli.run("template", "edit", "nosuchthing")
+
+    assert result.status == 3
+    assert "'llmwrap template create nosuchthing' begins one" in error(result)
+
+
+def test_a_block_of_inheritance_is_told_as_one(cli: Runner, home: Home) -> None:
+    put(home, "a.mustache", "a {{$block}} b {{/block}}")
+
+    assert "templates inherit no blocks" in error(cli.run("template", "validate", "a"))

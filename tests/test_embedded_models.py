@@ -17,6 +17,9 @@ from llmwrap.models.installed import (
     models_dir,
 )
 
+from .asking import error
+from .runner import Home, Runner
+
 REAL_MODEL = os.environ.get("LLMWRAP_TEST_MODEL", "")
 
 
@@ -190,3 +193,13 @@ def test_the_real_default_model_has_the_digest_we_install_by(tmp_path: Path) -> 
         pytest.skip("LLMWRAP_TEST_MODEL is another model than the default one")
 
     assert gguf_sha256(REAL_MODEL, str(tmp_path)) == DEFAULT_MODEL.sha256
+
+
+def test_the_embedded_model_refuses_an_image(cli: Runner, home: Home) -> None:
+    Path(home.path, "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
+    Path(home.path, "a.gguf").write_bytes(b"GGUF" + bytes(64))
+
+    result = cli.run("-b", "embedded", "-m", "./a.gguf", "-i", "a.png", "what?")
+
+    assert result.status == 5
+    assert "takes no images" in error(result)

@@ -110,3 +110,14 @@ def test_what_is_wrong_is_said_with_file_and_key(head: str, problem: str) -> Non
 def test_a_head_without_end_is_an_error(text: str) -> None:
     with pytest.raises(ConfigError, match="the head has no end; a line '\\+\\+\\+'"):
         read(text)
+
+
+def test_a_head_in_yaml_is_told_as_one() -> None:
+    """It would be sent to the model, and its variables would be nobody's."""
+    with pytest.raises(ConfigError, match="its head is YAML; a head is TOML, between"):
+        read("---\ndescription: x\n---\nHello")
+
+
+@pytest.mark.parametrize("text", ["---\n\n---\nx", "---\nName: y", "---\na b: c\n---"])
+def test_a_text_may_begin_with_a_rule(text: str) -> None:
+    assert read(text).content == text

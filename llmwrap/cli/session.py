@@ -199,7 +199,9 @@ class Session:
         limit = limits.prompt_bytes if is_text else limits.body_bytes
         if name not in STDIN_NAMES:
             self.has_read_files = True
-            return read_input(name, limit, self.until)
+            bound = "prompt" if is_text else "body"
+            hint = f"limits.{bound} sets the bound"
+            return read_input(name, limit, self.until, hint=hint)
         if vars(self._args).get("no_stdin"):
             raise UsageError("stdin is wanted, and --no-stdin never reads it")
         if self.stdin_content is not None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from ..errors import UsageError
+from ..errors import ConfigError, UsageError
 from ..messages import Json
 from ..prompting.prompt import read_input
 from ..templating import Library, Template
@@ -75,7 +75,13 @@ def edit(
 ) -> int:
     """Open a template in the editor; one that is not ours to change is copied."""
     name = operands[0]
-    path = _edited(session, library, name, library.text(name))
+    try:
+        text = library.text(name)
+    except ConfigError as error:
+        if error.hint.startswith("run "):  # there is none like it
+            error.hint = f"'llmwrap template create {name}' begins one"
+        raise
+    path = _edited(session, library, name, text)
     if args.json:
         rows: list[dict[str, Json]] = [{"name": name, "path": path}] if path else []
         session.output.json_rows("templates", rows)

@@ -53,10 +53,11 @@ def read_input(
     until: float | None = None,
     *,
     is_private: bool = False,
+    hint: str = "",
 ) -> bytes:
     """Return the bytes of a file the user named, `until` being the deadline.
 
-    `is_private`: nobody else may open it.
+    `is_private`: nobody else may open it; `hint` is for a file that is longer.
 
     Raises: ConfigError when it cannot be read, LimitError when it is too large,
     DeadlineError for a pipe that does not end.
@@ -72,7 +73,9 @@ def read_input(
     if is_private and mode & 0o077 and stat.S_ISREG(mode):
         raise ConfigError(f"others may open '{path}'", hint="run 'chmod 600' on it")
     if len(data) > limit_bytes:
-        raise LimitError(f"'{path}' is longer than {format_size(limit_bytes)}")
+        raise LimitError(
+            f"'{path}' is longer than {format_size(limit_bytes)}", hint=hint
+        )
     return data
 
 

@@ -60,6 +60,11 @@ def take_apart(text: str, path: str) -> Parts:
     text = text.removeprefix("\ufeff")
     lines = text.split("\n")
     if lines[0].rstrip() != FENCE:
+        if _is_yaml_head(lines):
+            raise ConfigError(
+                f"'{printable(path)}': its head is YAML",
+                hint=f"a head is TOML, between two lines of '{FENCE}'",
+            )
         return Parts("", text, 1)
     for index, line in enumerate(lines[1:], 1):
         if line.rstrip() == FENCE:
@@ -69,6 +74,15 @@ def take_apart(text: str, path: str) -> Parts:
         f"'{printable(path)}': the head has no end",
         hint=f"a line '{FENCE}' ends it",
     )
+
+
+def _is_yaml_head(lines: Sequence[str]) -> bool:
+    """Tell whether a text begins as YAML heads do: it would be sent to the model."""
+    if lines[0].rstrip() != "---" or len(lines) < 3:
+        return False
+    name, colon, _ = lines[1].partition(":")
+    is_pair = bool(colon) and name.replace("-", "_").isidentifier()
+    return is_pair and any(line.rstrip() == "---" for line in lines[2:])
 
 
 def read_template(name: str, parts: Parts, path: str) -> Template:

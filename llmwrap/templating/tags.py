@@ -147,8 +147,10 @@ class Source:
 
     def _close(self, name: Name) -> None:
         if not self._open:
+            is_block = any(tag.name in (f"${name}", f"<{name}") for tag in self.tags)
             raise ConfigError(
-                f"{self._where(name)}: '{name}' is closed and was never opened"
+                f"{self._where(name)}: '{name}' is closed and was never opened",
+                hint=_NO_BLOCKS if is_block else "",
             )
         opened = self._open.pop()
         if opened != name:
@@ -160,6 +162,11 @@ class Source:
 
 def _is_word(text: str) -> bool:
     return text.split() == [text] and not any(char in text for char in "{}@~")
+
+
+_NO_BLOCKS = (
+    "templates inherit no blocks ({{$ }}, {{< }}); {{> NAME}} includes another one"
+)
 
 
 class TagFinder:

@@ -42,6 +42,11 @@ class EmbeddedBackend(Backend):
 
     def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
         """Yield the answer, with the model loaded first where it is not."""
+        if any(message.images for message in request.messages):
+            raise RefusedError(
+                f"the embedded model '{request.model}' takes no images",
+                hint="a server with a vision model does",
+            )
         path = model_path(request.model, self._settings.environ)
         server = self._ensure(path, cancel)
         has_begun = False
