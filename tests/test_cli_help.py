@@ -109,6 +109,23 @@ def test_a_usage_error_points_to_the_page_that_answers(
     assert cli.run("help", *page.split()).status == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "default"),
+    [
+        ("loadtest", "--retries", "0"),
+        ("ask", "--retries", "2"),
+        ("ask", "--timeout", "30m"),
+        ("models pull", "--timeout", "none"),
+    ],
+)
+def test_a_default_is_that_of_its_command(
+    cli: Runner, command: str, option: str, default: str
+) -> None:
+    page = " ".join(cli.run("help", *command.split()).text.split())
+
+    assert re.search(rf"{option} \w [^(]*\(default: {default}\)", page)
+
+
 def test_a_mistyped_option_names_the_nearest(cli: Runner) -> None:
     assert "did you mean '--model'?" in cli.run("--modle", "x", "hi").stderr
 
@@ -130,6 +147,8 @@ def test_defaults_of_waiting_stand_in_the_page(cli: Runner) -> None:
         (["ask"], "1h30m"),
         (["history", "prune"], "1h30m"),
         (["loadtest"], "10%"),
+        (["config", "set"], "64KiB"),
+        (["config"], "64KiB"),
     ],
 )
 def test_a_page_says_how_values_are_written(

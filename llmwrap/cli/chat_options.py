@@ -18,5 +18,5 @@ def add_arguments(parser: Parser) -> None:
     add_sampling(parser)
     add_conversation(parser)
     add_cache(parser)
-    add_backend(parser)
+    add_backend(parser, whole="each turn")
     add_common(parser)

@@ -56,7 +56,7 @@ def add_arguments(parser: Parser) -> None:
     _add_results(parser)
     _add_gate(parser)
     _add_cache(parser)
-    add_backend(parser, whole="each request")
+    add_backend(parser, whole="each request", retries="0")
     add_common(parser)
 
 

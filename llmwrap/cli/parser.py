@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         """Return the page, and how the values in it are written."""
         metavars = {
             action.metavar for action in self._actions if not _is_hidden(action)
-        }
+        } | set((self.usage or "").split())
         written = [text for names, text in WRITTEN.items() if metavars & set(names)]
         return "\n".join([super().format_help(), *written]) + "\n" * bool(written)
 
@@ -313,12 +313,13 @@ def add_backend(
     *,
     whole: str = "the whole command",
     total: str = "",
+    retries: str = "",
     has_several: bool = False,
 ) -> None:
     """Add the options that say whom to ask and how long to wait.
 
-    `whole` says what --timeout bounds, `total` how long that is by default; with
-    `has_several` -b makes a list.
+    `whole` says what --timeout bounds, `total` how long that is by default, `retries`
+    how often is tried again by default; with `has_several` -b makes a list.
     """
     group = parser.add_argument_group("backend")
     several = "; repeatable: each item goes to whichever is free"
@@ -358,7 +359,7 @@ def add_backend(
         metavar="N",
         type=count,
         help="attempts after the first, while nothing of the answer has come"
-        f" (default: {_default('retry_attempts')})",
+        f" (default: {retries or _default('retry_attempts')})",
     )
     group.add_argument(
         "--retry-delay",
