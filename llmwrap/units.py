@@ -6,8 +6,6 @@ options, configuration and messages use the written forms.
 
 from __future__ import annotations
 
-import math
-
 DURATIONS = "30, 250ms, 1.5s, 2m, 1h30m, 7d"
 """Durations as people write them; a bare number is seconds."""
 
@@ -66,16 +64,13 @@ def parse_whole(text: str, least: int | None = 0) -> int:
 
 def parse_number(text: str) -> float:
     """Return a finite number such as `0.7`, `-1`, `1e-3`. Raises: ValueError."""
-    stripped = text.strip()
+    # Python's float takes 1_000, Infinity and digits of other scripts too.
+    is_plain = not set(text.strip().lower()) - set("+-.0123456789e")
     try:
-        # Python's float takes 1_000, Infinity and digits of other scripts too.
-        is_plain = not set(stripped.lower()) - set("+-.0123456789e")
-        value = float(stripped) if is_plain else math.nan
+        value = float(text if is_plain else "")
     except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise ValueError(f"'{text}' is no number such as 0.7, 2, 1e-3")
-    if math.isinf(value):
+        raise ValueError(f"'{text}' is no number such as 0.7, 2, 1e-3") from None
+    if value - value:  # inf - inf is no number
         raise ValueError(f"'{text[:_LONGEST_NUMBER]}' is too large a number")
     return value
 

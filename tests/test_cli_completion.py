@@ -94,7 +94,7 @@ OFFERS = {
     "llmwrap help hist": ["history"],
     "llmwrap models ": list(BUILT["models"]),
     "llmwrap models list ": [],
-    "llmwrap history ": ["list", "show", "search", "export", "delete", "prune"],
+    "llmwrap history ": list(BUILT["history"]),
     "llmwrap history delete ": [*CONVERSATIONS],
     "llmwrap history search ": [],
     "llmwrap -b lmstudio --conversation ": [*CONVERSATIONS],

@@ -27,6 +27,7 @@ EVIL = "x\x1b[8m\x1b]0;t\x07\x9b8m\x90q\x9c\x7f\r\b\u202e\u2066\u200b\u2028y"
 NAMED = "e\x1b[8m\x9b8m\x7f\u202ey"  # as a file may be
 
 COMMANDS = [
+    "batch EVIL -O out.jsonl",
     "ask hi",
     "ask --raw hi",
     "ask --plain hi",
