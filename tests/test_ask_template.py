@@ -164,7 +164,7 @@ def test_variables_come_in_many_ways(
         (["-t", "typed", "--vars", "[1]"], 3, "--vars is no JSON object"),
         (["-t", "using"], 3, "template 'using' wants an input; give a prompt, or pipe"),
         (["-t", "using", "--var", "input=a", "b"], 2, "the input is given twice"),
-        (["-t", "typed", "--var", "n"], 2, "argument --var: 'n' is not NAME=VALUE"),
+        (["-t", "typed", "--var", "n"], 2, "--var: 'n' is not NAME=VALUE"),
         (["--vars", "{}", "hi"], 2, "variables are given and no template"),
         (["--lax", "hi"], 2, "variables are given and no template"),
         (["chat-template"], 2, "which template?"),

@@ -347,7 +347,7 @@ def test_a_deadline_bounds_a_pull_if_it_is_given(
 ) -> None:
     server.script("/api/pull", Silence())
 
-    result = models(cli, "pull", "gamma", "--timeout", "100ms", OLLAMA_HOST=server.url)
+    result = models(cli, "pull", "gamma", "--timeout", "1s", OLLAMA_HOST=server.url)
 
     assert result.status == 124
     assert server.wait_for_requests(1)[0].disconnected.wait(10)

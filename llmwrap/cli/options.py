@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..prompting.sampling import synonyms
 from .parser import Group, Parser, count, number, option_pair, whole
 
 
@@ -93,6 +92,8 @@ class _Drawing(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Set one, and take back what said the same before."""
+        from ..prompting.sampling import synonyms  # late: it knows every backend
+
         names = synonyms(values[0] if self.dest == "option" else self.dest)
         pairs = [pair for pair in namespace.option if pair[0] not in names]
         if self.dest == "option":
