@@ -8,7 +8,7 @@ PYTHON3 ?= python3
 PYTHON ?= $(VENV)/bin/python
 ARGS ?=
 WORKERS ?= 4
-QUESTION ?= Why do people like small programs that do one thing well?
+QUESTION ?= Explain in one sentence what a computer program is.
 
 # compat: a plain path in site-packages. The other modes import a finder, pathlib with
 # it, at every start of Python, which takes longer than all of `llmwrap --version`.
@@ -37,7 +37,7 @@ help:  ## list what there is to make
 
 demo: $(VENV)/.demo-ready  ## install llmwrap with its embedded model, ask it something
 	$(VENV)/bin/llmwrap models install
-	$(VENV)/bin/llmwrap -n -b embedded "$(QUESTION)"
+	$(VENV)/bin/llmwrap -n -b embedded --temperature 0 "$(QUESTION)"
 
 test: $(TEST_READY) $(MODEL_READY)  ## run all tests; coverage must be at least 90 %
 	LLMWRAP_TEST_MODEL="$${LLMWRAP_TEST_MODEL-$(MODEL)}" \
@@ -63,11 +63,11 @@ dist: $(TEST_READY)  ## build wheel and sdist in dist/
 	rm -rf build
 	$(PYTHON) -m build
 
-bench: $(TEST_READY)  ## measure all figures: a table, a page with plots, the README
+bench: $(TEST_READY)  ## measure all figures: a table, a page with plots, the docs
 	$(PYTHON) -m tests.bench $(ARGS)
 
 bench-compare: $(TEST_READY)  ## measure them, and compare with the last kept run
-	$(PYTHON) -m tests.bench --compare --no-readme $(ARGS)
+	$(PYTHON) -m tests.bench --compare --no-docs $(ARGS)
 
 pictures: $(TEST_READY)  ## make the README's pictures anew, from real runs in tmux
 	$(PYTHON) -m tests.pictures docs

@@ -1,4 +1,4 @@
-"""The table of figures: read, judged, compared and put into the README."""
+"""The table of figures: read, judged, compared and put into the docs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from .bench.figures import Figure, figures, goal_of, value_of
 from .bench.keeping import Inner, Kept
 from .bench.measure import Row
 from .bench.page import page
-from .bench.report import BEGIN, END, in_readme
+from .bench.report import BEGIN, END, IN_README, in_figures, in_readme
+from .runner import ROOT
+
+DOCS = ("README.md", "docs/FIGURES.md")
 
 
 def figure(goal: str, measured: str, what: str = "it") -> Figure:
@@ -91,19 +94,30 @@ def test_inner_paths_are_compared_by_their_quartiles() -> None:
     assert (found.verdict, found.ratio) == ("worse", 2.0)
 
 
-def test_the_readme_gets_the_table_between_its_marks() -> None:
+def test_the_page_of_figures_gets_the_table_between_its_marks() -> None:
     text = f"before\n{BEGIN}old\n{END}after\n"
 
-    found = in_readme(text, kept(figure("<= 2", "1 | 2")))
+    found = in_figures(text, kept(figure("<= 2", "1 | 2")))
 
     assert found.startswith(f"before\n{BEGIN}")
     assert found.endswith(f"{END}after\n")
     assert "| it | <= 2 | 1 | 2 | met |" in found
     assert "old" not in found
-    assert in_readme(found, kept(figure("<= 2", "1 | 2"))) == found
+    assert in_figures(found, kept(figure("<= 2", "1 | 2"))) == found
 
 
-def test_a_readme_without_marks_is_left_alone() -> None:
+def test_the_readme_gets_the_figures_that_matter() -> None:
+    run = kept(figure("<= 2", "1", IN_README[0]), figure("<= 2", "1", "another"))
+
+    found = in_readme(f"{BEGIN}{END}", run)
+
+    assert f"| {IN_README[0]} | <= 2 | 1 | met |" in found
+    assert "another" not in found
+    readme, figures_page = ((ROOT / name).read_text() for name in DOCS)
+    assert all(what in readme and what in figures_page for what in IN_README)
+
+
+def test_a_page_without_marks_is_left_alone() -> None:
     with pytest.raises(SystemExit):
         in_readme("nothing", kept())
 

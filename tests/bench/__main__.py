@@ -1,10 +1,10 @@
 """Measure the figures that llmwrap promises, and print them beside their goals.
 
-    python -m tests.bench [--compare] [--no-readme]
+    python -m tests.bench [--compare] [--no-docs]
 
 Every figure is a ratio, or stands beside what was measured with it in the same run:
 machines differ, and this one may be busy. Nothing here fails: it reports. What was
-measured is kept (keeping.py), drawn as a page (page.py) and written into the README.
+measured is kept (keeping.py), drawn as a page (page.py) and written into the docs.
 """
 
 from __future__ import annotations
