@@ -1,4 +1,4 @@
-"""Read the blocks of code out of the README."""
+"""Read the blocks of code out of the README and its neighbours."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ class Block(NamedTuple):
     heading: str
 
 
-def blocks(*languages: str) -> Iterator[Block]:
+BACKENDS = (ROOT / "docs" / "BACKENDS.md").read_text(encoding="utf-8")
+
+
+def blocks(*languages: str, text: str = README) -> Iterator[Block]:
     """Yield the blocks of these languages in their order."""
     heading = ""
     # A longer fence holds lines that are fences.
     pattern = r"^#+ ([^\n]*)$|^(`{3,})(\w+)\n(.*?)^\2$"
-    for found in re.finditer(pattern, README, re.MULTILINE | re.DOTALL):
+    for found in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
         heading = found[1] or heading
         if found[3] in languages:
             yield Block(found[3], found[4], heading)

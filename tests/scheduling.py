@@ -61,6 +61,7 @@ SLOW = frozenset(
         "test_embedded_live",
         "test_embedded_process",
         "test_embedded_server",
+        "test_examples",
         "test_fakeserver_faults_arrival",
         "test_faults",
         "test_foreign",

@@ -57,10 +57,14 @@ def section(name: str, title: str) -> str:
     return rest.partition("\n.SH ")[0]
 
 
+def example_blocks(name: str) -> list[str]:
+    """Return the blocks of a page's examples."""
+    return every(r"^\.EX\n((?:.*\n)*?)\.EE$", section(name, "EXAMPLES"))
+
+
 def examples(name: str) -> list[str]:
     """Return the lines of a page's examples."""
-    blocks = every(r"^\.EX\n((?:.*\n)*?)\.EE$", section(name, "EXAMPLES"))
-    return [line for block in blocks for line in block.splitlines()]
+    return [line for block in example_blocks(name) for line in block.splitlines()]
 
 
 def invocations(line: str) -> Iterator[list[str]]:
@@ -214,6 +218,7 @@ def test_every_example_is_a_line_the_program_takes(name: str) -> None:
     found = [argv for line in examples(name) for argv in invocations(line)]
 
     assert found
+    assert "\\" not in section(name, "EXAMPLES").replace("\\%", "").replace("%s\\n", "")
     for argv in found:
         parse(argv)
 

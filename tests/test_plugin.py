@@ -1,4 +1,4 @@
-"""A backend of another package: the README's own, built and installed for real."""
+"""A backend of another package: that of the docs, built and installed for real."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 
 from .asking import error, lines
 from .direct import left_records
-from .readme import blocks
+from .readme import BACKENDS, blocks
 from .runner import ROOT, Home, Result, Runner
 
 FILES = {
     text.partition("\n")[0].removeprefix("# "): text
-    for _, text, heading in blocks("python", "toml")
-    if heading == "Backends of your own"
+    for _, text, _ in blocks("python", "toml", text=BACKENDS)
 }
 CONFIG = FILES["~/.config/llmwrap/config.toml"]
 

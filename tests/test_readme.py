@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import pytest
 
 from llmwrap.errors import LLMWrapError
-from man.pages import page_names
 
 from .asking import OLLAMA, address, chats
 from .fakeserver import FakeServer, Silence, ollama_reply
@@ -156,7 +155,6 @@ def test_the_tests_of_your_own_run(home: Home, llama: FakeServer) -> None:
 def test_every_program_has_a_test() -> None:
     headings = [block.heading for block in blocks("python")]
 
-    # The last is built, installed and asked by test_plugin.py.
     assert headings == [
         "Basic setup",
         "Streaming chat",
@@ -164,7 +162,6 @@ def test_every_program_has_a_test() -> None:
         "Template management",
         "Cache management",
         "Tests of your own",
-        "Backends of your own",
     ]
 
 
@@ -235,9 +232,6 @@ def test_every_command_line_is_one_that_works(line: str) -> None:
         case "make":
             makefile = (ROOT / "Makefile").read_text()
             assert re.search(rf"^{others[0]}:", makefile, re.MULTILINE)
-        case "man":
-            names = {name.rpartition(".")[0] for name in page_names()}
-            assert others[0] in names
         case "pip":
             assert others[0] == "install"
             assert others[1] in (".", ".[embedded]", ".[schema]")
