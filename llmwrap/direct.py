@@ -25,9 +25,9 @@ from struct import pack
 from . import __version__
 from .cache import layout, payload
 from .errors import ConfigError
-from .journal.files import append_record, read
+from .files import read
 from .journal.records import RecordFormat, blake2b, is_newer
-from .metrics.layout import LARGEST_BYTES, RUNS, runs_path
+from .metrics.layout import LARGEST_BYTES, append_run, runs_path
 from .paths import cache_dir, config_dir, ensure_private_dir, state_dir
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
@@ -299,7 +299,7 @@ class Invocation:
         path = runs_path(self.environ)
         try:
             ensure_private_dir(os.path.dirname(path))
-            append_record(path, RUNS, b"".join((before, *floats, after)))
+            append_run(path, b"".join((before, *floats, after)))
             if os.path.getsize(path) > LARGEST_BYTES:
                 from .metrics.recorder import shorten  # late: once in many thousand
 

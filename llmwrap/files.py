@@ -1,122 +1,164 @@
-"""Files of the user's: read within a time, written whole or not at all, locked.
+"""Private files: read, put in the place of others whole, locked.
 
-Not for the answer of `ask`, which follows the file it replaces: see
-cli/output_file.py.
+The one shelf: nothing else renames a file over another, or locks one. Nothing here
+follows a symbolic link, opens what is no regular file of the user's own, or reads more
+than it was told to. A reader needs no lock: it sees a file before or after it was
+replaced. A writer locks the file itself and then looks whether it is still the one of
+that name, as whoever had it locked may have renamed another over it.
+
+Needs next to nothing: the fast way of a hit uses it. See: flock(2); git's lockfile.h
+for new files that are renamed over old ones.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
 
-from .errors import DeadlineError, OutputError, UsageError
+from .errors import OutputError, UsageError
 from .paths import ensure_private_dir
 
-_READ_BYTES = 1 << 20
-_LONGEST_WAIT_S = 0.5
-_POLL_S = 0.05  # a blocking flock could not give up in time
+TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
+if TYPE_CHECKING:
+    from typing import Self
+
+LOCK_WAIT_S = 1.0
+LARGEST_BYTES = 128 << 20
+"""What no private file outgrows; a longer one is somebody else's."""
+
+SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a private file is opened, besides what is to be done with it."""
+
+# A lock has no queue, so who looks rarely never gets it; after a second it is held by
+# somebody who does not hurry.
+_POLLS_S = (0.001, 0.002, *(0.005,) * 200, 0.05)
+_TRIES = 1000
+_STALE_S = 3600.0
 
 
-class Content(NamedTuple):
-    """What a file held, and its mode."""
-
-    data: bytes
-    mode: int
+class BusyError(OSError):
+    """Report that another process kept a file locked for too long."""
 
 
-def read_named(path: str, limit_bytes: int, until: float | None) -> Content:
-    """Return what a file that the user named holds, one byte above the limit at most.
+def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
+    """Return what a private file holds, nothing where there is none.
 
-    A pipe (`<(...)`, a FIFO) or a terminal is read to its end, which is waited for
-    until the deadline on the monotonic clock. Raises: OSError, ValueError for a path
-    that cannot be one, DeadlineError.
+    Raises: OSError for whatever makes it unsafe or unreadable.
     """
-    number = open_named(path)
     try:
-        mode = os.fstat(number).st_mode
-        data = b"".join(pieces_of(number, path, limit_bytes + 1, until))
-        return Content(data, mode)
+        number = os.open(path, os.O_RDONLY | SAFE)
+    except FileNotFoundError:
+        return b""
+    try:
+        return _content(number, path, limit_bytes)
     finally:
         os.close(number)
 
 
-def open_named(path: str) -> int:
-    """Return a descriptor to read a file that the user named.
+class NewFile:
+    """A file for its owner's eyes only (0600), to take the place of another.
 
-    Not blocking: opening a FIFO would wait for its writer, whom nothing hurries.
-    Raises: OSError, ValueError.
+    A context manager for one thread: what was not put is gone at its end, and nothing
+    has changed. Raises, all methods: OSError.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    return os.open(path, flags)
 
+    def __init__(self, path: str) -> None:
+        directory, name = os.path.split(path)
+        # 40 characters, of four bytes at most: a name may have 255 bytes.
+        unique = f".{name[:40]}.{os.urandom(4).hex()}"
+        self.number = -1
+        self._path = path
+        self._temporary = os.path.join(directory, unique)
 
-def pieces_of(
-    number: int, path: str, limit_bytes: int, until: float | None
-) -> Iterator[bytes]:
-    """Yield what can be read of such a descriptor. Raises: as `read_named`."""
-    is_regular = stat.S_ISREG(os.fstat(number).st_mode)
-    while limit_bytes > 0:
-        if not is_regular:
-            _await(number, path, until)
+    def __enter__(self) -> Self:
+        self.make()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.discard()
+
+    def make(self) -> None:
+        """Make it, empty, beside its place."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | SAFE
         try:
-            part = os.read(number, min(limit_bytes, _READ_BYTES))
-        except BlockingIOError:
-            continue
-        if not part:
-            return
-        yield part
-        limit_bytes -= len(part)
+            self.number = os.open(self._temporary, flags, 0o600)
+        except BaseException:
+            self.discard()  # A signal may strike right behind the call that made it.
+            raise
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        _write_all(self.number, data)
+
+    def sync(self) -> None:
+        """Wait until it is safe on the disk."""
+        os.fsync(self.number)
+
+    def put(self) -> None:
+        """Take the place of what is there, if anything is."""
+        self._close()
+        os.replace(self._temporary, self._path)
+        self._temporary = ""
+
+    def put_if_free(self) -> None:
+        """Take the place unless something is there: FileExistsError."""
+        self._close()
+        # Unlike rename, link never takes the place of what is there.
+        os.link(self._temporary, self._path)
+
+    def discard(self) -> None:
+        """Leave everything as it was; nothing happens once it was put."""
+        try:
+            try:
+                self._close()
+            finally:
+                if self._temporary:
+                    os.unlink(self._temporary)
+        except OSError:
+            pass  # The first error counts; `sweep` finds what stays.
+        self._temporary = ""
+
+    def _close(self) -> None:
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)
 
 
-def is_read_once(path: str) -> bool:
-    """Tell whether what a file holds is gone once it was read."""
-    try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
+def write_private(path: str, content: bytes, *, is_synced: bool) -> None:
+    """Put a new file in the place of `path`: complete or not at all.
 
-
-def _await(number: int, path: str, until: float | None) -> None:
-    """Wait until there is something to read, or the end. Raises: DeadlineError."""
-    import select  # late: only a pipe needs it
-
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    while True:
-        left_s = _LONGEST_WAIT_S
-        if until is not None:
-            left_s = min(left_s, max(0.0, until - time.monotonic()))
-        if poll.poll(left_s * 1000):
-            return
-        if until is not None and time.monotonic() >= until:
-            raise DeadlineError(f"'{path}' did not end before the deadline")
+    Raises: OSError, and then nothing is changed.
+    """
+    with NewFile(path) as new:
+        new.write(content)
+        if is_synced:
+            new.sync()
+        new.put()
+    if is_synced:
+        sync_directory(os.path.dirname(path))
 
 
 def write_whole(path: str, content: bytes, *, is_replaced: bool) -> None:
-    """Write a file for its owner's eyes only (0600), whole or not at all.
+    """Write a private file that the user asked for, whole or not at all.
 
     Missing directories are made 0700. A link at `path` is replaced, not followed.
     Raises: UsageError for a file that exists (unless `is_replaced`), OutputError,
     ConfigError when a directory cannot be made.
     """
-    directory, name = os.path.split(path)
+    directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         ensure_private_dir(directory)
-    temporary = os.path.join(directory, f".{name[:200]}.{os.urandom(4).hex()}")
     try:
-        try:
-            _write(temporary, content)
+        with NewFile(path) as new:
+            new.write(content)
+            new.sync()
             if is_replaced:
-                os.replace(temporary, path)
+                new.put()
             else:
-                # Unlike rename, link never takes the place of what is there.
-                os.link(temporary, path)
-        finally:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
+                new.put_if_free()
     except FileExistsError as error:
         raise UsageError(
             f"'{path}' exists already", hint="--force replaces it"
@@ -125,44 +167,200 @@ def write_whole(path: str, content: bytes, *, is_replaced: bool) -> None:
         raise OutputError(f"cannot write '{path}': {error.strerror}") from error
 
 
-def lock_file(path: str, wait_s: float = 0.0) -> int | None:
-    """Lock a private file, made if need be; return the descriptor that holds it.
+def put_in_place(number: int, temporary: str, path: str) -> None:
+    """Rename an open file that has grown to its end, safe on the disk.
 
-    None when another process holds it for all of `wait_s`. Closing the descriptor
-    frees it, and so does the end of the process, however it ends; no program started
-    meanwhile inherits it. The file stays: if it were removed, two could each lock one
-    of that name. Raises: OSError. See: flock(2).
+    Raises: OSError.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    number = os.open(path, flags, 0o600)
+    os.fsync(number)
+    os.replace(temporary, path)
+    sync_directory(os.path.dirname(path) or ".")
+
+
+def sync_directory(path: str) -> None:
+    """Wait until the names in a directory are safe on disk. Raises: OSError."""
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _is_locked(number, time.monotonic() + wait_s):
-            return number
-    except BaseException:
+        os.fsync(number)
+    finally:
         os.close(number)
-        raise
-    os.close(number)
-    return None
 
 
-def _is_locked(number: int, until: float) -> bool:
-    import fcntl  # late: few runs lock anything
+def sweep(directory: str, now: float, prefix: str = ".") -> None:
+    """Remove what those who were killed left behind, once it is an hour old.
 
+    Never raises: nothing depends on it.
+    """
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(prefix)]
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            if os.lstat(path).st_mtime < now - _STALE_S:
+                os.unlink(path)
+        except OSError:
+            continue  # Another process was faster.
+
+
+def lock(number: int, until: float = 0.0, *, is_shared: bool = False) -> bool:
+    """Lock an open file; False while another has it, until then (monotonic clock).
+
+    It lasts until the last copy of the descriptor is closed, and no longer than the
+    processes that have one, however they end. Raises: OSError.
+    """
+    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+    polls = 0
     while True:
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(number, kind | fcntl.LOCK_NB)  # blocking, it never gives up
         except BlockingIOError:
             left_s = until - time.monotonic()
             if left_s <= 0:
                 return False
-            time.sleep(min(_POLL_S, left_s))
+            time.sleep(min(_POLLS_S[min(polls, len(_POLLS_S) - 1)], left_s))
+            polls += 1
         else:
             return True
 
 
-def _write(path: str, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def is_current(number: int, path: str) -> bool:
+    """Tell whether an open file is still the one of that name. Raises: OSError."""
+    mine = os.fstat(number)
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
+
+
+def lock_file(path: str, wait_s: float = 0.0, flags: int = 0) -> int | None:
+    """Lock a private file, made if need be; return the descriptor that holds it.
+
+    None when another process holds it for all of `wait_s`. No program started
+    meanwhile inherits it. Who removes the file does so while it is locked, or two
+    could each lock one of that name. Raises: OSError.
+    """
+    until = time.monotonic() + wait_s
+    for _ in range(_TRIES):
+        number = os.open(path, os.O_RDWR | os.O_CREAT | flags | SAFE, 0o600)
+        try:
+            _check_safe(number, path)
+            is_locked = lock(number, until)
+            if is_locked and is_current(number, path):
+                return number
+        except BaseException:
+            os.close(number)
+            raise
+        os.close(number)
+        if not is_locked:
+            break
+        # Renamed over, or removed, by the one who had it.
+    return None
+
+
+class LockedFile:
+    """A private file, locked for one change; a context manager for one thread.
+
+    Entering creates the file if need be and waits for other writers, `wait_s` at most.
+    Raises: BusyError, and OSError for what is no safe file.
+    """
+
+    def __init__(
+        self, path: str, *, is_synced: bool, wait_s: float = LOCK_WAIT_S
+    ) -> None:
+        self.path = path
+        self._is_synced = is_synced
+        self._wait_s = wait_s
+        self._number = -1
+
+    def __enter__(self) -> Self:
+        number = lock_file(self.path, self._wait_s, os.O_APPEND)
+        if number is None:
+            problem = "another process keeps it locked"
+            raise BusyError(errno.EAGAIN, problem, self.path)
+        self._number = number
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._number)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how long the file is."""
+        return os.fstat(self._number).st_size
+
+    def beginning(self, length_bytes: int) -> bytes:
+        """Return its first bytes. Raises: OSError."""
+        return os.pread(self._number, length_bytes, 0)
+
+    def content(self) -> bytes:
+        """Return what the file holds. Raises: OSError."""
+        os.lseek(self._number, 0, os.SEEK_SET)
+        return _content(self._number, self.path, LARGEST_BYTES)
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end in one write: all of them or none. Raises: OSError."""
+        size = self.size_bytes
+        try:
+            _write_all(self._number, data)
+        except OSError:
+            os.ftruncate(self._number, size)
+            raise
+        if self._is_synced:
+            os.fsync(self._number)
+            if size == 0:
+                sync_directory(os.path.dirname(self.path))
+
+    def truncate(self, size: int) -> None:
+        """Cut the file: a torn tail goes. Raises: OSError."""
+        os.ftruncate(self._number, size)
+
+    def overwrite(self, at: int, data: bytes) -> None:
+        """Change bytes in their place. Raises: OSError."""
+        # A descriptor that appends does so for pwrite too. Not opened anew by its name:
+        # that may lead to another file by now, if somebody emptied the directory.
+        flags = fcntl.fcntl(self._number, fcntl.F_GETFL)
+        fcntl.fcntl(self._number, fcntl.F_SETFL, flags & ~os.O_APPEND)
+        os.pwrite(self._number, data, at)
+        fcntl.fcntl(self._number, fcntl.F_SETFL, flags)
+
+    def replace(self, content: bytes) -> None:
+        """Put a new file in its place. Raises: OSError."""
+        write_private(self.path, content, is_synced=self._is_synced)
+
+    def remove(self) -> None:
+        """Remove the file. Raises: OSError."""
+        os.unlink(self.path)
+
+
+def _check_safe(number: int, path: str) -> int:
+    """Return the size of a file that may be used. Raises: OSError."""
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    if status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", path)
+    return status.st_size
+
+
+def _content(number: int, path: str, limit_bytes: int) -> bytes:
+    if _check_safe(number, path) > limit_bytes:
+        raise OSError(errno.EFBIG, "it is too large", path)
+    # To the end, not to the size the file had when it was opened: a reader that saw a
+    # record dead must see its successor.
+    parts = []
+    left = limit_bytes + 1
+    while left > 0 and (part := os.read(number, min(left, 1 << 22))):
+        parts.append(part)
+        left -= len(part)
+    if left <= 0:
+        raise OSError(errno.EFBIG, "it is too large", path)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _write_all(number: int, data: bytes) -> None:
+    written = os.write(number, data)
+    while written < len(data):  # a disk that fills up says so at the next write
+        written += os.write(number, data[written:])

@@ -27,7 +27,7 @@ from typing import NoReturn
 
 from llmwrap.cache.entry import pack_entry, unpack_entry
 from llmwrap.cache.store import Store
-from llmwrap.journal.files import BusyError
+from llmwrap.files import BusyError
 
 from .cachemade import entry_of, key_of
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llmwrap.journal.files import append_record
-from llmwrap.metrics.layout import RUNS, runs_path
+from llmwrap.metrics.layout import RUNS, append_run, runs_path
 from llmwrap.metrics.rollup import Budget
 from llmwrap.metrics.run import Run, pack_run
 
@@ -37,7 +36,7 @@ def record(home: Home, *runs: Run) -> None:
     path = Path(runs_path(home.environ))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for run in runs:
-        append_record(str(path), RUNS, pack_run(run))
+        append_run(str(path), pack_run(run))
 
 
 def a_run(**fields: Any) -> Run:

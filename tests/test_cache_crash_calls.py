@@ -236,7 +236,7 @@ def test_a_rewritten_file_is_safe_before_it_has_its_name(
     assert_right(traced.run())
 
     order = [
-        (call.name, re.sub(r"\.[0-9a-f]{12}", ".new", path[0]))
+        (call.name, re.sub(r"\.[0-9a-f]{8}", ".new", path[0]))
         for call in traced.calls()
         if call.name in ("write", "fsync", "rename")
         and (path := re.findall(r"answers[^>\"]*", call.text))

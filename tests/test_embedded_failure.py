@@ -16,7 +16,7 @@ LOADING = "0.00.004.047 I srv    load_model: loading model '/models/m.gguf'\n"
 
 def reason(directory: Path, log: str | None, wait_status: int | None = None) -> str:
     """Return what is said of a log and a process's end."""
-    place = ServerFiles("", "", str(directory / "log"), "", "")
+    place = ServerFiles("", "", str(directory / "log"), "")
     if log is not None:
         (directory / "log").write_text(log)
     message = start_failure(MODEL, place, wait_status).message

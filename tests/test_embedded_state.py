@@ -58,6 +58,17 @@ def test_a_damaged_state_of_a_dead_server_is_ignored(
     assert status_with_key(server, server.key) == 200
 
 
+def test_what_a_kill_left_of_a_state_goes_with_the_next_start(world: World) -> None:
+    write_stale_state(world, 1 << 22, 1)
+    left = Path(world.place.state).with_name(".model.json.0badcafe")
+    left.write_text("{")
+    os.utime(left, (1, 1))
+
+    world.ensure()
+
+    assert not left.exists()
+
+
 def test_a_server_whose_state_is_damaged_is_replaced(world: World) -> None:
     first = world.ensure(idle_s=0.4)
     Path(world.place.state).write_bytes(b"{")

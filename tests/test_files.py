@@ -1,4 +1,4 @@
-"""Private files are written whole or not at all."""
+"""Private files are written whole or not at all, and locked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from llmwrap.errors import ConfigError, OutputError, UsageError
-from llmwrap.files import write_whole
+from llmwrap.files import (
+    NewFile,
+    is_current,
+    lock,
+    lock_file,
+    write_private,
+    write_whole,
+)
 
 
 def test_file_and_directories_are_private(tmp_path: Path) -> None:
@@ -103,3 +110,83 @@ def test_a_disk_that_cannot_keep_it_leaves_nothing_beside_it(
         write_whole(str(path), b"new", is_replaced=True)
 
     assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["a"])
+
+
+def test_a_new_file_that_is_not_put_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    with NewFile(str(path)) as new:
+        new.write(b"half")
+        assert len(os.listdir(tmp_path)) == 2
+
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["a"])
+
+
+def test_a_lock_ends_with_the_last_copy_of_its_descriptor(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    number = lock_file(path)
+    assert number is not None
+    copy = os.dup(number)
+
+    os.close(number)
+    assert lock_file(path) is None
+    os.close(copy)
+    again = lock_file(path)
+
+    assert again is not None
+    os.close(again)
+
+
+def test_a_file_that_was_replaced_is_locked_anew(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    first = lock_file(path)
+    assert first is not None
+    write_private(path, b"new", is_synced=False)
+
+    second = lock_file(path)
+
+    assert second is not None
+    assert (is_current(first, path), is_current(second, path)) == (False, True)
+    os.close(first)
+    os.close(second)
+
+
+def test_a_shared_lock_only_looks(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    held = lock_file(path)
+    assert held is not None
+    with open(path, "rb") as one, open(path, "rb") as two:
+        assert not lock(one.fileno(), is_shared=True)
+        os.close(held)
+
+        looks = [lock(file.fileno(), is_shared=True) for file in (one, two)]
+
+    assert looks == [True, True]
+
+
+def test_only_a_regular_file_is_locked(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="no regular file"):
+        lock_file(str(tmp_path / "pipe"))
+
+
+def test_a_disk_that_fails_at_the_end_leaves_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a network says only when it is closed that it could not be kept."""
+    really_close = os.close
+
+    def close(number: int) -> None:
+        really_close(number)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with NewFile(str(tmp_path / "a")) as new:
+        new.write(b"new")
+        monkeypatch.setattr(os, "close", close)
+        with pytest.raises(OSError, match="quota"):
+            new.put()
+        monkeypatch.undo()
+
+    assert os.listdir(tmp_path) == []

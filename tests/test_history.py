@@ -14,8 +14,8 @@ from random import Random
 import pytest
 
 from llmwrap.errors import CacheError, ConfigError
+from llmwrap.files import LockedFile
 from llmwrap.history import Conversation, Conversations, Turn
-from llmwrap.journal.files import LockedFile
 from llmwrap.journal.records import HEADER_BYTES
 from llmwrap.log import Log, people_sink
 from llmwrap.messages import Image, Json, Message, Usage

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from llmwrap.files import BusyError, LockedFile, read
 from llmwrap.journal import records
-from llmwrap.journal.files import BusyError, LockedFile, NewerError, append_record, read
 from llmwrap.journal.keyed import KeyedJournal
 from llmwrap.journal.packing import pack, unpack
-from llmwrap.journal.records import HEADER_BYTES, Record, RecordFormat
+from llmwrap.journal.records import HEADER_BYTES, NewerError, Record, RecordFormat
+from llmwrap.metrics.layout import append_run
 
 KIND = RecordFormat("test", 4)
 PLAIN = RecordFormat("plain")
@@ -235,7 +236,7 @@ def test_a_newer_file_is_left_alone(path: str) -> None:
         lambda: journal(path).find(b"key1"),
         lambda: journal(path).put(b"key1", b"text"),
         lambda: journal(path).rewrite(),
-        lambda: append_record(path, PLAIN, b"text"),
+        lambda: append_run(path, b"text"),
     ):
         with pytest.raises(NewerError):
             use()
@@ -257,7 +258,7 @@ def test_a_lock_that_is_held_for_ever_is_given_up(path: str) -> None:
 def test_a_writer_finds_out_that_its_file_was_replaced(path: str) -> None:
     journal(path).put(b"key1", b"text")
     with LockedFile(path, is_synced=False) as file:
-        file.replace([KIND.record(b"key2", b"other")])
+        file.replace(records.whole([KIND.record(b"key2", b"other")]))
 
         with LockedFile(path, is_synced=False, wait_s=0.1) as newer:
             newer.append(KIND.record(b"key3", b"third"))

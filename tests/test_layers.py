@@ -23,7 +23,7 @@ PACKAGE = ROOT / "llmwrap"
 
 FLOORS = (
     {"ends", "errors", "lives", "messages", "units"},
-    {"config", "files", "jsontext", "log", "paths", "threads"},
+    {"config", "files", "jsontext", "log", "named_files", "paths", "threads"},
     {"transport", "journal", "schemas"},
     {"backends", "cache", "history", "metrics", "models", "templating", "terminal"},
     {"streams", "prompting"},
@@ -44,6 +44,8 @@ NEIGHBOURS = {
     # The embedded backend runs a model file.
     ("backends", "models"),
     # A file that is named is read in one way, whoever names it.
+    ("config", "named_files"),
+    # The first configuration is a private file.
     ("config", "files"),
     # A private file wants a private directory, which paths makes.
     ("files", "paths"),
@@ -104,6 +106,19 @@ WRITING_PLACES = {
     "cli/output_file.py",  # a file of the user's
     "cli/session.py",  # the log's file
     "direct.py",
+}
+
+FOR_THE_SHELF = {
+    "fcntl": {"flock", "lockf"},
+    "os": {"O_EXCL", "O_TMPFILE", "fsync", "link", "rename", "renames", "replace"},
+    "shutil": {"move"},
+    "tempfile": {"NamedTemporaryFile", "mkstemp"},
+}
+"""What files.py does for everybody: replacing files whole, and locking them."""
+
+PLACES_BESIDE_THE_SHELF = {
+    "backends/embedded/server.py": "hides its own state for a moment: a bare rename",
+    "batch/output.py": "adds lines to a file of the user's, and syncs what it added",
 }
 
 CATCH_ALL_PLACES = {
@@ -320,6 +335,19 @@ def test_everything_is_caught_in_known_places_only() -> None:
         goes_on = isinstance(node.body[-1], ast.Raise)
         if is_wide and not goes_on and file not in CATCH_ALL_PLACES:
             wrong.append(where(file, node))
+
+    assert wrong == []
+
+
+def test_files_are_replaced_and_locked_in_one_place() -> None:
+    wrong = []
+    for file, node in places(ast.Attribute):
+        assert isinstance(node, ast.Attribute)
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        is_known = file == "files.py" or file in PLACES_BESIDE_THE_SHELF
+        if node.attr in FOR_THE_SHELF.get(owner, ()) and not is_known:
+            wrong.append(where(file, node))
+    wrong += [str(i) for i in imports() if i.item in FOR_THE_SHELF.get(i.name, ())]
 
     assert wrong == []
 

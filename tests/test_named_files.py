@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llmwrap.errors import DeadlineError
-from llmwrap.files import is_read_once, read_named
+from llmwrap.named_files import is_read_once, read_named
 
 from .asking import address, ask, body, error
 from .fakeserver import FakeServer

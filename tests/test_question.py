@@ -12,6 +12,7 @@ from types import CodeType, FrameType
 
 import pytest
 
+from llmwrap import files
 from llmwrap.backends import BUILT_IN_KINDS, create_backend
 from llmwrap.backends.base import OWN, Backend, BackendSettings
 from llmwrap.cache import fingerprint, owner
@@ -24,7 +25,6 @@ from llmwrap.engine.choice import Choice
 from llmwrap.engine.engine import Engine
 from llmwrap.engine.question import Addressee, Questions
 from llmwrap.engine.selection import Selector
-from llmwrap.journal import files
 from llmwrap.messages import Message, Request
 
 from .asking import ask, chats, wrapped

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmwrap.journal.files import LockedFile
+from llmwrap.files import LockedFile
 from llmwrap.journal.packing import pack
 from llmwrap.log import LEVELS, SILENT, Log, Sink
 from llmwrap.metrics.layout import LARGEST_BYTES, OLDEST_S, runs_path

@@ -7,7 +7,6 @@ line is one write at its end; one that a kill tore is cut off when the batch goe
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from ..errors import ConfigError, Interrupted, OutputError, UsageError
+from ..files import NewFile, lock
 from ..messages import Json
 from .ids import NumberMap, Numbers, id_digest
 from .task import Done, row_digest
@@ -78,13 +78,16 @@ class OutputFile:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if lock(self._number):
+                return
+        except OSError as error:  # not every file system has locks
             os.close(self._number)
-            raise UsageError(
-                f"another batch is writing to '{self.path}'",
-                hint="wait for its end, or give -O another name",
-            ) from error
+            raise self._error(error) from error
+        os.close(self._number)
+        raise UsageError(
+            f"another batch is writing to '{self.path}'",
+            hint="wait for its end, or give -O another name",
+        )
 
     def write(self, line: bytes) -> None:
         """Add a line. Raises: OutputError; then a part of it may stand there."""
@@ -138,35 +141,34 @@ class OutputFile:
 
         Raises: OutputError, ConfigError; then nothing has changed.
         """
-        directory, name = os.path.split(os.path.realpath(self.path))
-        beside = os.path.join(directory, f".{name[:40]}.{os.urandom(4).hex()}")
         left_out = 0
         try:
             mode = stat.S_IMODE(os.fstat(self._number).st_mode)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            fresh = os.open(beside, flags, 0o600)
-            try:
-                fcntl.flock(fresh, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                with open(os.dup(fresh), "wb") as file:
+            with NewFile(os.path.realpath(self.path)) as fresh:
+                lock(fresh.number)
+                with open(os.dup(fresh.number), "wb") as file:
                     for line in self._whole_lines():
                         held = self._reads(line)
                         if held is None or is_kept(held):
                             file.write(line)
                         else:
                             left_out += 1
-                    file.flush()
-                    os.fsync(fresh)
-                os.fchmod(fresh, mode)
-                os.replace(beside, os.path.realpath(self.path))
-            except BaseException:
-                os.close(fresh)
-                os.unlink(beside)
-                raise
+                os.fchmod(fresh.number, mode)
+                fresh.sync()
+                self._go_on_with(fresh)
         except OSError as error:
             raise self._error(error) from error
-        os.close(self._number)
-        self._number = fresh
         return left_out
+
+    def _go_on_with(self, fresh: NewFile) -> None:
+        number = os.dup(fresh.number)  # which is locked as long as there is a copy
+        try:
+            fresh.put()
+        except BaseException:
+            os.close(number)
+            raise
+        os.close(self._number)
+        self._number = number
 
     def _whole_lines(self) -> Iterator[bytes]:
         with open(os.dup(self._number), "rb") as file:

@@ -7,14 +7,11 @@ the file, and after a second nobody waits for him. Whoever would have to read th
 answer himself does not wait at all.
 
 Not the lock of a shard: that one is held for microseconds.
-
-See: flock(2).
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import math
 import os
 import threading
@@ -22,12 +19,12 @@ import time
 from contextlib import suppress
 
 from .. import lives
+from ..files import SAFE, is_current, lock
 from ..threads import WATCHER
 from .layout import flight_path
 
 _TOUCH_S = 0.5
 _STALLED_S = 1.0
-_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_FILE = -1
 _TRIES = 1000
 
@@ -112,7 +109,7 @@ class Held:
                 return
             # Where the cache was cleared, the lock goes all the same.
             with suppress(OSError):
-                if _is_current(descriptor, self._path):
+                if is_current(descriptor, self._path):
                     os.unlink(self._path)
             os.close(descriptor)
         finally:
@@ -136,12 +133,9 @@ class Waiting:
         if self._held:
             return not self._held.is_alive()
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return self._has_stalled()
+            return lock(self._descriptor, is_shared=True) or self._has_stalled()
         except OSError:
-            pass  # Whoever cannot see how it goes on does not wait for it.
-        return True
+            return True  # Whoever cannot see how it goes on does not wait for it.
 
     def _has_stalled(self) -> bool:
         # How long we have seen no touch, not how old the last one is: a file that a
@@ -221,13 +215,11 @@ class Flights:
 
 def _opened(path: str) -> Held | Waiting | None:
     for _ in range(_TRIES):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not lock(descriptor):
                 return _waiting(descriptor)
-            if _is_current(descriptor, path):
+            if is_current(descriptor, path):
                 os.utime(descriptor)
                 return Held(path, descriptor)
         except OSError:
@@ -246,12 +238,3 @@ def _waiting(descriptor: int) -> Waiting | None:
             os.close(descriptor)
             return None
     return Waiting(descriptor)
-
-
-def _is_current(descriptor: int, path: str) -> bool:
-    mine = os.fstat(descriptor)
-    try:
-        named = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)

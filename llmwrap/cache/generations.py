@@ -13,7 +13,7 @@ import os
 import time
 from typing import NamedTuple
 
-from ..journal.files import read, sweep, write_private
+from ..files import read, sweep, write_private
 from .fingerprint import GGUF, Place, model_name
 from .layout import model_path
 

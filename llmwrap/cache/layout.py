@@ -18,6 +18,7 @@ import errno
 import os
 from struct import pack
 
+from ..files import SAFE
 from ..journal.records import RecordFormat
 
 ANSWERS = RecordFormat("llmwrap answers", 32)
@@ -26,7 +27,6 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 STAMP_BYTES = 24
 SALT_BYTES = 32
 
-_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PLACES = 4096
 _PLACE_BYTES = 4
 
@@ -77,7 +77,7 @@ def salt_path(state_dir: str) -> str:
 
 def note_use(root: str, key: bytes, now_s: int) -> None:
     """Note that the answer of a key was used; gives up silently."""
-    flags = os.O_WRONLY | os.O_CREAT | _SAFE
+    flags = os.O_WRONLY | os.O_CREAT | SAFE
     try:
         descriptor = os.open(f"{root}/used/{key[:1].hex()}", flags, 0o600)
         try:
@@ -92,7 +92,7 @@ def note_use(root: str, key: bytes, now_s: int) -> None:
 def moments_of_use(root: str, shard: str) -> bytes:
     """Return what was noted for a shard; nothing where it cannot be read."""
     try:
-        descriptor = os.open(f"{root}/used/{shard}", os.O_RDONLY | _SAFE)
+        descriptor = os.open(f"{root}/used/{shard}", os.O_RDONLY | SAFE)
         try:
             return os.read(descriptor, _PLACES * _PLACE_BYTES)
         finally:

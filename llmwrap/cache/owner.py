@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ..errors import ConfigError
-from ..journal.files import read, write_private
+from ..files import read, write_private
 from ..journal.records import blake2b
 from ..paths import ensure_private_dir, state_dir
 from .layout import SALT_BYTES, salt_path

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from ..config import CacheConfig
 from ..errors import ConfigError
-from ..journal.files import sweep
+from ..files import sweep
 from ..journal.records import Record
 from ..log import Log
 from ..paths import ensure_private_dir

@@ -11,7 +11,7 @@ import os
 import time
 from typing import NamedTuple
 
-from ..journal.files import sync_directory
+from ..files import sync_directory
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
 from . import layout

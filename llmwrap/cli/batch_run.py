@@ -35,8 +35,8 @@ from ..errors import (
     SomeFailedError,
     UsageError,
 )
-from ..files import open_named, pieces_of
 from ..log import said_once
+from ..named_files import open_named, pieces_of
 from ..prompting.prompt import checked_image
 from ..prompting.templates import open_library
 from ..templating import Library

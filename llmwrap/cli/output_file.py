@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Self
 
 from ..errors import DeadlineError, OutputError
+from ..files import NewFile
 from ..messages import Json
 from ..terminal.sanitize import visible
 from .descriptor import Descriptor
@@ -48,7 +49,6 @@ class AtomicFile:
         self._is_cleaned = is_cleaned
         self._keeps_same = keeps_same
         self._parts: list[bytes] = []
-        self._temporary: str | None = None
         is_descriptor = os.path.abspath(path).startswith(_DESCRIPTOR_PLACES)
         # Through links: the file keeps being where the link points.
         self._path = path if is_descriptor else os.path.realpath(path)
@@ -60,16 +60,16 @@ class AtomicFile:
             self._mode = stat.S_IFREG | (0o666 & ~_umask())
         if stat.S_ISDIR(self._mode):
             raise OutputError(f"cannot write '{path}': it is a directory")
-        self._is_replaced = stat.S_ISREG(self._mode) and not is_descriptor
+        is_replaced = stat.S_ISREG(self._mode) and not is_descriptor
+        self._new = NewFile(self._path) if is_replaced else None
 
     def __enter__(self) -> Self:
         """Make the temporary file. Raises: OutputError."""
         try:
-            if self._is_replaced:
-                self._make()
-        except BaseException:
-            self.discard()  # A signal may strike right behind the call that made it.
-            raise
+            if self._new:
+                self._new.make()
+        except OSError as error:
+            raise self._error(error) from error
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -112,33 +112,27 @@ class AtomicFile:
 
     def _put(self, data: bytes, settle: Callable[[], None]) -> None:
         try:
-            if self._temporary is None:
+            if self._new is None:
                 self._write_through(data)
                 settle()
                 return
-            with open(self._temporary, "wb", buffering=0) as file:
-                _write_all(file.fileno(), data)
-                os.fchmod(file.fileno(), stat.S_IMODE(self._mode))
-                os.fsync(file.fileno())
+            self._new.write(data)
+            os.fchmod(self._new.number, stat.S_IMODE(self._mode))
+            self._new.sync()
             settle()
-            os.replace(self._temporary, self._path)
-            self._temporary = None
+            self._new.put()
         except OSError as error:
             self.discard()
             raise self._error(error) from error
 
     def discard(self) -> None:
         """Leave everything as it was."""
-        if self._temporary is not None:
-            try:
-                os.unlink(self._temporary)
-            except OSError:
-                pass  # Nothing else can be done about it, and the answer matters more.
-            self._temporary = None
+        if self._new:
+            self._new.discard()
 
     def _has_already(self, data: bytes) -> bool:
         """Tell whether the file holds just this; one that cannot be read does not."""
-        if not self._is_replaced:
+        if self._new is None:
             return False
         try:
             number = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -147,18 +141,6 @@ class AtomicFile:
                 return is_file and file.read(len(data) + 1) == data
         except OSError:
             return False
-
-    def _make(self) -> None:
-        directory, name = os.path.split(self._path)
-        # 40 characters, of four bytes at most: a name may have 255 bytes.
-        unique = f".{name[:40]}.{os.urandom(4).hex()}"
-        self._temporary = os.path.join(directory, unique)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            os.close(os.open(self._temporary, flags, 0o600))
-        except OSError as error:
-            self._temporary = None
-            raise self._error(error) from error
 
     def _write_through(self, data: bytes) -> None:
         number = self._opened()
@@ -191,12 +173,6 @@ class AtomicFile:
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write '{self._shown}': {error.strerror}")
-
-
-def _write_all(number: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
 
 
 def _umask() -> int:

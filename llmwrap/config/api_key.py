@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError
-from ..files import read_named
+from ..named_files import read_named
 from .schema import BackendConfig, Secret
 from .sources import read_until
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from .. import paths
 from ..errors import ConfigError
-from ..files import read_named
+from ..named_files import read_named
 from .complaints import (
     bad_value,
     file_origin,

@@ -23,8 +23,8 @@ from ..config import (
 )
 from ..config.api_key import is_secret_name, key_in, read_own
 from ..errors import ConfigError, LLMWrapError, RefusedError
-from ..files import read_named
 from ..journal.records import blake2b
+from ..named_files import read_named
 from .choice import Choice, Patience
 from .state import is_known_name, read_discovered
 

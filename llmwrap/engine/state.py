@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..files import read, write_private
 from ..messages import Json
 from ..paths import ensure_private_dir, state_dir
 
@@ -79,9 +80,7 @@ def keep_names(address: str, names: Iterable[str], environ: Mapping[str, str]) -
 def _read(name: str, environ: Mapping[str, str]) -> dict[str, Json]:
     path = os.path.join(state_dir(environ), name)
     try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(path, flags), "rb") as file:
-            document = json.loads(file.read(_LARGEST_BYTES))
+        document = json.loads(read(path, _LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(document, dict) or document.get("version") != _VERSION:
@@ -94,7 +93,7 @@ def _keep(name: str, document: dict[str, Json], environ: Mapping[str, str]) -> N
     data = _bounded({**document, "version": _VERSION})
     try:
         directory = ensure_private_dir(state_dir(environ))
-        _replace(os.path.join(directory, name), data)
+        write_private(os.path.join(directory, name), data, is_synced=False)
     except (OSError, ConfigError):
         return
 
@@ -103,20 +102,6 @@ def _bounded(document: dict[str, Json]) -> bytes:
     while len(data := json.dumps(document).encode()) > _LARGEST_BYTES:
         document.pop(next(iter(document)))
     return data
-
-
-def _replace(path: str, data: bytes) -> None:
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.{os.urandom(4).hex()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "wb") as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
 
 
 def _string(value: object) -> str | None:

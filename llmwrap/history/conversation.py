@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ..errors import CacheError, ConfigError
+from ..files import LARGEST_BYTES, LockedFile, read
 from ..journal import records
-from ..journal.files import LARGEST_BYTES, LockedFile, NewerError, read
-from ..journal.records import LARGEST_PAYLOAD_BYTES
+from ..journal.records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES
 from ..messages import Message, Usage
 from ..paths import ensure_private_dir
 from .turns import (
@@ -253,7 +253,7 @@ class KeptConversation(Conversation):
                 self.path, is_synced=is_synced, wait_s=_LOCK_WAIT_S
             ) as file:
                 _check_room(file, len(data))
-                file.append(data)
+                file.append(records.headed(data, file.size_bytes))
         except (OSError, ConfigError) as error:
             raise self._unusable(error) from error
 
@@ -263,8 +263,7 @@ class KeptConversation(Conversation):
 
 
 def _check_room(file: LockedFile, added_bytes: int) -> None:
-    if records.is_newer(file.beginning()):
-        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it")
+    records.check_version(file.beginning(HEADER_BYTES), file.path)
     if file.size_bytes + added_bytes > LARGEST_BYTES:
         raise OSError(errno.EFBIG, "it is too large")
 
@@ -272,8 +271,7 @@ def _check_room(file: LockedFile, added_bytes: int) -> None:
 def read_journal(path: str) -> bytes:
     """Return the bytes of a journal. Raises: OSError, NewerError."""
     data = read(path)
-    if records.is_newer(data):
-        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
+    records.check_version(data, path)
     return data
 
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeAlias
 
 from ..config.complaints import nearest
 from ..errors import ConfigError
-from ..journal import records
-from ..journal.files import LockedFile
+from ..files import LockedFile
+from ..journal.records import HEADER_BYTES, is_newer
 from ..log import SILENT, Log
 from ..paths import state_dir
 from .conversation import (
@@ -245,7 +245,7 @@ class Conversations:
                 return False  # Another process was faster.
             with LockedFile(file.path, is_synced=False) as locked:
                 is_same = self._file(file.id) == file
-                is_ours = is_same and not records.is_newer(locked.beginning())
+                is_ours = is_same and not is_newer(locked.beginning(HEADER_BYTES))
                 if is_pruned and not is_ours:
                     return False
                 locked.remove()

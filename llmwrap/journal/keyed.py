@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 
+from ..files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, read, sweep
 from . import records
-from .files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, NewerError, read, sweep
 from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Record, RecordFormat
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
@@ -79,9 +78,12 @@ class KeyedJournal:
             old = self._kind.find(data, key)
             if (end := self._kind.torn_from(data)) < len(data):
                 file.truncate(end)
-            file.append(record)
+            file.append(records.headed(record, file.size_bytes))
             if old:
-                file.kill(old)
+                # Only once its successor is safe; a killed writer leaves both, and
+                # the last one counts.
+                offset, mark = records.DEATH
+                file.overwrite(old.start + offset, mark)
         return True
 
     def rewrite(self, keep: Callable[[Record], bool] = lambda _: True) -> int:
@@ -96,16 +98,18 @@ class KeyedJournal:
             kept = [record for record in found if keep(record)]
             kept = self._select(kept, self._budget_bytes)
             if kept:
-                file.replace([self._kind.record(r.key, r.payload) for r in kept])
+                file.replace(records.whole(self._recorded(kept)))
             else:
                 file.remove()
             sweep(os.path.dirname(self.path), time.time())
             return len(found) - len(kept)
 
+    def _recorded(self, kept: list[Record]) -> list[bytes]:
+        return [self._kind.record(record.key, record.payload) for record in kept]
+
     def _read(self) -> bytes:
         data = read(self.path)
-        if records.is_newer(data):
-            raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", self.path)
+        records.check_version(data, self.path)
         return data
 
     def _locked(self) -> LockedFile:
@@ -114,8 +118,7 @@ class KeyedJournal:
     def _writable(self, file: LockedFile) -> bytes:
         # One that is too long is no journal of ours: it is replaced.
         data = b"\0" if file.size_bytes > LARGEST_BYTES else file.content()
-        if records.is_newer(data):
-            raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", self.path)
+        records.check_version(data, self.path)
         return data
 
     def _has_to_shrink(self, data: bytes, added_bytes: int) -> bool:
@@ -132,5 +135,5 @@ class KeyedJournal:
     ) -> None:
         found = [r for r in self._kind.live(data) if r.key != but]
         kept = self._select(found, self._budget_bytes - len(record) - HEADER_BYTES)
-        file.replace([*(self._kind.record(r.key, r.payload) for r in kept), record])
+        file.replace(records.whole([*self._recorded(kept), record]))
         sweep(os.path.dirname(self.path), time.time())

@@ -20,6 +20,8 @@ checksum is wrong was damaged: that key is lost, the one before it does not coun
 
 from __future__ import annotations
 
+import errno
+
 # The C module behind hashlib: hashlib itself loads OpenSSL, which costs 3 ms.
 try:
     from _blake2 import blake2b
@@ -28,18 +30,22 @@ except ImportError:  # another Python than CPython
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = [
     "DEATH",
     "HEADER_BYTES",
+    "NewerError",
     "Record",
     "RecordFormat",
     "blake2b",
+    "check_version",
+    "headed",
     "header",
     "is_headed",
     "is_newer",
     "rewritten_size",
+    "whole",
 ]
 
 VERSION = 1
@@ -55,10 +61,25 @@ _CHECKSUM_BYTES = 16
 _AFTER_KEY_BYTES = 4 + _CHECKSUM_BYTES
 
 
+class NewerError(OSError):
+    """Report a file that a newer llmwrap wrote: it is left alone."""
+
+
 def header(size_bytes: int = HEADER_BYTES) -> bytes:
     """Return the header of a file that is `size_bytes` long when written whole."""
     version = bytes((VERSION, 255 - VERSION))
     return _MAGIC + version + size_bytes.to_bytes(8, "little")
+
+
+def headed(data: bytes, size_bytes: int) -> bytes:
+    """Return what is appended to a file of that size: an empty one has no header."""
+    return data if size_bytes else header() + data
+
+
+def whole(bodies: Sequence[bytes]) -> bytes:
+    """Return all bytes of a file with these records."""
+    size = HEADER_BYTES + sum(map(len, bodies))
+    return b"".join((header(size), *bodies))
 
 
 def is_headed(data: bytes) -> bool:
@@ -72,6 +93,12 @@ def is_newer(data: bytes) -> bool:
         return False
     version, complement = data[6], data[7]
     return version > VERSION and version + complement == 255
+
+
+def check_version(data: bytes, path: str) -> None:
+    """Raise NewerError if a newer llmwrap wrote what begins with `data`."""
+    if is_newer(data):
+        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
 
 
 def rewritten_size(data: bytes) -> int:

@@ -1,11 +1,12 @@
-"""Where runs are recorded.
+"""Where runs are recorded, and how one is added.
 
 Apart from recorder.py, so that the fast way of a hit can record its runs too.
 """
 
 from __future__ import annotations
 
-from ..journal.records import RecordFormat
+from ..files import LockedFile
+from ..journal.records import HEADER_BYTES, RecordFormat, check_version, headed
 from ..paths import state_dir
 
 TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
@@ -19,7 +20,20 @@ LARGEST_BYTES = 4 << 20
 OLDEST_S = 400 * 24 * 3600
 """How old runs may be; what is older is counted no longer."""
 
+_LOCK_WAIT_S = 0.25
+
 
 def runs_path(environ: Mapping[str, str]) -> str:
     """Return the journal of runs."""
     return state_dir(environ) + "/runs"
+
+
+def append_run(path: str, payload: bytes) -> None:
+    """Append a run to a journal of them.
+
+    Not synced: what a run of the machine lost with its power is no loss. Nor waited
+    for long. Raises: OSError, BusyError, NewerError.
+    """
+    with LockedFile(path, is_synced=False, wait_s=_LOCK_WAIT_S) as file:
+        check_version(file.beginning(HEADER_BYTES), path)
+        file.append(headed(RUNS.record(b"", payload), file.size_bytes))

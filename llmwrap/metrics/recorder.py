@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping
 
 from ..errors import ConfigError
-from ..journal.files import BusyError, append_record
+from ..files import BusyError
 from ..log import Log
 from ..paths import ensure_private_dir
-from .layout import LARGEST_BYTES, RUNS, runs_path
+from .layout import LARGEST_BYTES, append_run, runs_path
 from .run import Run, is_outdated, pack_run
 
 _FIRST_BYTES = 8192  # no record of ours is as long
@@ -38,7 +38,7 @@ class Recorder:
         path = runs_path(self._environ)
         try:
             ensure_private_dir(os.path.dirname(path))
-            append_record(path, RUNS, pack_run(run))
+            append_run(path, pack_run(run))
             if os.path.getsize(path) > LARGEST_BYTES or self._is_outdated(path):
                 shorten(path)
         except BusyError:

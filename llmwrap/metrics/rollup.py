@@ -23,8 +23,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from ..journal.files import BusyError, LockedFile
+from ..files import BusyError, LockedFile
 from ..journal.packing import Packable, pack
+from ..journal.records import whole
 from .layout import LARGEST_BYTES, OLDEST_S, RUNS
 from .run import ROLLUP, RUN, TOTALS, is_outdated, unpack_record
 from .series import Labels, Row, Series, completed, labels_of, started_at
@@ -134,7 +135,7 @@ def _roll_up(path: str, now: float) -> None:
     with LockedFile(path, is_synced=False) as file:
         grown = file.content()
         if grown.startswith(content):  # else somebody removed it
-            file.replace([*records, grown[len(content) :]])
+            file.replace(whole([*records, grown[len(content) :]]))
 
 
 def rolled_up(content: bytes, now: float, room: Budget = ROOM) -> list[bytes]:

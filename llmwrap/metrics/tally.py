@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..journal.files import NewerError, read
-from ..journal.records import is_newer
+from ..files import read
+from ..journal.records import check_version
 from .layout import OLDEST_S, RUNS, runs_path
 from .rollup import rollup_of
 from .run import RUN, TOTALS, Counts, unpack_record
@@ -66,8 +65,7 @@ def read_counts(environ: Mapping[str, str]) -> Counts:
 def _content(environ: Mapping[str, str]) -> bytes:
     path = runs_path(environ)
     content = read(path)
-    if is_newer(content):
-        raise NewerError(errno.EINVAL, "a newer llmwrap wrote it", path)
+    check_version(content, path)
     return content
 
 

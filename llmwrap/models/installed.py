@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..errors import ConfigError, OutputError, RefusedError
+from ..files import write_private
 from ..paths import data_dir, ensure_private_dir
 
 SUFFIX = ".gguf"
@@ -189,11 +190,7 @@ def _remembered(path: str, state_dir: str) -> tuple[list[int], str] | None:
 def _remember(path: str, state_dir: str, identity: list[int], digest: str) -> None:
     record = {"path": path, "identity": identity, "sha256": digest}
     target = _record_path(path, state_dir)
-    temporary = f"{target}.{os.getpid()}.new"
     # Not remembering is no failure: the next one hashes again.
     with suppress(OSError, ConfigError):
         ensure_private_dir(os.path.dirname(target))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(json.dumps(record).encode())
-        os.replace(temporary, target)
+        write_private(target, json.dumps(record).encode(), is_synced=False)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from ..config import Config
 from ..errors import ConfigError, DeadlineError, LimitError
-from ..files import read_named
 from ..messages import Image
+from ..named_files import read_named
 from ..units import format_size
 from .text import decoded
 

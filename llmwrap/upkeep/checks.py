@@ -16,7 +16,7 @@ from ..config import BackendConfig, Config, mask_secrets
 from ..config.api_key import read_api_key
 from ..engine.discovery import is_loopback
 from ..errors import ConfigError, LLMWrapError
-from ..files import is_read_once
+from ..named_files import is_read_once
 
 SPECIFIED_FILE = "enhanced-config.toml"
 """The file that the specification has, and that a user may expect to be read."""

@@ -34,14 +34,15 @@ import fcntl
 import json
 import os
 import stat
+import time
 import zlib
 from contextlib import suppress
 from typing import Literal, NamedTuple, TypeAlias
 
+from ... import files
 from ...errors import ConfigError
 
 _LARGEST_STATE_BYTES = 64 * 1024
-_OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _BASE_URL_START = "http://127.0.0.1:"
 
 Status: TypeAlias = Literal["loading", "ready", "failed"]
@@ -95,7 +96,6 @@ class ServerFiles(NamedTuple):
     lock: str
     log: str
     hidden: str
-    temporary: str
 
 
 def servers_dir(state_dir: str) -> str:
@@ -122,9 +122,7 @@ def place_of(state_dir: str, model: ModelFile) -> ServerFiles:
 
 
 def _place(base: str) -> ServerFiles:
-    return ServerFiles(
-        *(base + end for end in (".json", ".lock", ".log", ".ending", ".new"))
-    )
+    return ServerFiles(*(base + end for end in (".json", ".lock", ".log", ".ending")))
 
 
 def _scope() -> str:
@@ -141,7 +139,7 @@ def _scope() -> str:
 def _open_private(path: str, flags: int) -> int | None:
     """Open a file only its owner may have written; None when there is no such file."""
     try:
-        fd = os.open(path, flags | _OPEN_FLAGS, 0o600)
+        fd = os.open(path, flags | files.SAFE, 0o600)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR):
             return None
@@ -161,12 +159,9 @@ def is_alive(place: ServerFiles) -> bool:
         return False
     try:
         # Shared, so that those who only look never get in each other's way.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not files.lock(fd, is_shared=True)
     finally:
         os.close(fd)
-    return False
 
 
 def hold(lock_path: str) -> int | None:
@@ -179,11 +174,9 @@ def hold(lock_path: str) -> int | None:
     if fd is None:
         raise ConfigError(f"'{lock_path}' is no private file", hint="remove it")
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Never 0 to 2: the child has its standard streams there.
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    except BlockingIOError:
-        return None
+        is_ours = files.lock(fd)
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) if is_ours else None
     finally:
         os.close(fd)
 
@@ -227,10 +220,7 @@ def write_state(place: ServerFiles, state: ServerState) -> None:
     """Put a state in its place, whole or not at all, for its owner's eyes only."""
     record = state._asdict() | {"format": 1, "model": state.model._asdict()}
     record["failure"] = state.failure and state.failure._asdict()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OPEN_FLAGS
-    with os.fdopen(os.open(place.temporary, flags, 0o600), "wb") as file:
-        file.write(json.dumps(record).encode())
-    os.replace(place.temporary, place.state)
+    files.write_private(place.state, json.dumps(record).encode(), is_synced=False)
 
 
 def remove_state(place: ServerFiles) -> None:
@@ -254,6 +244,7 @@ def places(state_dir: str) -> list[ServerFiles]:
 
 def sweep(state_dir: str, *, keep: ServerFiles | None = None) -> None:
     """Remove what dead servers left. Call it only with `start.lock` held."""
+    files.sweep(servers_dir(state_dir), time.time())
     for place in places(state_dir):
         if place == keep or is_alive(place):
             continue
