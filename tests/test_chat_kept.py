@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from llmwrap.engine.conversing import Keeper
 from llmwrap.errors import CacheError
-from llmwrap.history import Conversation, Conversations, Turn
+from llmwrap.history import Conversation, Conversations, Turn, spoken
 from llmwrap.messages import Message
-from llmwrap.repl.keeper import Keeper, messages_of, turn_of
-from llmwrap.repl.mailbox import Mailbox
+from llmwrap.repl.asked import turn_of
 
 from .chatting import asked, chat
 from .fakeserver import FakeServer, json_error
@@ -154,8 +154,9 @@ class Broken(Conversation):
 
 
 def test_a_chat_goes_on_in_memory_when_its_disk_is_full() -> None:
-    mailbox, conversation = Mailbox(), Broken("x")
-    keeper = Keeper(conversation, mailbox)
+    told: list[CacheError] = []
+    conversation = Broken("x")
+    keeper = Keeper(conversation, told.append)
     question, other = (turn_of(Message("user", text)) for text in ("one", "two"))
     keeper.keep_exchange("", question, turn_of(Message("assistant", "Yes")))
     conversation.is_broken = True
@@ -163,17 +164,14 @@ def test_a_chat_goes_on_in_memory_when_its_disk_is_full() -> None:
     keeper.keep_exchange("", other, turn_of(Message("assistant", "No")))
 
     assert [t.message.content for t in keeper.turns()] == ["one", "Yes", "two", "No"]
-    (event,) = mailbox.take()
-    assert event.text == "the conversation is kept no more: the disk is full"
+    assert [str(error) for error in told] == ["the disk is full"]
 
 
 def test_a_question_without_an_answer_is_not_sent() -> None:
     said = [("user", "a"), ("user", "b"), ("assistant", "c"), ("user", "d")]
     turns = [Turn(Message(role, text), "", "", 0.0) for role, text in said]  # type: ignore[arg-type]
 
-    messages = messages_of("be", turns)
-
-    assert [message.content for message in messages] == ["be", "b", "c", "d"]
+    assert [message.content for message in spoken(turns)] == ["b", "c"]
 
 
 def test_a_conversation_is_asked_as_it_was(cli: Runner, server: FakeServer) -> None:
@@ -215,27 +213,3 @@ def test_images_stay_with_their_question(cli: Runner, server: FakeServer) -> Non
         [True, False, False],
     ]
     assert [m["content"] for m in sent[1]] == ["two"]
-
-
-def test_a_chat_says_when_another_adds_to_its_conversation() -> None:
-    mailbox, conversation = Mailbox(), Shared()
-    keeper = Keeper(conversation, mailbox)
-    conversation.others = [turn_of(Message("user", "what\nelse"))]
-
-    keeper.tell_of_others()
-    keeper.tell_of_others()
-
-    assert [event.text for event in mailbox.take()] == [
-        "another chat asked here: what else"
-    ]
-
-
-class Shared(Conversation):
-    """A conversation that another process adds to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.others: list[Turn] = []
-
-    def questions_of_others(self) -> list[Turn]:
-        return self.others

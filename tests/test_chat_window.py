@@ -6,10 +6,9 @@ import pytest
 
 from llmwrap.history import Conversation
 from llmwrap.messages import Message
+from llmwrap.repl.asked import older_of
 from llmwrap.repl.chat_front import ChatFront
 from llmwrap.repl.front import Front
-from llmwrap.repl.keeper import Keeper
-from llmwrap.repl.mailbox import Mailbox
 from llmwrap.repl.screen_front import ScreenFront
 
 from .chatting import asked
@@ -93,7 +92,7 @@ def test_few_long_turns_are_summarised_too(count: int, older: int) -> None:
     conversation = Conversation()
     long_talk(conversation, count)
 
-    assert len(Keeper(conversation, Mailbox()).older) == older
+    assert len(older_of(conversation.turns())) == older
 
 
 def test_how_full_the_context_is_is_known_once_a_model_is_loaded(

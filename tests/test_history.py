@@ -15,7 +15,13 @@ import pytest
 
 from llmwrap.errors import CacheError, ConfigError
 from llmwrap.files import LockedFile
-from llmwrap.history import Conversation, Conversations, Turn
+from llmwrap.history import (
+    Conversation,
+    Conversations,
+    Turn,
+    last_system,
+    spoken,
+)
 from llmwrap.journal.records import HEADER_BYTES
 from llmwrap.log import Log, people_sink
 from llmwrap.messages import Image, Json, Message, Usage
@@ -141,7 +147,7 @@ def test_an_answer_of_a_new_process_belongs_to_the_last_question(
     after = kept.open(before.id)
     after.add(Message("assistant", "a2"))
 
-    assert [m.content for m in after.messages()] == ["q1", "a1", "q2", "a2"]
+    assert [m.content for m in spoken(after.turns())] == ["q1", "a1", "q2", "a2"]
 
 
 def test_the_newest_system_prompt_goes_first(kept: Conversations) -> None:
@@ -151,7 +157,9 @@ def test_the_newest_system_prompt_goes_first(kept: Conversations) -> None:
 
     conversation.add(Message("system", "new"))
 
-    assert [m.content for m in conversation.messages()] == ["new", "q", "a"]
+    turns = conversation.turns()
+    assert last_system(turns) == "new"
+    assert [m.content for m in spoken(turns)] == ["q", "a"]
 
 
 def test_a_question_without_an_answer_is_not_sent_again(kept: Conversations) -> None:
@@ -160,7 +168,7 @@ def test_a_question_without_an_answer_is_not_sent_again(kept: Conversations) -> 
 
     talk(conversation, ("q", "a"))
 
-    assert [m.content for m in conversation.messages()] == ["q", "a"]
+    assert [m.content for m in spoken(conversation.turns())] == ["q", "a"]
     assert said(conversation) == ["lost", "q", "a"]
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
+from llmwrap.errors import CacheError
 from llmwrap.history import Conversation, Turn
 from llmwrap.messages import Message
-from llmwrap.repl.asked import Settings
+from llmwrap.repl.asked import Settings, turn_of
 from llmwrap.repl.conversations import Unkept
 from llmwrap.repl.mailbox import Event, Mailbox
 from llmwrap.repl.offers import Offers
@@ -286,3 +287,45 @@ def test_what_was_found_is_asked_again_without_looking(
 
     assert offers.found.pinned == "ollama/alpha:latest"
     assert offers.found.names == ("alpha:latest", "beta:7b")
+
+
+class Shared(Conversation):
+    """A conversation that another process adds to."""
+
+    def questions_of_others(self) -> list[Turn]:
+        return [turn_of(Message("user", "what\nelse"))]
+
+
+def test_it_says_once_what_another_process_asked(
+    home: Home, server: FakeServer
+) -> None:
+    with talking(home, server, Shared()) as talk:
+        talk.ask(HELLO)
+        events = until(talk, "end")
+        talk.ask(HELLO)
+        events += until(talk, "end")
+
+    notes = [event.text for event in events if event.kind == "note"]
+    assert notes == ["another chat asked here: what else"]
+
+
+class Broken(Conversation):
+    """A conversation whose disk is full."""
+
+    def _store(self, entries: object) -> None:
+        raise CacheError("the disk is full")
+
+
+def test_it_goes_on_in_memory_with_one_warning(home: Home, server: FakeServer) -> None:
+    server.answer = ["Yes"]
+
+    with talking(home, server, Broken("x")) as talk:
+        talk.ask(HELLO)
+        events = until(talk, "end")
+        talk.ask(Message("user", "two"))
+        events += until(talk, "end")
+        said = [turn.message.content for turn in talk.turns()]
+
+    notes = [event.text for event in events if event.kind == "note"]
+    assert notes == ["the conversation is kept no more: the disk is full"]
+    assert said == ["Hello", "Yes", "two", "Yes"]

@@ -7,6 +7,15 @@ and the fronts do that.
 
 from .conversation import Conversation
 from .conversations import Conversations, Match, Summary
-from .turns import KeptTurn, Turn
+from .turns import KeptTurn, Turn, last_system, spoken
 
-__all__ = ["Conversation", "Conversations", "KeptTurn", "Match", "Summary", "Turn"]
+__all__ = [
+    "Conversation",
+    "Conversations",
+    "KeptTurn",
+    "Match",
+    "Summary",
+    "Turn",
+    "last_system",
+    "spoken",
+]

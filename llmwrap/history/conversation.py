@@ -58,23 +58,6 @@ class Conversation:
         """
         return [turn for turns in self._exchanges().values() for turn in turns]
 
-    def messages(self) -> list[Message]:
-        """Return what goes before a new question.
-
-        That is the system prompt that was set last, unless it is empty, and each
-        question that has an answer, with it. An answer without text is none: llama.cpp
-        and Mistral refuse a conversation with such a turn for ever. Raises: CacheError.
-        """
-        system: list[Message] = []
-        spoken: list[Message] = []
-        for turns in self._exchanges().values():
-            messages = [turn.message for turn in turns]
-            if messages[0].role == "system":
-                system = [one for one in messages if one.content]
-            elif messages[-1].role == "assistant" and messages[-1].content.strip():
-                spoken += messages
-        return [*system, *spoken]
-
     def add(
         self,
         message: Message,

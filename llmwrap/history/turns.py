@@ -46,6 +46,11 @@ class Turn(NamedTuple):
     usage: Usage = Usage()
     options: Mapping[str, Json] | None = None
 
+    @property
+    def is_said(self) -> bool:
+        """Tell whether it is a question or an answer, not a system prompt."""
+        return self.message.role != "system"
+
 
 class KeptTurn(NamedTuple):
     """A turn and its exchange; without a turn, the exchange no longer counts."""
@@ -70,6 +75,31 @@ def exchanges(entries: Iterable[KeptTurn]) -> dict[bytes, list[Turn]]:
         elif exchange not in gone:
             found.setdefault(exchange, []).append(turn)
     return found
+
+
+def last_system(turns: Iterable[Turn]) -> str:
+    """Return the system prompt that was set last, empty for none."""
+    systems = [turn.message.content for turn in turns if not turn.is_said]
+    return systems[-1] if systems else ""
+
+
+def spoken(turns: Iterable[Turn]) -> list[Message]:
+    """Return what goes before a new question: each that has an answer, with it.
+
+    An answer without text is none: llama.cpp and Mistral refuse a conversation with
+    such a turn for ever.
+    """
+    messages: list[Message] = []
+    question: list[Message] = []
+    for turn in turns:
+        message = turn.message
+        if message.role == "user":
+            question = [message]
+        elif message.role == "assistant":
+            if message.content.strip():
+                messages += [*question, message]
+            question = []
+    return messages
 
 
 def pack_entry(entry: KeptTurn) -> bytes:

@@ -6,11 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..engine.conversing import Keeper
 from ..history import Turn
 from ..messages import Completion, Message, Sampling, Schema, Usage
 from ..transport.cancel import CancelToken
-from .keeper import Keeper
 from .mailbox import Facts
+
+_LONG_CHARACTERS = 2000
+RECENT_TURNS = 4
+"""What a summary leaves as it is, if that is not long."""
 
 
 class Settings(NamedTuple):
@@ -53,6 +57,34 @@ class Asked:
         self.asked_at = time.monotonic()
         self.first_at: float | None = None
         self.deltas = 0
+
+
+def turn_of(message: Message, facts: Facts = Facts()) -> Turn:
+    """Return a message as a turn of this moment."""
+    return Turn(
+        message=message,
+        model=facts.model,
+        backend=facts.backend,
+        at=time.time(),
+        is_interrupted=facts.is_interrupted,
+        is_cached=facts.is_cached,
+        usage=facts.usage,
+    )
+
+
+def older_of(said: Sequence[Turn]) -> Sequence[Turn]:
+    """Return what a summary would stand for: all but the last few turns.
+
+    Of a long conversation these are at most a third, so that there is always
+    something older as long as there is much.
+    """
+    sizes = [len(turn.message.content) for turn in said]
+    is_long = sum(sizes) >= _LONG_CHARACTERS
+    most = sum(sizes) // 3 if is_long else _LONG_CHARACTERS
+    count = RECENT_TURNS
+    while count > 0 and sum(sizes[-count:]) > most:
+        count -= 2  # a question goes with its answer
+    return said[: max(0, len(said) - count)]
 
 
 def settings_of(

@@ -17,7 +17,6 @@ from ..threads import start_together
 from .chat_app import ChatApplication
 from .chat_painter import Painter
 from .front import Front
-from .keeper import is_said
 from .keys import key_help
 from .looks import Fragment, theme_style
 from .mailbox import Event, Facts
@@ -95,7 +94,7 @@ class ChatFront(Front):
         """Show the last turns of another conversation."""
         if not is_other:
             return  # Its turns stand in the scrollback already.
-        turns = [turn for turn in self.talk.turns() if is_said(turn)]
+        turns = [turn for turn in self.talk.turns() if turn.is_said]
         post = self.talk.mailbox.post
         if len(turns) > _SHOWN_TURNS:
             self.say(f"{len(turns) - _SHOWN_TURNS} older messages are not shown")

@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeAlias
 
 from ..config.schema import HistoryConfig
 from ..engine.choice import ConversationChoice
-from ..errors import CacheError, ConfigError
+from ..engine.conversing import chosen
+from ..errors import ConfigError
 from ..history import Conversation, Conversations, Match, Summary
 from ..log import Log
 
@@ -50,40 +51,9 @@ def begun(
 ) -> Begun:
     """Return the conversation that the options ask for, a new one without any.
 
-    Raises: ConfigError for an id that is none, CacheError when a conversation that the
-    user asked for cannot be used; one that is only kept by itself is a warning then.
+    Raises: as `chosen`.
     """
-    is_kept = choice.is_keeping(config)
-    if not (is_kept or choice.is_required):
-        return _unkept()
-    kept = Conversations(environ, log)
-    try:
-        conversation = _chosen(kept, choice)
-        if not is_kept:
-            return _copied(conversation)
-        conversation.check()
-    except CacheError as error:
-        if choice.is_required:
-            raise
-        log.warning(str(error))
-        return _unkept()
-    return Begun(kept, conversation)
-
-
-def _chosen(kept: Conversations, choice: ConversationChoice) -> Conversation:
-    if choice.name is not None:
-        return kept.open(choice.name)
-    last = kept.last() if choice.is_continued else None
-    return last or kept.new()
-
-
-def _unkept() -> Begun:
-    unkept = Unkept()
-    return Begun(unkept, unkept.new())
-
-
-def _copied(conversation: Conversation) -> Begun:
-    """Return a conversation to go on with that is itself left alone."""
-    unkept = _unkept()
-    unkept.conversation.extend(conversation.turns())
-    return unkept
+    conversation = chosen(choice, config, environ, log)
+    if conversation and conversation.is_kept:
+        return Begun(Conversations(environ, log), conversation)
+    return Begun(Unkept(), conversation or Conversation())

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..terminal.sanitize import LineEnds, visible
-from .keeper import is_said
 from .mailbox import Event, Facts
 from .room import Effect, Room
 from .slash import ask, enter, known
@@ -138,7 +137,7 @@ class PlainChat:
         if not self._console.is_terminal:
             return
         for turn in self._room.talk.turns():
-            if is_said(turn):
+            if turn.is_said:
                 role = "You" if turn.message.role == "user" else "Assistant"
                 mark = " (interrupted)" if turn.is_interrupted else ""
                 self._console.say(f"{role}{mark}: {turn.message.content}\n")

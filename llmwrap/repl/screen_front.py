@@ -18,7 +18,6 @@ from ..terminal.themes import Theme
 from ..threads import start_together
 from .chat_app import DrawnApplication
 from .front import Front
-from .keeper import is_said
 from .keys import Do
 from .mailbox import WAKE, Facts
 from .room import Room
@@ -92,7 +91,7 @@ class ScreenFront(Front):
 
     def show_conversation(self, *, is_other: bool) -> None:
         """Show the conversation as it is kept."""
-        self.view.load(_item(turn) for turn in self.talk.turns() if is_said(turn))
+        self.view.load(_item(turn) for turn in self.talk.turns() if turn.is_said)
 
     def show_help(self) -> None:
         """Show what keys and commands do, or no longer."""

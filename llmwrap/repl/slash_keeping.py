@@ -17,7 +17,6 @@ from ..units import format_duration, format_size
 from ..upkeep.cache_care import Filter, cache_stats, clear_cache
 from ..upkeep.transcripts import image_documents, images_of
 from .asked import context_used
-from .keeper import is_said
 from .room import Effect, Room, Slash
 
 _LISTED = 20
@@ -172,7 +171,7 @@ def _stats(room: Room, argument: str) -> Effect:
     used = context_used(room.talk.facts.usage)
     if used is not None:
         lines.append(f"context     {used} tokens")
-    said: list[Turn] = [t for t in room.talk.turns() if is_said(t)]
+    said: list[Turn] = [t for t in room.talk.turns() if t.is_said]
     name = room.talk.conversation.id
     lines.append(f"messages    {len(said)}" + (f" in {name}" if name else ""))
     return Effect(says="\n".join(lines))

@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from ..engine import Answer, Engine
-from ..errors import LLMWrapError, RefusedError
-from ..history import Conversation, Turn
+from ..engine.conversing import Keeper
+from ..errors import CacheError, LLMWrapError, RefusedError
+from ..history import Conversation, Turn, spoken
 from ..messages import Chunk, Completion, Earlier, Message, Request, Usage
 from ..threads import start_together
-from .asked import Asked, Refused, Settings, facts_of
+from .asked import Asked, Refused, Settings, facts_of, older_of, turn_of
 from .conversations import AnyConversations
-from .keeper import Keeper, messages_of, turn_of
 from .mailbox import Event, Facts, Mailbox
 
 INTERRUPTED = "(interrupted)"
+_EXCERPT = 60
 SUMMARISE = (
     "Summarise our conversation so far, so that we can go on from the summary alone:"
     " facts, decisions, names, numbers and open questions."
@@ -57,7 +58,7 @@ class Talk:
         self.failures = 0
         """How many questions got no whole answer, through no wish of the user."""
         self._conversations = conversations
-        self._keeper = Keeper(conversation, mailbox)
+        self._keeper = self._keeper_of(conversation)
         self._lock = threading.Lock()
         self._asked: Asked | None = None
         self._unanswered: Message | None = None
@@ -123,7 +124,7 @@ class Talk:
         self._unanswered = None
         self.drop_edited()
         before = self.turns()
-        self._keeper.tell_of_others()
+        self._tell_of_others()
         self._start(question, before, is_fresh=is_fresh)
 
     def retry(self) -> bool:
@@ -178,7 +179,7 @@ class Talk:
         The one so far stays as it is. `most` bounds how many turns are summarised.
         Tells whether there is anything to summarise.
         """
-        older = self._keeper.older[:most]
+        older = self._older[:most]
         if self.is_busy or len(older) < 2:
             return False
         self.mailbox.post(Event("question", SUMMARISE))
@@ -188,7 +189,7 @@ class Talk:
     @property
     def can_compact(self) -> bool:
         """Tell whether there is anything to summarise."""
-        return len(self._keeper.older) >= 2
+        return len(self._older) >= 2
 
     def take_refused(self) -> Refused | None:
         """Return the last question if it was too long for the context, once."""
@@ -201,7 +202,7 @@ class Talk:
         How it is asked stays as it is.
         """
         self.stop()
-        keeper = Keeper(conversation or self._conversations.new(), self.mailbox)
+        keeper = self._keeper_of(conversation or self._conversations.new())
         with self._lock:
             self._keeper = keeper
         self._unanswered = None
@@ -226,10 +227,10 @@ class Talk:
         covers: int = 0,
     ) -> None:
         settings = self.settings
-        messages = [*messages_of(settings.system, before), question]
+        system = [Message("system", settings.system)] if settings.system else []
         request = Request(
             model=settings.model or self.default_model(),
-            messages=tuple(messages),
+            messages=(*system, *spoken(before), question),
             sampling=settings.sampling,
             think=settings.think,
             schema=None if covers else settings.schema,  # a summary is prose
@@ -332,13 +333,31 @@ class Talk:
         if self._keeper is not asked.keeper:
             return  # Another conversation was begun meanwhile.
         # What was counted was counted in prompts that this conversation never had.
-        said = [turn._replace(usage=Usage()) for turn in asked.keeper.said]
-        keeper = Keeper(self._conversations.new(), self.mailbox)
+        turns = asked.keeper.turns()
+        said = [turn._replace(usage=Usage()) for turn in turns if turn.is_said]
+        keeper = self._keeper_of(self._conversations.new())
         self._keep(asked, keeper, summary, facts._replace(usage=Usage()))
-        keeper.keep_turns(said[asked.covers :])
+        keeper.keep(said[asked.covers :])
         with self._lock:
             if self._keeper is asked.keeper:  # Still: a disk may be slow.
                 self._keeper = keeper
+
+    @property
+    def _older(self) -> Sequence[Turn]:
+        return older_of([turn for turn in self.turns() if turn.is_said])
+
+    def _keeper_of(self, conversation: Conversation) -> Keeper:
+        def warn(error: CacheError) -> None:
+            text = f"the conversation is kept no more: {error}"
+            self.mailbox.note("warning", text)
+
+        return Keeper(conversation, warn)
+
+    def _tell_of_others(self) -> None:
+        for turn in self._keeper.questions_of_others():
+            text = " ".join(turn.message.content.split())
+            shown = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+            self.mailbox.note("note", f"another chat asked here: {shown}")
 
     def _take_back(self) -> Message | None:
         if self.is_busy:
