@@ -56,6 +56,19 @@ def test_an_answer_that_was_left_is_no_error(home: Home, server: FakeServer) -> 
     assert (every.runs, every.failed) == (1, 0)
 
 
+@pytest.mark.parametrize("outcome", ["miss", "hit"])
+def test_an_answer_that_was_dropped_is_not_recorded_whoever_gave_it(
+    home: Home, server: FakeServer, outcome: str
+) -> None:
+    """Recording waits for a lock, and a finalizer may not."""
+    with engine(home, server) as asked:
+        if outcome == "hit":
+            asked.ask(QUESTION).read()
+        next(asked.ask(QUESTION))
+
+    assert read_tally(home.environ).count(outcome) == 0
+
+
 def test_servers_of_one_name_are_told_apart(home: Home, server: FakeServer) -> None:
     with FakeServer() as other:
         for one in (server, other):

@@ -70,13 +70,31 @@ class Course(ABC):
     def cancel(self) -> None:
         """End the request on the wire."""
 
-    @abstractmethod
     def run(self) -> Generator[Chunk, None, None]:
+        """Yield the chunks, and settle what it is worth unless a block does that."""
+        try:
+            yield from self.chunks()
+        except BaseException as error:
+            if isinstance(error, LLMWrapError):
+                self.explain(error)
+            if not self.is_in_block:
+                self.end(error)
+            raise
+        if not self.is_in_block:
+            self.keep()
+            self.end(None)
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks; sets `completion` at the end of a complete answer."""
+
+    def explain(self, error: LLMWrapError) -> None:
+        """Add to an error what is known of who was asked."""
+        return  # explicit: there may be nothing to do
 
     def attend(self) -> None:
         """Know that the reader waits for the next piece."""
-        return  # explicit: there may be nothing to do
+        return
 
     def pause(self) -> None:
         """Know that the reader does something else."""

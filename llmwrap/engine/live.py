@@ -9,7 +9,7 @@ server.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from .. import lives
 from ..cache.entry import Entry
@@ -157,24 +157,18 @@ class LiveCourse(Course):
             stream.cancel()
             stream.join()
 
-    def run(self) -> Generator[Chunk, None, None]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks, of somebody else's answer or over all attempts."""
-        try:
-            if entry := self._awaited():
-                yield from self._replayed(entry)
-            else:
-                yield from self._attempts_to_the_end()
-        except BaseException as error:
-            if isinstance(error, LLMWrapError):
-                name_server(error, self._asking.server)
-                self._asking.advise(error)
-                explain_split(error, self._asking.backend.name, self._asking.whole_name)
-            if not self.is_in_block:
-                self.end(error)
-            raise
-        if not self.is_in_block:
-            self.keep()
-            self.end(None)
+        if entry := self._awaited():
+            yield from self._replayed(entry)
+        else:
+            yield from self._attempts_to_the_end()
+
+    def explain(self, error: LLMWrapError) -> None:
+        """Say which server it was, and what helps."""
+        name_server(error, self._asking.server)
+        self._asking.advise(error)
+        explain_split(error, self._asking.backend.name, self._asking.whole_name)
 
     def _awaited(self) -> Entry | None:
         """Wait for somebody else's answer to the same, and return it if it came."""

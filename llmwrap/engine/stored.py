@@ -118,11 +118,15 @@ class StoredCourse(Course):
         """Do nothing: there is nothing on the wire."""
 
     def run(self) -> Generator[Chunk, None, None]:
-        """Yield all that is stored."""
-        yield from self._replay.chunks()
+        """Yield all that is stored; who drops it ends nothing: that waits for a lock."""
+        yield from self.chunks()
         self.conclude()
         if not self.is_in_block:
             self.end(None)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield all that is stored."""
+        return self._replay.chunks()
 
     def conclude(self) -> None:
         """Set `completion`, and say where it came from."""

@@ -11,7 +11,7 @@ mended and never asked for again.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 from .. import lives
 from ..backends.options import has_own_seed
@@ -116,20 +116,14 @@ class StructuredCourse(Course):
         """Let others no longer wait for it, and record how it ended."""
         self._live.end(error)
 
-    def run(self) -> Generator[Chunk, None, None]:
+    def chunks(self) -> Iterator[Chunk]:
         """Yield reasoning while it comes, and the text once it is valid."""
-        try:
-            while self.completion is None:
-                yield from self._round()
-        except BaseException as error:
-            if isinstance(error, LLMWrapError):
-                name_server(error, self._asking.server)
-            if not self.is_in_block:
-                self.end(error)
-            raise
-        if not self.is_in_block:
-            self.keep()
-            self.end(None)
+        while self.completion is None:
+            yield from self._round()
+
+    def explain(self, error: LLMWrapError) -> None:
+        """Say which server it was."""
+        name_server(error, self._asking.server)
 
     def _begin(self, request: Request) -> LiveCourse:
         # A token of its own: what is cut off here is not what the user cancels.

@@ -8,7 +8,6 @@ patch_stdout nor run_in_terminal is needed, which flicker and lose keys.
 
 from __future__ import annotations
 
-from prompt_toolkit.application import Application
 from prompt_toolkit.history import History
 from prompt_toolkit.layout import HSplit, Layout, Window
 
@@ -45,8 +44,6 @@ class ChatFront(Front):
             has_color=terminal.has_color,
         )
         self._open: list[list[Fragment]] = []
-        self._first = ""
-        self._has_begun = False
         opened = Window(RowsControl(self._open_rows), dont_extend_height=True)
         bar = Window(RowsControl(self._bar), height=1)
         self.bind_common()
@@ -57,7 +54,7 @@ class ChatFront(Front):
                 HSplit([opened, self.input.container, bar]), self.input.window
             ),
             key_bindings=self.bindings,
-            after_render=self._begin,
+            after_render=self.begin,
         )
 
     def run(self, first: str) -> None:
@@ -65,7 +62,7 @@ class ChatFront(Front):
 
         Raises: Interrupted, and what a bug raised.
         """
-        self._first = first
+        self.first = first
         if self.talk.turns():
             self.show_conversation(is_other=True)
         start_together([self.painter.run])
@@ -114,18 +111,6 @@ class ChatFront(Front):
         width = max(len(keys) for keys, _ in pairs)
         self.say("\n".join(f"{keys:{width}}  {text}" for keys, text in pairs))
         self.do(enter(self.room, "/help"))
-
-    def _begin(self, app: Application[None]) -> None:
-        """Do what waited for the first frame.
-
-        Requests take as long to import as all that the first frame needs.
-        """
-        if self._has_begun:
-            return
-        self._has_begun = True
-        self.room.offers.look(self.talk.settings.model)
-        if self._first:
-            self.enter(self._first)
 
     def _changed(self) -> None:
         self.draw(is_over=bool(self.painter.bug) or self.talk.has_bug)

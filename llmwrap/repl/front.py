@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+from prompt_toolkit.application import Application
 from prompt_toolkit.filters import Condition, Filter
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -45,7 +46,22 @@ class Front:
         self.bindings = KeyBindings()
         self.pause: Callable[[bool], object] = lambda is_group: None
         """Stops the process, or its group too, until somebody says to go on."""
+        self.first = ""
+        """What is asked at once."""
+        self._has_begun = False
         self.talk.on_end = lambda: self._soon(self._after_answer)
+
+    def begin(self, app: Application[None]) -> None:
+        """Do what waited for the first frame.
+
+        Requests take as long to import as all that the first frame needs.
+        """
+        if self._has_begun:
+            return
+        self._has_begun = True
+        self.room.offers.look(self.talk.settings.model)
+        if self.first:
+            self.enter(self.first)
 
     def say(self, text: str, level: str = "says") -> None:
         """Show a text beside the conversation."""

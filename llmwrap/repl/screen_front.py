@@ -6,7 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import History
@@ -48,8 +47,6 @@ class ScreenFront(Front):
         self.searched = Buffer(
             multiline=False, on_text_changed=lambda b: self.view.search(b.text)
         )
-        self._first = ""
-        self._has_begun = False
         self._stopped = threading.Event()
         self._bug: BaseException | None = None
         self.layout = ScreenLayout(self, self.view, self.searched)
@@ -60,7 +57,7 @@ class ScreenFront(Front):
             layout=Layout(self.layout.root, self.input.window),
             key_bindings=self.bindings,
             full_screen=True,
-            after_render=self._begin,
+            after_render=self.begin,
         )
 
     def run(self, first: str) -> None:
@@ -68,7 +65,7 @@ class ScreenFront(Front):
 
         Raises: Interrupted, and what a bug raised.
         """
-        self._first = first
+        self.first = first
         self.show_conversation(is_other=True)
         start_together([self._paint_on])
         try:
@@ -178,15 +175,6 @@ class ScreenFront(Front):
 
         highlighted = self.room.config.ui.syntax_highlighting
         return Paint(self.theme, has_highlighting=highlighted)
-
-    def _begin(self, app: Application[None]) -> None:
-        """Do what waited for the first frame; see ChatFront."""
-        if self._has_begun:
-            return
-        self._has_begun = True
-        self.room.offers.look(self.talk.settings.model)
-        if self._first:
-            self.enter(self._first)
 
     def _paint_on(self) -> None:
         """Take in what happens until the end; runs on a thread of its own."""
