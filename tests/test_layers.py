@@ -205,6 +205,18 @@ def test_every_module_stands_in_contributing() -> None:
     assert modules - named == set()
 
 
+def test_every_path_in_contributing_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    paths = re.findall(r"`([a-z_.-]+/[\w./-]*)`", text)
+    # A capital stands for a name to be chosen.
+    named = {path for path in paths if not re.search("[A-Z]", path)}
+
+    starts = [ROOT, PACKAGE, ROOT / "tests", ROOT / "tests" / "fakeserver"]
+    known = {path for path in named if any((one / path).exists() for one in starts)}
+    assert named - known == set()
+    assert len(known) > 30
+
+
 def test_imports_point_down_only() -> None:
     wrong = []
     for found in imports():

@@ -118,7 +118,7 @@ class StoredCourse(Course):
         """Do nothing: there is nothing on the wire."""
 
     def run(self) -> Generator[Chunk, None, None]:
-        """Yield all that is stored; who drops it ends nothing: that waits for a lock."""
+        """Yield all that is stored; dropping it records nothing: that would wait."""
         yield from self.chunks()
         self.conclude()
         if not self.is_in_block:
