@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Trouble: TypeAlias = Literal[
         "", "down", "certificate", "no_tls", "proxy", "proxy_login", "key", "path",
         "redirect", "model", "upstream", "no_model", "context", "memory",
-        "cut_prompt", "silent",
+        "cut_prompt", "silent", "no_chat",
     ]  # fmt: skip
 
     from .messages import Completion

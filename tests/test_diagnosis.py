@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from llmwrap.backends.ollama_words import trained_context_tokens
 from llmwrap.config import Config
 from llmwrap.engine import Choice
 from llmwrap.errors import ConfigError
+from llmwrap.messages import Message, Request, Sampling
 from llmwrap.upkeep.checks import (
     Finding,
     Severity,
@@ -28,10 +29,18 @@ from llmwrap.upkeep.diagnosis import (
     diagnose_without_config,
 )
 
-from .fakeserver import FakeServer
+from .asking import chats, error
+from .fakeserver import Body, EndBody, FakeServer, Head, Silence
 from .fakeserver.replies import json_error, json_reply
+from .fakeserver.steps import Step
 from .runner import Home, Runner
 
+NOT_FOUND = json_error(404, {"error": "404 page not found"})
+EVERYWHERE = ("/api/version", "/api/tags", "/api/ps", "/api/show", "/api/chat")
+ANSWER = json_reply(
+    {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}
+)
+PAGE: list[Step] = [Head(), Body(b"<title>Hello</title>"), EndBody()]
 TABLE = """
 [backends.box]
 backend_type = "{kind}"
@@ -46,7 +55,10 @@ def diagnosed(
     home.environ |= environ
     home.configure(toml)
     config = Config.load(environ=home.environ)
-    return diagnose(config, Surroundings(choice, home.environ, str(home.path)))
+    sampling = Sampling(max_tokens=1, options=config.defaults.options)
+    request = Request("", (Message("user", "Hi"),), sampling)
+    around = Surroundings(choice, home.environ, str(home.path), request=request)
+    return diagnose(config, around)
 
 
 def table(url: str, kind: str = "Ollama", more: str = "") -> str:
@@ -85,7 +97,8 @@ def test_nothing_is_wrong_with_a_loaded_model_that_can_do_all_it_could(
         "using model 'alpha:latest'; ",
     ]
     assert said(found.findings, "model", "ok") == [
-        f"'alpha:latest' on ollama at {server.url} is loaded; "
+        f"'alpha:latest' on ollama at {server.url} is loaded; ",
+        "'alpha:latest' answered a question; ",
     ]
 
 
@@ -131,9 +144,10 @@ def test_an_unknown_backend_is_status_3(home: Home, server: FakeServer) -> None:
 def test_a_server_that_breaks_ends_as_it_would_for_a_question(
     home: Home, server: FakeServer
 ) -> None:
-    server.script("/api/show", json_error(500, {"error": "out of memory"}))
+    server.script("/api/chat", json_error(500, {"error": "no room"}), times=None)
+    server.shelf.load("alpha")
 
-    found = diagnosed(home, table(server.url), Choice(model="alpha"))
+    found = diagnosed(home, table(server.url), Choice(model="alpha", retries=0))
 
     assert found.exit_status == 6
 
@@ -170,11 +184,13 @@ def test_a_model_not_in_the_list_of_an_openai_server_is_status_5(
 
 def test_a_server_of_one_model_may_answer_to_any_name(home: Home) -> None:
     with FakeServer(models=("only",)) as server:
+        server.script("/v1/chat/completions", ANSWER, times=None)
         toml = table(f"{server.url}/v1", "OpenAI")
         found = diagnosed(home, toml, Choice(model="gpt-4"))
 
     assert found.exit_status == 0
-    assert "has only 'only'" in said(found.findings, "model", "warning")[0]
+    assert "take -m only" in said(found.findings, "model", "warning")[0]
+    assert "'gpt-4' answered a question; " in said(found.findings, "model", "ok")
 
 
 def test_nothing_is_asked_and_nothing_loaded(home: Home, server: FakeServer) -> None:
@@ -554,53 +570,222 @@ def test_a_server_need_not_say_what_a_model_was_trained_for(
 # As `ask` would end
 
 
-BROKEN: dict[str, tuple[str, tuple[str, list[Any]]]] = {
+BROKEN: dict[str, tuple[str, str, list[tuple[str, Sequence[Step]]]]] = {
     "wrong key, public list": (
         "/v1",
-        ("/v1/chat/completions", [*json_error(401, {"error": "Invalid API Key"})]),
+        "alpha:latest",
+        [("/v1/chat/completions", json_error(401, {"error": "Invalid API Key"}))],
     ),
-    "no list": ("/v1", ("/v1/models", [*json_error(404, {"error": "not found"})])),
-    "no list of what is loaded": (
+    "no list": ("/v1", "alpha:latest", [("/v1/models", NOT_FOUND)]),
+    "a list that fails": (
+        "/v1",
+        "alpha:latest",
+        [("/v1/models", json_error(500, {"error": "no idea"}))],
+    ),
+    "a list for others": (
+        "/v1",
+        "alpha:latest",
+        [("/v1/models", json_error(403, {"error": "forbidden"}))],
+    ),
+    "a list that is none": (
+        "/v1",
+        "alpha:latest",
+        [("/v1/models", PAGE)],
+    ),
+    "no list of what is loaded": ("", "alpha:latest", [("/api/ps", NOT_FOUND)]),
+    "neither list": (
         "",
-        ("/api/ps", [*json_error(404, {"error": "not found"})]),
+        "alpha:latest",
+        [("/api/ps", NOT_FOUND), ("/api/tags", NOT_FOUND)],
     ),
-    "nothing wrong": ("/v1", ("/none", [])),
+    "no word of the model": ("", "alpha:latest", [("/api/show", NOT_FOUND)]),
+    "a gateway whose server is down": (
+        "",
+        "alpha:latest",
+        [(path, json_error(502, {"error": "bad gateway"})) for path in EVERYWHERE],
+    ),
+    "everything fails": (
+        "",
+        "alpha:latest",
+        [(path, json_error(500, {"error": "no idea"})) for path in EVERYWHERE],
+    ),
+    "everything wants a key": (
+        "",
+        "alpha:latest",
+        [(path, json_error(401, {"error": "no key"})) for path in EVERYWHERE],
+    ),
+    "no such path": (
+        "/v1",
+        "alpha:latest",
+        [("/v1/chat/completions", json_error(404, {"error": "404 page not found"}))],
+    ),
+    "a page where the API should be": (
+        "/v1",
+        "alpha:latest",
+        [(path, PAGE) for path in ("/v1/chat/completions", "/v1/models")],
+    ),
+    "nothing wrong": ("/v1", "alpha:latest", []),
+    "no such model": ("", "gamma", []),
+    "no such model at /v1": ("/v1", "gamma", []),
+    "a wildcard of a gateway": (
+        "/v1",
+        "openai/x",
+        [
+            ("/v1/models", json_reply({"data": [{"id": "openai/*"}, {"id": "other"}]})),
+            ("/v1/chat/completions", ANSWER),
+        ],
+    ),
+    "an alias that no list has": (
+        "/v1",
+        "fast",
+        [
+            ("/v1/models", json_reply({"data": [{"id": "one"}, {"id": "other"}]})),
+            ("/v1/chat/completions", ANSWER),
+        ],
+    ),
 }
 
 
-@pytest.mark.parametrize(("suffix", "script"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("suffix", "model", "script"), BROKEN.values(), ids=BROKEN)
 def test_the_status_is_that_of_ask(
-    cli: Runner, server: FakeServer, suffix: str, script: tuple[str, list[Any]]
+    cli: Runner,
+    server: FakeServer,
+    suffix: str,
+    model: str,
+    script: list[tuple[str, Sequence[Step]]],
 ) -> None:
-    path, reply = script
-    if reply:
+    for path, reply in script:
         server.script(path, reply, times=None)
-    argv = ("--base-url", server.url + suffix, "-m", "alpha:latest")
+    argv = ("--base-url", server.url + suffix, "-m", model, "--retries", "0")
 
     looked = cli.run("doctor", *argv)
-    loaded = server.shelf.loaded if hasattr(server.shelf, "loaded") else None
-    asked = cli.run(*argv, "--retries", "0", "hi")
+    loaded = server.shelf.loaded
+    asked = cli.run(*argv, "hi")
 
     assert looked.status == asked.status
     assert not loaded
 
 
-def test_a_wildcard_of_a_gateway_is_a_list_that_has_it(
+def test_the_words_are_those_of_ask(cli: Runner, server: FakeServer) -> None:
+    argv = ("--base-url", f"{server.url}/v1", "-m", "gamma")
+
+    looked, asked = cli.run("doctor", *argv), cli.run(*argv, "hi")
+
+    assert error(looked) == error(asked)
+
+
+def test_ollamas_v1_that_has_one_model_has_no_other(cli: Runner) -> None:
+    with FakeServer(models=("only",), flavour="ollama") as server:
+        argv = ("--base-url", f"{server.url}/v1", "-m", "gamma")
+
+        looked, asked = cli.run("doctor", *argv), cli.run(*argv, "hi")
+
+    assert (looked.status, asked.status) == (5, 5)
+
+
+def test_what_only_a_question_could_tell_is_unknown(
     cli: Runner, server: FakeServer
 ) -> None:
-    models = {"data": [{"id": "openai/*"}, {"id": "other"}]}
-    server.script("/v1/models", json_reply(models), times=None)
+    server.script("/v1/models", NOT_FOUND, times=None)
 
-    result = cli.run("doctor", "--base-url", f"{server.url}/v1", "-m", "openai/x")
+    result = cli.run("doctor", "--base-url", f"{server.url}/v1", "-m", "alpha")
 
     assert result.status == 0
+    assert "unknown whether openai" in result.text
+    assert "is there" not in result.text
+    assert all("messages" not in chat.json for chat in chats(server))
 
 
-def test_asking_asks(cli: Runner, server: FakeServer) -> None:
-    argv = ("--base-url", server.url, "-m", "alpha:latest")
+# What is asked
 
-    result = cli.run("doctor", "--ask", *argv)
 
-    (chat,) = [one for one in server.requests if one.path == "/api/chat"]
-    assert (result.status, chat.json["options"]["num_predict"]) == (0, 1)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_one_token_is_asked_for_where_the_model_is_loaded(
+    cli: Runner, server: FakeServer, loaded: bool
+) -> None:
+    if loaded:
+        server.shelf.load("alpha")
+
+    cli.run("doctor", "--base-url", server.url, "-m", "alpha")
+
+    limits = [chat.json["options"]["num_predict"] for chat in chats(server)]
+    assert limits == ([1] if loaded else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ("{ num_ctx = 4096 }", 1),
+        ("{ num_ctx = 8192 }", 0),
+        ("{ keep_alive = 0 }", 0),
+        ("{ num_gpu = 3 }", 0),
+        ("{ temperature = 0 }", 1),
+    ],
+)
+def test_what_is_loaded_is_not_loaded_anew_nor_unloaded(
+    cli: Runner, home: Home, server: FakeServer, options: str, asked: int
+) -> None:
+    """It was loaded with a context of 4,096 tokens."""
+    home.configure(f"[defaults]\noptions = {options}\n{table(server.url)}")
+    server.shelf.load("alpha")
+
+    result = cli.run("doctor", "-m", "alpha")
+
+    assert (result.status, len(chats(server))) == (0, asked)
+    assert server.shelf.loaded == ("alpha:latest",)
+
+
+def test_who_is_slower_than_the_time_outs_is_too_slow_for_ask(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script("/api/chat", Silence(), times=None)
+    server.shelf.load("alpha")
+    argv = ("--base-url", server.url, "-m", "alpha", "--first-token-timeout", "50ms")
+
+    looked, asked = cli.run("doctor", *argv), cli.run(*argv, "hi")
+
+    assert (looked.status, asked.status) == (124, 124)
+
+
+def test_asking_asks_what_ask_would(
+    cli: Runner, home: Home, server: FakeServer
+) -> None:
+    toml = """
+        [defaults]
+        backend = "box"
+        system = "Be brief."
+        options = { num_ctx = 1024 }
+        [aliases]
+        quick = { model = "box/alpha:latest", options = { keep_alive = "1h" } }
+        """
+    home.configure(f"{toml}{table(server.url)}")
+
+    result = cli.run("doctor", "--ask", "-m", "quick")
+    (looked,) = chats(server)
+    cli.run("-m", "quick", "--max-tokens", "1", "Hi")
+
+    assert (result.status, looked.json) == (0, chats(server)[-1].json)
     assert "answered a question" in result.text
+
+
+def test_no_question_of_it_is_kept_or_counted(cli: Runner, server: FakeServer) -> None:
+    argv = ("--base-url", server.url, "-m", "alpha")
+    cli.run("doctor", "--ask", *argv)
+
+    counted = json.loads(cli.run("stats", "--json").text)
+    kept = json.loads(cli.run("cache", "stats", "--json").text)
+
+    assert "alpha" not in json.dumps(counted)
+    assert kept["entries"] == 0
+
+
+@pytest.mark.parametrize("model", ["alpha", "gamma"])
+def test_a_system_prompt_that_cannot_be_read_is_status_3_as_for_ask(
+    cli: Runner, home: Home, server: FakeServer, model: str
+) -> None:
+    home.configure(f'[defaults]\nsystem = "@none.txt"\n{table(server.url)}')
+
+    looked, asked = cli.run("doctor", "-m", model), cli.run("-m", model, "hi")
+
+    assert error(looked) == error(asked)
+    assert (looked.status, asked.status) == (3, 3)

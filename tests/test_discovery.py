@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,7 +36,7 @@ from .fakeserver import (
     json_error,
     json_reply,
 )
-from .runner import Home, Result, Runner
+from .runner import ROOT, SPAWN_S, Home, Result, Runner
 
 LISTING = {"object": "list", "data": [{"id": "alpha"}]}
 
@@ -96,7 +98,7 @@ class _Meet:
 
     def run(self, link: object) -> None:
         """Wait for the other."""
-        self._barrier.wait(10)
+        self._barrier.wait(60)
 
 
 @pytest.mark.parametrize("kind", ["ollama", "lmstudio", "openai"])
@@ -160,6 +162,59 @@ def test_twenty_at_once_find_the_server_twenty_times(server: FakeServer) -> None
     outcomes = start_together([lambda: first_that_answers(candidates)] * 20)
 
     assert [one.result(60.0) for one in outcomes] == candidates * 20
+
+
+@pytest.mark.slow
+def test_twenty_programs_at_once_find_a_given_server_twenty_times(
+    cli: Runner, server: FakeServer
+) -> None:
+    """On a machine that they keep busy, as cron does at the full hour."""
+    models = json_reply({"models": [{"name": "beta:7b"}]})
+    everybody = _Meet(threading.Barrier(20))
+    server.script("/api/tags", everybody, Pause(0.2), *models, times=20)
+    environ = {"OLLAMA_HOST": server.url}
+    argv = ("--no-stdin", "--no-cache", "--connect-timeout", "60s", "Hello")
+
+    programs = [cli.start(*argv, environ=environ) for _ in range(20)]
+    said = [program.communicate(b"", SPAWN_S) for program in programs]
+
+    assert [program.returncode for program in programs] == [0] * 20, said
+    assert {text for text, _ in said} == {b"Hello from the fake server.\n"}
+
+
+GUESSING = """
+import os, sys, types
+from tests.test_discovery import discovering
+
+home = types.SimpleNamespace(environ={"HOME": sys.argv[1]})
+children = []
+while len(children) < 20:
+    child = os.fork()
+    if not child:
+        engine, _ = discovering(home, sys.argv[2], connect_timeout_s=60.0)
+        os._exit(0 if engine.target().config.kind == "ollama" else 1)
+    children.append(child)
+print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+@pytest.mark.slow
+def test_twenty_processes_at_once_guess_right_twenty_times(
+    home: Home, server: FakeServer
+) -> None:
+    """Nobody can be asked at the usual ports in a test, so the guesses are moved."""
+    everybody = _Meet(threading.Barrier(20))
+    version = json_reply({"version": "0.9.9"})
+    server.script("/api/version", everybody, Pause(0.2), *version, times=20)
+    server.script("/api/v0/models", json_error(404, {}), times=None)
+    server.script("/v1/models", json_error(404, {}), times=None)
+    command = [sys.executable, "-c", GUESSING, str(home.path), server.url]
+
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=home.environ, capture_output=True
+    )
+
+    assert done.stdout.decode().strip() == str([0] * 20), done.stderr
 
 
 def test_nobody_is_taken_where_nobody_answers(server: FakeServer) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from ..config import mask_secrets
 from ..config.api_key import is_secret_name
@@ -214,8 +214,10 @@ class HttpBackend(Backend):
         )
         sent = None if body is None else encode_json(body)
         try:
-            with self._door():
-                reply = client.open(method, path, sent, cancel=cancel)
+            with (
+                self._door(),
+                closing(client.open(method, path, sent, cancel=cancel)) as reply,
+            ):
                 if not _is_success(reply):
                     raise self._errors.status_error(reply, model)
                 body_bytes = reply.read_all()

@@ -93,7 +93,8 @@ class OpenAIBackend(HttpBackend):
     def check_access(self, name: str, *, timeout_s: float) -> None:
         """Send what every server refuses, and see why: a list may be public.
 
-        No messages at all, as with an empty list of them some load the model.
+        No messages at all, as with an empty list of them some load the model. That
+        they are missing is no finding.
         """
         body: JsonObject = {"model": name}
         try:
@@ -101,10 +102,8 @@ class OpenAIBackend(HttpBackend):
                 "POST", self.chat_path, body, timeout_s=timeout_s, model=name
             )
         except RefusedError as error:
-            if error.is_unauthorized or error.is_unknown_model:
+            if error.trouble or error.is_unauthorized:
                 raise
-        except (BackendFailedError, ProtocolError):
-            return  # It says nothing of what a question would meet.
 
     def models(self, *, timeout_s: float) -> list[Model]:
         """Return the models of /v1/models."""

@@ -304,7 +304,7 @@ def named_sampling(args: argparse.Namespace) -> Sampling:
 
 def system_of(args: argparse.Namespace, session: Session) -> str | None:
     """Return the system prompt, by options and configuration."""
-    text: str | None = args.system
+    text: str | None = vars(args).get("system")
     if text is None:
         layer = session.layers().system
         text = layer and layer.system

@@ -6,7 +6,9 @@ import argparse
 import os
 
 from ..config import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, LLMWrapError
+from ..messages import Message, Request, Sampling
+from ..prompting.sampling import with_options
 from ..upkeep.checks import Finding
 from ..upkeep.diagnosis import (
     Diagnosis,
@@ -74,6 +76,10 @@ def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
     log = make_log(args, context, config, stdout_is_data=True)
     context.log = log
     session = Session(args, context, config, log)
+    try:
+        request = _question(args, session)
+    except LLMWrapError as error:
+        return diagnose_without_config(error, context.environ, directory)
     return diagnose(
         config,
         Surroundings(
@@ -81,9 +87,24 @@ def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
             environ=context.environ,
             directory=directory,
             until=context.stdin.until,
+            request=request,
             is_asking=args.ask,
         ),
     )
+
+
+def _question(args: argparse.Namespace, session: Session) -> Request:
+    """Return a question as `ask` would put it, for one token.
+
+    Raises: as `ask` would, for what no question can be made of.
+    """
+    from .ask import system_of  # late: help and manual need none of it
+
+    system = system_of(args, session)
+    messages = [Message("system", system)] if system else []
+    below = session.layers().options
+    sampling = with_options(Sampling(max_tokens=1), {}, below)
+    return Request("", (*messages, Message("user", "Hi")), sampling)
 
 
 def _working_directory() -> str:

@@ -296,7 +296,8 @@ def _name_upstream(error: RefusedError, case: _Case) -> None:
 
 def _model(case: _Case) -> str:
     way, wanted = case.way, case.error.about
-    names = [name for model in case.models() for name in (model.name, *model.aliases)]
+    listed = [name for model in case.models() for name in (model.name, *model.aliases)]
+    names = [name for name in listed if "*" not in name]  # a gateway's are no names
     if way.prefix and way.named in names:
         return f"-b {way.backend.name} -m {shlex.quote(way.named)} asks for that one"
     if near := _nearest(wanted, names):
@@ -403,4 +404,5 @@ _HINTS: Mapping[str, Callable[[_Case], str]] = {
     "memory": _memory,
     "cut_prompt": _cut_prompt,
     "silent": _silent,
+    "no_chat": lambda case: f"'llmwrap models{case.way.options()}' lists what it has",
 }

@@ -1,31 +1,39 @@
 """What is wrong with a set-up, and what `ask` would end with now.
 
-The same selection as for a question, the model looked up, nothing asked: no model is
-loaded and no server started.
+The same selection as for a question, and the model looked up. One token is asked for
+only where that loads nothing: no model is loaded or unloaded, and no server started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from ..backends.base import Model
+from ..backends.base import Backend, Model
 from ..config import Config
 from ..engine.choice import Choice
 from ..engine.engine import Engine
 from ..engine.targets import Target
 from ..errors import (
+    UNLIMITED,
     BackendFailedError,
     ConfigError,
+    DeadlineError,
+    IncompleteError,
+    LimitError,
     LLMWrapError,
     ProtocolError,
     RefusedError,
 )
 from ..log import LEVELS, Log, LogRecord, Sink
-from ..messages import Message, Request, Sampling
+from ..messages import Json, Message, Request, Sampling
+from ..prompting.sampling import DRAWING
+from ..threads import start_together
+from ..transport.cancel import CancelToken
 from ..units import format_duration
 from .checks import (
+    SMALL_CONTEXT_TOKENS,
     Finding,
     Severity,
     config_findings,
@@ -46,24 +54,32 @@ from .survey import (
     find_model,
     limited,
     survey,
+    where,
 )
 
+_T = TypeVar("_T")
 _SEVERITIES: tuple[Severity, ...] = ("ok", "note", "warning", "error")
 # Servers with OpenAI's API may answer to any name, so their list does not settle it.
 _LENIENT_KINDS = ("openai", "lmstudio")
+_OF_ONE_CALL = (
+    *(RefusedError, BackendFailedError, ProtocolError),
+    *(IncompleteError, LimitError, DeadlineError),
+)
 
 
 class Surroundings(NamedTuple):
     """What a diagnosis looks at besides the configuration.
 
     `directory` is the working directory; `until` the deadline on the monotonic clock.
-    `is_asking`: a question is asked, for one token.
+    `request` is a question as `ask` would put it, for one token; `is_asking`: it is
+    asked whatever that takes.
     """
 
     choice: Choice
     environ: Mapping[str, str]
     directory: str
     until: float | None = None
+    request: Request = Request("", (Message("user", "Hi"),), Sampling(max_tokens=1))
     is_asking: bool = False
 
 
@@ -80,11 +96,15 @@ class Diagnosis(NamedTuple):
 
 
 class _Verdict(NamedTuple):
-    """How far `ask` would come: whom it would ask, and what would stop it."""
+    """How far `ask` would come: whom it would ask, and what would stop it.
+
+    `told` is what choosing said; notes that come later are about the one token.
+    """
 
     target: Target | None
     findings: tuple[Finding, ...]
     error: LLMWrapError | None = None
+    told: tuple[LogRecord, ...] = ()
 
 
 def diagnose_without_config(
@@ -99,7 +119,9 @@ def diagnose_without_config(
 
 def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
     """Return everything that can be said about a set-up."""
-    choice, environ = surroundings.choice, surroundings.environ
+    environ = surroundings.environ
+    # Nobody wants to find its question in the cache, or in the figures of all runs.
+    choice = surroundings.choice._replace(cache="off", is_measured=True)
     told: list[LogRecord] = []
     with Engine(
         config,
@@ -108,7 +130,7 @@ def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
         log=Log(Sink(LEVELS["note"], told.append)),
         until=surroundings.until,
     ) as engine:
-        verdict = _verdict(engine, surroundings)
+        verdict = _verdict(engine, surroundings, told)
         candidates = all_candidates(config, choice, environ)
         reports = survey(
             engine, candidates, timeout_s=limited(LOOKUP_S, surroundings.until)
@@ -119,7 +141,7 @@ def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
         *stray_file_findings(surroundings.directory, config.path),
         *directory_findings(environ, config.cache.path),
         *key_findings(tables, environ),
-        *_told(told),
+        *_told([*verdict.told, *(one for one in told if one.level == "warning")]),
         *_proxies(verdict.target, candidates, environ),
         *_backends(verdict.target, reports),
         *verdict.findings,
@@ -127,23 +149,26 @@ def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
     return Diagnosis(_without_repeats(findings), verdict.error)
 
 
-def _verdict(engine: Engine, surroundings: Surroundings) -> _Verdict:
+def _verdict(
+    engine: Engine, surroundings: Surroundings, told: Sequence[LogRecord]
+) -> _Verdict:
     try:
         target = engine.target()
     except LLMWrapError as error:
-        return _Verdict(None, (error_finding("backend", error),), error)
+        return _Verdict(None, (error_finding("backend", error),), error, (*told,))
+    chosen, findings = (*told,), list[Finding]()
     try:
-        findings = list(_model(engine, target, surroundings))
-        if surroundings.is_asking:
-            findings.append(_asked(engine, target))
-        return _Verdict(target, tuple(findings))
+        findings.extend(_model(engine, target, surroundings))
     except LLMWrapError as error:
         if isinstance(error, BackendFailedError) and error.is_loading:
             # `ask` waits until it is loaded.
-            return _Verdict(target, (error_finding("model", error, "warning"),))
-        engine.advise(error, target.config)
+            findings.append(error_finding("model", error, "warning"))
+            return _Verdict(target, tuple(findings), None, chosen)
+        engine.advise(error, target.config, surroundings.request)
         subject = "model" if isinstance(error, RefusedError) else "backend"
-        return _Verdict(target, (error_finding(subject, error),), error)
+        findings.append(error_finding(subject, error))
+        return _Verdict(target, tuple(findings), error, chosen)
+    return _Verdict(target, tuple(findings), None, chosen)
 
 
 def _model(
@@ -153,71 +178,122 @@ def _model(
     backend, name = target.backend, target.model
     if backend.kind == "embedded":
         yield from _embedded_model(name, surroundings.environ)
+        if surroundings.is_asking:
+            yield _asked(engine, target, surroundings)
         return
     limit_s = limited(LOOKUP_S, surroundings.until)
-    where = f"{backend.name} at {backend.address}" if backend.address else backend.name
-    backend.check_access(name, timeout_s=limit_s)
-    try:
-        models = backend.models(timeout_s=limit_s)
-    except (RefusedError, ProtocolError) as error:
-        # A list is a convenience: `ask` needs none where the model is named.
-        yield error_finding("model", error, "warning")
-        models = []
-    trained_tokens = None
-    found = _named(models, name, backend.kind)
+    failed: list[LLMWrapError] = []
+    _had(
+        lambda: backend.check_access(name, timeout_s=limit_s),
+        failed,
+        is_final=lambda _: True,
+    )
+    models = _had(lambda: backend.models(timeout_s=limit_s), failed) or []
+    details: Mapping[str, Json] | None = None
     if backend.kind not in _LENIENT_KINDS:
-        # Late: it brings what speaks HTTP, and help and manual need none of it.
-        from ..backends.ollama_words import trained_context_tokens
-
-        details = backend.model(name, timeout_s=limit_s)
-        trained_tokens = trained_context_tokens(details)
-    elif found is None:
-        yield _unlisted(models, name, where)
-    found = found or Model(name)
-    if found.is_embedding:
-        what = ", ".join(found.capabilities) or "embedding"
-        raise RefusedError(
-            f"model '{name}' on {where} cannot chat: it is for {what}",
-            hint="run 'llmwrap models'",
+        details = _had(
+            lambda: backend.model(name, timeout_s=limit_s),
+            failed,
+            is_final=lambda error: error.trouble != "path",
         )
-    if found.remote:
-        message = f"'{name}' on {where} runs at {found.remote}: the prompt goes there"
-        yield Finding("warning", "model", message)
-    yield _loading(found, where, engine.warming(target.config, found.name))
-    option = "num_ctx" if backend.kind == "ollama" else ""
-    asked_tokens = engine.config.defaults.options.get(option)
+    for error in failed:
+        yield error_finding("model", error, "warning")
+    place = where(backend.name, backend.address)
+    found = find_model(models, name)
+    model = found or Model(name)
+    yield from _use_of(model, place)
+    is_known = found is not None or details is not None
+    is_to_be_asked = surroundings.is_asking or _is_worth_a_token(
+        backend, model, surroundings.request, is_listed=is_known or not models
+    )
+    if is_known:
+        yield _loading(model, place, engine.warming(target.config, model.name))
+    else:
+        yield from _unlisted(models, name, place, is_to_be_asked=is_to_be_asked)
+    if is_to_be_asked:
+        yield _asked(engine, target, surroundings)
+    yield from _context(backend, model, details or {}, surroundings.request)
+
+
+def _had(
+    call: Callable[[], _T],
+    failed: list[LLMWrapError],
+    is_final: Callable[[RefusedError], bool] = lambda _: False,
+) -> _T | None:
+    """Return what a small call brings, None where it is only that call that fails.
+
+    It is a convenience then, which a question does without; `failed` keeps the error.
+    Raises: what a question would meet too: nobody there, a gateway whose server is
+    down, a refusal that is final, a second failure.
+    """
+    try:
+        return call()
+    except _OF_ONE_CALL as error:
+        is_refusal = isinstance(error, RefusedError) and is_final(error)
+        if failed or is_refusal or error.retries_allowed == UNLIMITED:
+            raise
+        failed.append(error)
+        return None
+
+
+def _use_of(model: Model, place: str) -> Iterator[Finding]:
+    """Yield a warning of a model elsewhere. Raises: RefusedError for an embedder."""
+    if model.is_embedding:
+        what = ", ".join(model.capabilities) or "embedding"
+        raise RefusedError(
+            f"model '{model.name}' on {place} cannot chat: it is for {what}",
+            trouble="no_chat",
+        )
+    if model.remote:
+        message = f"'{model.name}' on {place} runs at {model.remote}"
+        yield Finding("warning", "model", f"{message}: the prompt goes there")
+
+
+def _is_worth_a_token(
+    backend: Backend, model: Model, request: Request, *, is_listed: bool
+) -> bool:
+    """Tell whether one token is worth asking for, as nothing is loaded for it.
+
+    A model that a list lacks may be there all the same, by an alias or a wildcard of a
+    gateway. One that is loaded stays as it is only where the request asks for the
+    context that it has; without one Ollama takes its default, and loads it anew.
+    """
+    if not is_listed:
+        return True
+    options = request.sampling.options
+    context = backend.context_option
+    if not model.is_loaded or not options.keys() <= DRAWING | {context}:
+        return False
+    asked_tokens = options.get(context, SMALL_CONTEXT_TOKENS)
+    return not context or model.context_tokens == asked_tokens
+
+
+def _unlisted(
+    models: Sequence[Model], name: str, place: str, *, is_to_be_asked: bool
+) -> Iterator[Finding]:
+    """Yield what is to be said of a model that no list has."""
+    if not is_to_be_asked:
+        message = f"unknown whether {place} has '{name}': only a question could tell"
+        yield Finding("warning", "model", message, "--ask asks")
+    elif models and not any(fnmatchcase(name, model.name) for model in models):
+        hint = f"take -m {models[0].name}" if len(models) == 1 else ""
+        message = f"{place} does not list '{name}': another model may answer"
+        yield Finding("warning", "model", message, hint)
+
+
+def _context(
+    backend: Backend, model: Model, details: Mapping[str, Json], request: Request
+) -> Iterator[Finding]:
+    # Late: it brings what speaks HTTP, and help and manual need none of it.
+    from ..backends.ollama_words import trained_context_tokens
+
+    option = backend.context_option
+    asked_tokens = request.sampling.options.get(option)
     yield from context_findings(
-        found,
-        trained_tokens,
+        model,
+        trained_context_tokens(details),
         asked_tokens if isinstance(asked_tokens, int) else None,
         option,
-    )
-
-
-def _named(models: Sequence[Model], name: str, kind: str) -> Model | None:
-    """Return the model of a name, or the wildcard of a gateway that fits it."""
-    found = find_model(models, name)
-    if found is None and kind in _LENIENT_KINDS:
-        fits = [m for m in models if "*" in m.name and fnmatchcase(name, m.name)]
-        return Model(name) if fits else None
-    return found
-
-
-def _unlisted(models: Sequence[Model], name: str, where: str) -> Finding:
-    """Return what is to be said of a model that a list lacks.
-
-    Raises: RefusedError where the list settles it.
-    """
-    if not models:
-        message = f"whether {where} has '{name}' only a question could tell"
-        return Finding("warning", "model", message, "--ask asks")
-    if len(models) == 1:
-        message = (
-            f"{where} has only '{models[0].name}'; it may answer as '{name}' or not"
-        )
-        return Finding("warning", "model", message, f"take -m {models[0].name}")
-    raise RefusedError(
-        f"model '{name}' not found on {where}", hint="run 'llmwrap models'"
     )
 
 
@@ -245,15 +321,30 @@ def _loading(model: Model, where: str, hint: str) -> Finding:
     return Finding("ok", "model", f"'{model.name}' on {where} {state}")
 
 
-def _asked(engine: Engine, target: Target) -> Finding:
-    """Ask for one token. Raises: what the question ends with."""
-    message = Message("user", "Hi")
-    sampling = Sampling(max_tokens=1)
-    request = Request(target.model, (message,), sampling=sampling)
-    with engine.ask(request, is_fresh=True) as answer:
-        for _ in answer:
-            pass
-    return Finding("ok", "model", f"'{target.model}' answered a question")
+def _asked(engine: Engine, target: Target, surroundings: Surroundings) -> Finding:
+    """Ask the question. Raises: what it ends with.
+
+    Where nobody wanted it asked, it is not waited for as long as a question would be.
+    """
+    name, cancel = target.model, CancelToken()
+    wait_s = limited(LOOKUP_S, surroundings.until)
+
+    def ask() -> None:
+        with engine.ask(surroundings.request, cancel=cancel) as answer:
+            for _ in answer:
+                pass
+
+    if surroundings.is_asking:
+        ask()
+        return Finding("ok", "model", f"'{name}' answered a question")
+    (outcome,) = start_together([ask])
+    try:
+        outcome.result(wait_s)
+    except TimeoutError:
+        cancel.cancel()
+        what = f"'{name}' did not answer a question within {format_duration(wait_s)}"
+        return Finding("warning", "model", what, "--ask waits longer")
+    return Finding("ok", "model", f"'{name}' answered a question")
 
 
 def _told(records: Iterable[LogRecord]) -> Iterator[Finding]:

@@ -186,11 +186,17 @@ def limited(seconds: float, until: float | None) -> float:
 
 
 def find_model(models: Sequence[Model], name: str) -> Model | None:
-    """Return the model of that name, as Ollama compares them: `x` is `x:latest`."""
+    """Return the model of that name, or one that answers to it.
+
+    As Ollama compares them: `x` is `x:latest`.
+    """
     wanted = {name.lower()}
     if ":" not in name.rpartition("/")[2]:
         wanted.add(f"{name.lower()}:latest")
-    return next((model for model in models if model.name.lower() in wanted), None)
+    for model in models:
+        if not wanted.isdisjoint(map(str.lower, (model.name, *model.aliases))):
+            return model
+    return None
 
 
 def failure(reports: Sequence[BackendReport]) -> LLMWrapError | None:
