@@ -94,6 +94,9 @@ def followed(cli: Runner, asked: Asked, hint: str) -> Asked:
     if setting := re.search(r'base_url = "(\S+)" in \[backends\.box\]', hint):
         toml = re.sub(r'base_url = "\S+"', f'base_url = "{setting[1]}"', asked.toml)
         return asked._replace(toml=toml)
+    if variable := re.search(r"(\w+)=(http\S+) leads", hint):
+        environ = {**asked.environ, variable[1]: variable[2]}
+        return asked._replace(environ=environ)
     if variable := re.search(r"(\w+_API_KEY) holds its key", hint):
         return asked._replace(environ={**asked.environ, variable[1]: "k-1"})
     if "api_key_env or api_key_file in [backends.box]" in hint:
@@ -275,6 +278,52 @@ def test_an_address_that_lacks_its_path_is_completed(
         second = followed(cli, asked, hint_of(first)).run(cli)
 
     assert (first.status, second.status) == (5, 0)
+
+
+PASTED = {
+    "/v1/chat/completions": "/v1",
+    "/api/chat": "",
+    "/api": "",
+}
+
+
+@pytest.mark.parametrize("model", ["alpha", ""])
+@pytest.mark.parametrize(("pasted", "meant"), PASTED.items())
+def test_the_address_of_a_request_leads_to_that_of_its_server(
+    cli: Runner, pasted: str, meant: str, model: str
+) -> None:
+    with FakeServer(flavour="ollama") as server:
+        asked = Asked(("--base-url", server.url + pasted), model=model)
+        first = asked.run(cli)
+
+        second = followed(cli, asked, hint_of(first)).run(cli)
+
+    assert (first.status, second.status) == (5, 0)
+    assert f"--base-url {server.url}{meant} leads" in hint_of(first)
+
+
+def test_a_server_that_a_variable_names_keeps_the_key_of_that_variable(
+    cli: Runner, server: FakeServer
+) -> None:
+    environ = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k-2"}
+    asked = Asked(environ={"OLLAMA_HOST": None, **environ}, model="")
+    server.script("/models", json_error(404, {"error": "404 page not found"}))
+    first = asked.run(cli)
+
+    second = followed(cli, asked, hint_of(first)).run(cli)
+
+    assert (first.status, second.status) == (5, 0)
+    assert chats(server)[-1].headers["authorization"] == "Bearer k-2"
+
+
+def test_where_no_list_can_be_had_a_model_is_named(cli: Runner) -> None:
+    with FakeServer(dialects=("openai",)) as server:
+        server.script("/v1/models", json_error(404, {"error": "404 page not found"}))
+        asked = Asked(("--base-url", f"{server.url}/v1"), model="")
+        first = asked.run(cli)
+
+        assert hint_of(first) == "name one with -m"
+        assert asked._replace(model="alpha:latest").run(cli).status == 0
 
 
 def test_an_address_where_nothing_better_answers_has_no_hint(

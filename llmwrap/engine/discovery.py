@@ -33,12 +33,14 @@ def first_that_answers(
     candidates: Sequence[BackendSettings],
     remembered: BackendSettings | None = None,
     *,
+    tries: int = 1,
     until: float | None = None,
     check: Callable[[], object] = lambda: None,
 ) -> BackendSettings | None:
     """Return the first candidate, in the order given, that answers.
 
-    For each the connect time-out, `until` at the latest. The `remembered` one counts
+    For each the connect time-out, `tries` times that for one that took the connection,
+    `until` at the latest. The `remembered` one counts
     whatever it answers, and is waited for where another would do; the others are, only
     while nobody has answered. `check` ends it by raising.
     """
@@ -46,9 +48,9 @@ def first_that_answers(
     from ..transport import client  # noqa: F401
 
     began = time.monotonic()
-    limit_s = max((c.connect_timeout_s for c in candidates), default=0.0)
+    limit_s = max((c.connect_timeout_s * tries for c in candidates), default=0.0)
     end = began + limit_s if until is None else min(began + limit_s, until)
-    outcomes = start_together([_probe(c, c is remembered) for c in candidates])
+    outcomes = start_together([_probe(c, c is remembered, tries) for c in candidates])
     open_ones = list(zip(candidates, outcomes, strict=True))
     while open_ones:
         is_choosing = time.monotonic() < began + _CHOOSING_S
@@ -79,10 +81,14 @@ def nothing_found(
     return UnreachableError(f"no model server answers ({asked})", hint=hint)
 
 
-def _probe(candidate: BackendSettings, is_remembered: bool) -> Callable[[], bool]:
+def _probe(
+    candidate: BackendSettings, is_remembered: bool, tries: int
+) -> Callable[[], bool]:
+    limit_s = candidate.connect_timeout_s * tries
+
     def probe() -> bool:
         try:
-            create_backend(candidate).version(timeout_s=candidate.connect_timeout_s)
+            create_backend(candidate).version(timeout_s=limit_s)
         except (RefusedError, BackendFailedError):
             return is_remembered
         except LLMWrapError:

@@ -30,12 +30,16 @@ from ..errors import ConfigError, LLMWrapError, RefusedError
 from ..messages import Request
 from .choice import Choice
 from .discovery import is_loopback
+from .selection import OWN_VARIABLES
 
 _ASIDE_S = 0.25  # beside what is to be told
 _ASKING_S = 1.0  # a server that has just answered, asked for what it has
 _ROOM_TOKENS = 1024  # for an answer, and what such numbers are rounded up to
 _SMALL_CONTEXT = 2048
-_PASTED = ("/chat/completions", "/completions", "/api/chat", "/api/generate", "/models")
+_PASTED = (
+    *("/chat/completions", "/completions", "/models"),
+    *("/api/chat", "/api/generate", "/api/tags", "/api"),
+)
 _PATHS = (
     *("/api/chat", "/api/show", "/api/tags", "/api/ps", "/api/version"),
     *("/chat/completions", "/models"),
@@ -107,7 +111,9 @@ class Way(NamedTuple):
     def to_address(self, kind: str, address: str) -> str:
         """Return what leads to another address of the same server."""
         if self.is_at_home and kind == self.backend.kind:
-            return f'base_url = "{address}" in [backends.{self.backend.name}] does'
+            return f'base_url = "{address}" in [backends.{self.backend.name}]'
+        if variable := self._own_variable(kind):
+            return f"{variable}={address}"
         words = ["--base-url", address]
         inferred = "openai" if address.endswith("/v1") else "ollama"
         if self.choice.backend or kind != inferred:
@@ -115,6 +121,15 @@ class Way(NamedTuple):
         if self.prefix:
             words += ("-m", self.named.removeprefix(self.prefix))
         return shlex.join(words)
+
+    def _own_variable(self, kind: str) -> str:
+        """Return the variable of its own programs that names the server, if one does.
+
+        Its key goes with that one only, and not with an option.
+        """
+        is_named = self.choice.base_url or self.has_table or kind != self.backend.kind
+        variable = "" if is_named else OWN_VARIABLES.get(kind, "")
+        return variable if self.environ.get(variable) else ""
 
 
 class _Case(NamedTuple):
@@ -244,11 +259,17 @@ def _key(case: _Case) -> str:
 
 
 def _path(case: _Case) -> str:
-    address = (case.way.backend.base_url or "").rstrip("/")
+    whole = address = (case.way.backend.base_url or "").rstrip("/")
     for path in _PASTED:  # the address of a request, copied whole
         address = address.removesuffix(path)
-    root = address.removesuffix("/v1")
-    return _found_at(case, [("openai", f"{root}/v1"), ("ollama", root)])
+    root, kind = address.removesuffix("/v1"), case.way.backend.kind
+    places = [
+        (kind if kind == "lmstudio" else "openai", f"{root}/v1"),
+        ("ollama", root),
+    ]
+    if "/api" in whole.removeprefix(root):
+        places.reverse()
+    return _found_at(case, places)
 
 
 def _found_at(case: _Case, places: list[tuple[str, str]]) -> str:

@@ -28,12 +28,14 @@ from ..named_files import read_named
 from .choice import Choice, Patience
 from .state import is_known_name, read_discovered
 
-_OWN_VARIABLES = {"ollama": "OLLAMA_HOST", "openai": "OPENAI_BASE_URL"}
 _OWN_KEYS = {"ollama": "OLLAMA_API_KEY", "openai": "OPENAI_API_KEY"}
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LARGEST_CERTIFICATE_BYTES = 1 << 20
 _GUESSED = ("ollama", "lmstudio")  # what has an address that nobody has to give
 _FILE_SUFFIX = ".gguf"
+
+OWN_VARIABLES = {"ollama": "OLLAMA_HOST", "openai": "OPENAI_BASE_URL"}
+"""By which the programs of a kind of server are told where it is."""
 
 
 class Selection(NamedTuple):
@@ -127,12 +129,12 @@ class Selector:
         Raises: ConfigError.
         """
         names = self.given_variables()
-        kind = next((k for k, name in _OWN_VARIABLES.items() if name in names), None)
+        kind = next((k for k, name in OWN_VARIABLES.items() if name in names), None)
         return self.backend(kind) if kind else None
 
     def given_variables(self) -> tuple[str, ...]:
         """Return the variables that name a server, the one that counts first."""
-        return tuple(n for n in _OWN_VARIABLES.values() if self._environ.get(n))
+        return tuple(n for n in OWN_VARIABLES.values() if self._environ.get(n))
 
     def candidates(self) -> list[BackendConfig]:
         """Return what discovery asks, in the order of preference. Nobody named them."""
@@ -154,7 +156,7 @@ class Selector:
         if backend.kind == "openai":
             return _openai_address(self._environ)
         given = None
-        if backend.kind in _OWN_VARIABLES:
+        if backend.kind in OWN_VARIABLES:
             given = _own_address(backend.kind, self._environ)
         # The embedded backend and an entry point's may need none.
         return given or BUILT_IN_BASE_URLS.get(backend.kind, "")

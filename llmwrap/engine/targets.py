@@ -15,6 +15,7 @@ from ..backends import BUILT_IN_KINDS, create_backend
 from ..backends.base import Backend, BackendSettings
 from ..config import BackendConfig
 from ..errors import (
+    UNLIMITED,
     BackendFailedError,
     CancelledError,
     ConfigError,
@@ -144,6 +145,8 @@ class Targets:
             from .hints import advise  # late: only an error needs it
 
             advise(error, self._access.way(config), backend)
+            if not error.hint and _is_of_a_list(error):
+                error.hint = "name one with -m"
             raise
         return Target(backend, config, model)
 
@@ -193,12 +196,16 @@ class Targets:
         ]
         remembered = settings[candidates.index(known)] if known else None
         waiting = self._patience(known or candidates[0])
-        attempts = waiting.retries + 1 if remembered else 1
-        for attempt in range(attempts):
+        tries = waiting.retries + 1
+        for attempt in range(tries if remembered else 1):
             if attempt:
                 cancel.wait(backoff_s(waiting.retry_delay_s, attempt - 1))
             found = first_that_answers(
-                settings, remembered, until=self._until, check=cancel.check
+                settings,
+                remembered,
+                tries=1 if remembered else tries,
+                until=self._until,
+                check=cancel.check,
             )
             if found is not None:
                 self._keep_found(candidates[settings.index(found)])
@@ -352,6 +359,14 @@ class Targets:
                 f" {format_duration(left_s)}",
                 hint="name one with -m",
             ) from None
+
+
+def _is_of_a_list(error: LLMWrapError) -> bool:
+    """Tell whether it may be only the list of models that cannot be had."""
+    if isinstance(error, RefusedError):
+        return error.trouble in ("", "path") and not error.is_unauthorized
+    is_everywhere = error.retries_allowed == UNLIMITED  # a gateway said it
+    return isinstance(error, BackendFailedError | ProtocolError) and not is_everywhere
 
 
 def _still_loading(backend: Backend) -> DeadlineError:
