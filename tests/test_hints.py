@@ -17,6 +17,7 @@ from llmwrap.backends.ollama_host import parse_ollama_host
 
 from .asking import chats, error
 from .fakeserver import (
+    Body,
     EndBody,
     FakeServer,
     Head,
@@ -525,6 +526,19 @@ def test_a_time_out_of_a_model_that_loads_says_so(
     assert "; it still loads 'alpha': --first-token-timeout" in error(result)
 
 
+def test_a_time_out_of_lm_studio_that_loads_says_so(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script(_PATHS["lmstudio"], Silence())
+    asked = chosen("address", "lmstudio", server.url)._replace(model="alpha:latest")
+
+    short = ("--first-token-timeout", "200ms")
+    result = asked._replace(argv=(*asked.argv, *short)).run(cli)
+
+    assert result.status == 124
+    assert hint_of(result).startswith("it still loads 'alpha'")
+
+
 def test_a_time_out_of_a_server_that_loads_says_so(
     cli: Runner, server: FakeServer
 ) -> None:
@@ -575,3 +589,46 @@ def test_an_empty_stream_says_what_may_show_why(
 
     assert (first.status, second.status) == (8, 5)
     assert hint_of(first) == "--no-stream may show why"
+
+
+_SPEAKERS = {
+    "a page": (
+        502,
+        b"<title>502 Bad Gateway</title>",
+        "nginx/1.22",
+        "gateway, nginx, speaks",
+    ),
+    "nothing": (504, b"", "", "(a gateway speaks: the server behind it took too long)"),
+    "words": (502, b"Bad Gateway", "Caddy", "(a gateway, Caddy, speaks: the server"),
+    "json": (502, b'{"error": "upstream"}', "uvicorn", "upstream (a gateway speaks: "),
+    "no server": (503, b"<h1>No server</h1>", "", "(a gateway speaks, not the server)"),
+    "a proxy": (
+        407,
+        b"who are you?",
+        "",
+        "(a proxy on the way speaks: it wants a user",
+    ),
+    "the server": (503, b'{"error": "busy"}', "", "answered 503: busy"),
+}
+
+
+@pytest.mark.parametrize("kind", ["ollama", "openai"])
+@pytest.mark.parametrize(
+    ("status", "body", "name", "said"), _SPEAKERS.values(), ids=_SPEAKERS
+)
+def test_who_spoke_is_named(
+    cli: Runner,
+    server: FakeServer,
+    kind: str,
+    status: int,
+    body: bytes,
+    name: str,
+    said: str,
+) -> None:
+    headers = (("Server", name),) if name else ()
+    server.script(_PATHS[kind], Head(status, headers), Body(body), EndBody())
+
+    result = chosen("address", kind, server.url).run(cli)
+
+    assert said in error(result)
+    assert ("speaks" in error(result)) == ("speaks" in said)

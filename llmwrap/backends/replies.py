@@ -10,6 +10,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
+from ..config import mask_secrets
 from ..errors import (
     UNLIMITED,
     BackendFailedError,
@@ -33,6 +34,16 @@ _SHOWN_CHARACTERS = 300
 _SHORTEST_PART = 8
 _SHORTEST_SECRET = 4
 _PASTED = ("/chat/completions", "/completions", "/api/chat", "/api/generate", "/models")
+_GATEWAYS = {
+    502: ": the server behind it gave no usable answer",
+    504: ": the server behind it took too long",
+}
+_GATEWAY_NAMES = frozenset(
+    (
+        *("nginx", "openresty", "caddy", "cloudflare", "envoy", "istio-envoy"),
+        *("haproxy", "traefik", "apache", "awselb", "varnish", "kong", "squid", "gws"),
+    )
+)
 _LONGEST_WAIT_S = 365 * 86400.0
 _ERROR_BODY_BYTES = 64 * 1024
 
@@ -55,11 +66,12 @@ class ErrorReader:
             return ProtocolError(f"{endpoint} answered {status}, which is no answer")
         if status == 407 and endpoint.proxy:
             return proxy_login_error(endpoint)
-        reported = error_of_body(reply.read_some(_ERROR_BODY_BYTES))
+        body = reply.read_some(_ERROR_BODY_BYTES)
+        reported = error_of_body(body)
         if reported.kind == "too_long" and not _is_own_memory(reported, status):
             return self.overflow_error(reported)
         words = shown(reported.message, endpoint)
-        what = f"{endpoint} answered {status}: {words}"
+        what = f"{endpoint} answered {status}: {words}{self._speaker(reply, body)}"
         if reported.kind == "bad_option":
             return RefusedError(what)
         if status in _RETRYABLE or status >= 500:
@@ -67,6 +79,23 @@ class ErrorReader:
         if reported.kind == "unknown_model" and model and status not in (401, 403):
             return self.unknown_model_error(model, words)
         return _about(reported, self._refused(what, status, reported))
+
+    def _speaker(self, reply: ByteStream, body: bytes) -> str:
+        """Return who spoke where it was not the server itself, empty else.
+
+        See: RFC 9110 sections 15.5.8, 15.6.3 and 15.6.5. Model servers send no pages.
+        """
+        status = reply.status
+        if status == 407:
+            return " (a proxy on the way speaks: it wants a user and a password)"
+        is_page = body.lstrip()[:1] == b"<" and (status >= 500 or status == 413)
+        if not (status in _GATEWAYS or is_page):
+            return ""
+        known = reply.headers.get("Server", "").partition("/")[0]
+        who = f"a gateway, {known}," if known.lower() in _GATEWAY_NAMES else "a gateway"
+        if proxy := self._endpoint.proxy:
+            who = f"the proxy {mask_secrets(proxy)} or {who}"
+        return f" ({who} speaks{_GATEWAYS.get(status, ', not the server')})"
 
     def _refused(self, what: str, status: int, reported: ServerError) -> RefusedError:
         error = RefusedError(what, trouble=_status_trouble(status, reported))

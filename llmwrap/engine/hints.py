@@ -392,11 +392,10 @@ def _cut_prompt(case: _Case) -> str:
 def _silent(case: _Case) -> str:
     """Return what to do about a server that sends no token: it may be loading."""
     wanted = case.request.model.removesuffix(":latest") if case.request else ""
-    if case.way.backend.kind == "ollama":
-        for model in case.models(_ASIDE_S):
-            is_it = model.name.removesuffix(":latest") == wanted
-            if is_it and model.is_loaded is False:
-                return f"it still loads '{wanted}': --first-token-timeout waits longer"
+    for model in case.models(_ASIDE_S):
+        names = [name.removesuffix(":latest") for name in (model.name, *model.aliases)]
+        if wanted in names and model.is_loaded is False:
+            return f"it still loads '{wanted}': --first-token-timeout waits longer"
     return "--first-token-timeout waits longer, for a model that loads"
 
 
