@@ -127,7 +127,8 @@ class Chunk(NamedTuple):
     after it; `usage` and `server` may come with it or in a later chunk. `tool` names a
     tool that the model calls; `is_refusal` says that the text is the words in which the
     model refuses to answer. `cached_tokens` are those of the prompt that the server had
-    in its cache, `is_ollama` says that it gave itself away as Ollama.
+    in its cache, `is_ollama` says that it gave itself away as Ollama, `is_whole` that
+    it came in one piece, whatever was asked for: nobody saw when it began.
     """
 
     text: str = ""
@@ -141,6 +142,7 @@ class Chunk(NamedTuple):
     is_refusal: bool = False
     cached_tokens: int = 0
     is_ollama: bool = False
+    is_whole: bool = False
 
     @property
     def content(self) -> str:

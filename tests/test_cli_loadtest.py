@@ -23,6 +23,7 @@ from .fakeserver import (
     Silence,
     WaitFor,
     json_error,
+    json_reply,
 )
 from .runner import SPAWN_S, Result, Runner
 
@@ -547,3 +548,26 @@ def test_a_terminal_shows_how_far_it_is(cli: Runner, server: FakeServer) -> None
 
     assert "\r\x1b[Kwarming up [" in result.stderr
     assert result.stderr.endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+def test_of_answers_in_one_piece_nobody_saw_when_they_began(
+    cli: Runner, server: FakeServer, path: str
+) -> None:
+    """A server, or a gateway, that streams nothing whatever it is asked for."""
+    message = {"role": "assistant", "content": "Hello there."}
+    whole: dict[str, Any] = {"message": message, "done": True, "eval_count": 3}
+    address = server.url
+    if path.startswith("/v1"):
+        address += "/v1"
+        choice = {"message": message, "finish_reason": "stop"}
+        whole = {"choices": [choice], "usage": {"completion_tokens": 3}}
+    server.script(path, json_reply(whole), times=None)
+    argv = ("--base-url", address, "-m", "alpha", "--requests", "2")
+
+    result = cli.run("loadtest", *argv, "--slo", "ttft=1h,e2e=1h", "--json")
+
+    found = json.loads(result.text)
+    assert (found["ttft_s"], found["tpot_s"]) == (None, None)
+    assert (found["goodput_ratio"], found["slo_unseen"]) == (None, ["ttft_s"])
+    assert "no answer showed its ttft" in result.stderr

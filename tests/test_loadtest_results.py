@@ -100,9 +100,30 @@ def test_goodput_is_what_was_answered_in_time_of_all_requests() -> None:
 
 
 def test_an_answer_of_one_token_has_no_tpot_to_miss() -> None:
-    found = summary_of(outcome(sample(0, tpot_s=None), slo={"tpot_s": 0.001}))
+    one = sample(0, tpot_s=None, completion_tokens=1)
+    found = summary_of(outcome(one, slo={"tpot_s": 0.001}))
 
-    assert found.goodput_ratio == 1.0
+    assert (found.goodput_ratio, found.unseen) == (1.0, ())
+
+
+@pytest.mark.parametrize("name", ["ttft_s", "tpot_s"])
+def test_what_no_answer_showed_leaves_no_goodput(name: str) -> None:
+    blind = [sample(number, **{name: None}) for number in range(2)]
+
+    found = summary_of(outcome(*blind, slo={name: 9.0, "e2e_s": 9.0}))
+
+    assert (found.goodput_ratio, found.goodput_per_s) == (None, None)
+    assert found.unseen == (name,)
+    (said,) = [row[1] for row in figure_rows(found) if row[0] == "goodput"]
+    assert "no answer showed" in said
+
+
+def test_what_one_answer_did_not_show_it_has_not_kept() -> None:
+    samples = (sample(0), sample(1, ttft_s=None))
+
+    found = summary_of(outcome(*samples, slo={"ttft_s": 9.0}))
+
+    assert (found.goodput_ratio, found.unseen) == (0.5, ())
 
 
 def test_hits_are_told_from_misses_where_the_cache_is_used() -> None:

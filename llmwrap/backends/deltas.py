@@ -27,11 +27,12 @@ class DeltaMerger:
 
     In a flood hundreds of tokens share a read; one chunk for all of them keeps the
     queue, the front and the terminal cheap. `model` is what the reply calls it: whoever
-    shows the first piece wants to know who speaks.
+    shows the first piece wants to know who speaks. `is_whole` is the chunk's.
     """
 
     def __init__(self) -> None:
         self.model: str | None = None
+        self.is_whole = False
         self._thinking: list[str] = []
         self._text: list[str] = []
 
@@ -58,6 +59,7 @@ class DeltaMerger:
                 thinking=well_formed("".join(self._thinking)),
                 deltas=len(self._text) + len(self._thinking),
                 model=self.model,
+                is_whole=self.is_whole,
             )
             self._text, self._thinking = [], []
 

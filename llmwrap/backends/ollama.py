@@ -229,6 +229,7 @@ class OllamaBackend(HttpBackend):
                     raise ProtocolError("the reply has no object where a chunk belongs")
                 if is_first and merger.is_empty:
                     merger.model = word_at(document, "model") or None
+                    merger.is_whole = document.get("done") is True
                 yield from _line_chunks(document, merger)
                 if document.get("done") is True:
                     yield final_chunk(document)

@@ -221,6 +221,8 @@ class _ReplyReader:
         if self._is_first:
             self._note_model(document, merger)
         choice = _first_choice(document)
+        if self._is_first and merger.is_empty:
+            merger.is_whole = not choice.get("delta") and bool(choice.get("message"))
         said = said_by(_message_of(choice))
         if said.thinking:
             yield from merger.add_thinking(said.thinking)
@@ -260,7 +262,10 @@ class _ReplyReader:
             # Together: a marker beside text is one of those that come on every chunk.
             piece = pieces.pop()
             last = last._replace(
-                text=piece.text, thinking=piece.thinking, deltas=piece.deltas
+                text=piece.text,
+                thinking=piece.thinking,
+                deltas=piece.deltas,
+                is_whole=piece.is_whole,
             )
         yield from pieces
         yield last

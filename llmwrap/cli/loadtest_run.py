@@ -114,6 +114,11 @@ class _Test:
     def tell(self, outcome: Outcome) -> int:
         """Write the results and return the status, or raise what they mean."""
         args, summary = self._args, summary_of(outcome)
+        for name in summary.unseen:
+            self._context.log.warning(
+                f"no answer showed its {name.removesuffix('_s')}, which --slo bounds:"
+                " there is no goodput"
+            )
         found: list[Change] = []
         if self._kept and not self._interrupted:
             gate = Gate(args.tolerance, args.confidence, args.seed or 0)

@@ -308,7 +308,8 @@ class LiveCourse(Course):
     def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
         watch = self._stopwatch
         # Of an answer in one piece nobody saw when it began.
-        if chunk.deltas and self._asking.request.is_streamed:
+        is_whole = chunk.is_whole or not self._asking.request.is_streamed
+        if chunk.deltas and not is_whole:
             if watch.first_at is None:
                 watch.first_at = arrived_at
                 watch.sent_at = self._token.sent_at

@@ -73,6 +73,7 @@ def document_of(
         "slo": slo,
         "goodput_ratio": summary.goodput_ratio,
         "goodput_per_s": summary.goodput_per_s,
+        "slo_unseen": list(summary.unseen),
         "comparison": [dict(change._asdict()) for change in changes] or None,
         "machine": machine,
         "samples": [_sample(sample) for sample in outcome.samples],

@@ -66,7 +66,9 @@ class Report(NamedTuple):
     Rates are over `wall_s` and count complete answers. Latencies are those of complete
     answers, errors being counted for themselves. Tokens are those that the server
     counted, None unless it counted those of every answer. `spread` is how much
-    the medians of rounds differ: a standard deviation, as a share.
+    the medians of rounds differ: a standard deviation, as a share. `unseen` are the
+    latencies that a good answer was to have and that no answer showed: then there is no
+    goodput.
     """
 
     requests: int
@@ -86,6 +88,7 @@ class Report(NamedTuple):
     misses_e2e_s: Percentiles | None
     goodput_ratio: float | None
     goodput_per_s: float | None
+    unseen: tuple[str, ...] = ()
 
 
 def summary_of(outcome: Outcome) -> Report:
@@ -96,7 +99,8 @@ def summary_of(outcome: Outcome) -> Report:
     misses = [sample for sample in good if not sample.is_cached]
     wall_s = max(outcome.wall_s, 1e-9)
     tokens = _counted(misses, "completion_tokens")
-    within = _within(good, outcome.slo) if outcome.slo else None
+    unseen = tuple(name for name in outcome.slo if _is_unseen(name, good))
+    within = _within(good, outcome.slo) if outcome.slo and not unseen else None
     uses_cache = outcome.setting.cache != "off"
     return Report(
         requests=len(samples),
@@ -116,6 +120,7 @@ def summary_of(outcome: Outcome) -> Report:
         misses_e2e_s=percentiles(_known(misses, "e2e_s")) if uses_cache else None,
         goodput_ratio=None if within is None else within / max(1, len(samples)),
         goodput_per_s=None if within is None else within / wall_s,
+        unseen=unseen,
     )
 
 
@@ -159,10 +164,23 @@ def _within(good: Sequence[Sample], slo: Mapping[str, float]) -> int:
     return sum(
         1
         for sample in good
-        if all(_is_within(getattr(sample, n), most) for n, most in slo.items())
+        if all(_is_within(sample, name, most) for name, most in slo.items())
     )
 
 
-def _is_within(value: float | None, most: float) -> bool:
-    # An answer of one token has no time between tokens that could be too long.
-    return value is None or value <= most
+def _is_within(sample: Sample, name: str, most: float) -> bool:
+    value: float | None = getattr(sample, name)
+    return _has_none(sample, name) if value is None else value <= most
+
+
+def _is_unseen(name: str, good: Sequence[Sample]) -> bool:
+    """Tell whether no answer showed a latency that each of them had."""
+    return bool(good) and all(
+        getattr(sample, name) is None and not _has_none(sample, name) for sample in good
+    )
+
+
+def _has_none(sample: Sample, name: str) -> bool:
+    """Tell whether there is nothing to see: one token has no time between tokens."""
+    tokens = sample.completion_tokens
+    return name == "tpot_s" and tokens is not None and tokens < 2

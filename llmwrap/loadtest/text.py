@@ -102,6 +102,9 @@ def figure_rows(summary: Report) -> list[Row]:
                 ),
             )
         )
+    if summary.unseen:
+        names = " and ".join(_NAMES[name] for name in summary.unseen)
+        rows.append(("goodput", f"not known: no answer showed its {names}"))
     if summary.spread:
         differ = ", ".join(f"{_NAMES[n]} {by:.1%}" for n, by in summary.spread.items())
         rows.append(("between rounds", f"{differ} (p50, standard deviation)"))
