@@ -226,6 +226,7 @@ def test_one_that_hides_a_model_is_told(
     result = cli.run("models")
 
     assert lines(result, "note") == ["the alias 'alpha' hides a model of ollama"]
+    assert "the alias 'alpha' hides a model of ollama" in cli.run("doctor").text
 
 
 def test_config_show_writes_what_loads_again(

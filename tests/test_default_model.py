@@ -251,6 +251,19 @@ def test_a_path_that_the_servers_list_has_is_the_servers(cli: Runner) -> None:
         assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("name", ["/srv/a.gguf", "a.gguf"])
+def test_a_prefix_stands_before_a_path_too(cli: Runner, home: Home, name: str) -> None:
+    with FakeServer(models=(name,), dialects=("openai",)) as server:
+        url = f"{server.url}/v1"
+        home.configure(
+            "[backends.first]\nbackend_type = 'Ollama'\nbase_url = 'http://127.0.0.1:9'\n"
+            f"[backends.box]\nbackend_type = 'OpenAI'\nbase_url = '{url}'\n"
+        )
+        result = cli.run("-m", f"box/{name}", "hi")
+
+        assert (result.status, chats(server)[0].json["model"]) == (0, name)
+
+
 def test_a_path_that_no_list_has_is_the_embedded_backends(
     cli: Runner, server: FakeServer
 ) -> None:

@@ -17,6 +17,7 @@ from ..upkeep.listing import (
     ModelRow,
     completable,
     completable_models,
+    hidden,
     model_rows,
     outlined,
     use_of,
@@ -28,7 +29,6 @@ from ..upkeep.survey import (
     all_candidates,
     chosen_candidate,
     failure,
-    find_model,
     first_choice,
     limited,
     survey,
@@ -130,12 +130,8 @@ def _list(args: argparse.Namespace, session: Session, operands: Sequence[str]) -
     _, reports = _surveyed(session, _limit_s(session))
     _complain(session, reports)
     rows, aliases = model_rows(reports), session.config.aliases.values()
-    for alias in aliases:
-        for row in rows:
-            if find_model([row.model], alias.name) and alias.model != alias.name:
-                session.log.note(
-                    f"the alias '{alias.name}' hides a model of {row.backend}"
-                )
+    for note in hidden(rows, aliases):
+        session.log.note(note)
     if args.json:
         documents: list[Json] = [
             {**alias._asdict(), "options": dict(alias.options)} for alias in aliases

@@ -183,12 +183,10 @@ class Selector:
 
     def _named(self, model: str) -> Selection | None:
         """Return what `BACKEND/M` or a path to a GGUF file names, if it names one."""
-        if is_model_file(model):
-            return self._of_path(model)
         name, slash, rest = model.partition("/")
         backend = self._prefix(name) if slash and rest else None
         if backend is None:
-            return None
+            return self._of_path(model) if is_model_file(model) else None
         usual = self._usual() if backend.kind != "embedded" else None
         is_usual = usual is not None and usual.name == backend.name
         if is_usual and self._is_known(backend, model):

@@ -45,7 +45,7 @@ from .checks import (
     stray_file_findings,
 )
 from .embedded_servers import has_embedded_extra
-from .listing import model_count
+from .listing import hidden, model_count, model_rows
 from .survey import (
     LOOKUP_S,
     BackendReport,
@@ -144,6 +144,7 @@ def diagnose(config: Config, surroundings: Surroundings) -> Diagnosis:
         *_told([*verdict.told, *(one for one in told if one.level == "warning")]),
         *_proxies(verdict.target, candidates, environ),
         *_backends(verdict.target, reports),
+        *_hidden(reports, config),
         *verdict.findings,
     ]
     return Diagnosis(_without_repeats(findings), verdict.error)
@@ -380,6 +381,11 @@ def _backends(
             yield Finding("ok", "backend", _answering(report))
         elif report.is_configured and not is_target:
             yield error_finding("backend", report.error, "warning")
+
+
+def _hidden(reports: Sequence[BackendReport], config: Config) -> Iterator[Finding]:
+    for message in hidden(model_rows(reports), config.aliases.values()):
+        yield Finding("note", "model", message)
 
 
 def _answering(report: BackendReport) -> str:

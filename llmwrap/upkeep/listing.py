@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..backends.base import Model
+from ..config import AliasConfig
 from ..messages import Json
-from .survey import BackendReport
+from .survey import BackendReport, find_model
 
 # What no shell takes for anything else: a server chooses these names, and completion
 # puts them on somebody's command line.
@@ -66,6 +67,14 @@ def model_rows(reports: Iterable[BackendReport]) -> list[ModelRow]:
     return [
         ModelRow(model, report.name) for report in reports for model in report.models
     ]
+
+
+def hidden(rows: Sequence[ModelRow], aliases: Iterable[AliasConfig]) -> Iterator[str]:
+    """Yield a note for each model that an alias of its name keeps from being asked."""
+    for alias in aliases:
+        for row in rows:
+            if find_model([row.model], alias.name) and alias.model != alias.name:
+                yield f"the alias '{alias.name}' hides a model of {row.backend}"
 
 
 def completable_models(
