@@ -735,6 +735,19 @@ def test_what_is_loaded_is_not_loaded_anew_nor_unloaded(
     assert server.shelf.loaded == ("alpha:latest",)
 
 
+def test_a_model_elsewhere_gets_no_token_unasked(
+    cli: Runner, server: FakeServer
+) -> None:
+    tag = {"name": "alpha:latest", "remote_host": "https://example.com"}
+    server.script("/api/tags", json_reply({"models": [tag]}), times=None)
+    server.shelf.load("alpha")
+
+    result = cli.run("doctor", "--base-url", server.url, "-m", "alpha")
+
+    assert (result.status, chats(server)) == (0, [])
+    assert "runs at https://example.com: the prompt goes there" in result.text
+
+
 def test_who_is_slower_than_the_time_outs_is_too_slow_for_ask(
     cli: Runner, server: FakeServer
 ) -> None:

@@ -263,7 +263,9 @@ def _is_worth_a_token(
         return True
     options = request.sampling.options
     context = backend.context_option
-    if not model.is_loaded or not options.keys() <= DRAWING | {context}:
+    if model.remote or not model.is_loaded:
+        return False
+    if not options.keys() <= DRAWING | {context}:
         return False
     asked_tokens = options.get(context, SMALL_CONTEXT_TOKENS)
     return not context or model.context_tokens == asked_tokens
