@@ -152,11 +152,15 @@ def terminal(columns: int, rows: int) -> Iterator[tuple[Emulated, PipeInput, Ter
 
 @contextmanager
 def stage(
-    home: Home, server: FakeServer, size: tuple[int, int] = (80, 24), toml: str = ""
+    home: Home,
+    server: FakeServer,
+    size: tuple[int, int] = (80, 24),
+    toml: str = "",
+    choice: Choice | None = None,
 ) -> Iterator[Stage]:
-    """Give a room whose model is the server's alpha, and a screen."""
+    """Give a room whose model is the server's alpha, by default, and a screen."""
     config = Config.load(home.configure(toml), home.environ)
-    choice = Choice(base_url=server.url, model="alpha:latest")
+    choice = choice or Choice(base_url=server.url, model="alpha:latest")
     mailbox = Mailbox()
     conversations = Unkept()
     with (
@@ -164,9 +168,9 @@ def stage(
         terminal(*size) as (screen, keys, emulated),
     ):
         talk = Talk(engine, conversations, conversations.new(), Settings(), mailbox)
-        room = Room(
-            talk, conversations, Offers(engine, choice, mailbox), config, home.environ
-        )
+        offers = Offers(engine, choice, mailbox)
+        talk.default_model = lambda: offers.found.pinned
+        room = Room(talk, conversations, offers, config, home.environ)
         yield Stage(room, screen, keys, emulated)
 
 

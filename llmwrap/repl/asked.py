@@ -28,13 +28,14 @@ class Settings(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A question that was too long for the context, and what the server said.
+    """A question of which nothing came, through no wish of the user.
 
-    `covers` as in Asked.
+    `too_long` is what the server said of one that the context does not hold. `covers`
+    as in Asked.
     """
 
     question: Message
-    why: str
+    too_long: str = ""
     covers: int = 0
 
 

@@ -20,6 +20,7 @@ from .keys import Do, Keys, bind, configured_keys
 from .mailbox import Event
 from .room import Effect, Room
 from .slash import enter, is_question
+from .slash_settings import choose_model
 from .slash_turns import last_answer
 from .ttys import Terminal
 
@@ -141,12 +142,21 @@ class Front:
             self.show_conversation(is_other=is_other)
         if effect.fills is not None:
             self.input.fill(effect.fills)
+        if effect.gives_back and not self.input.buffer.text:
+            self.input.fill(self.room.take(effect.gives_back))
         if effect.copies is not None:
             self.copy(effect.copies)
         if effect.says:
             self.say(effect.says)
         if effect.is_leaving:
             self.leave()
+        if effect.then:
+            self._once_looked_up(effect.then)
+
+    def _once_looked_up(self, then: Callable[[], Effect]) -> None:
+        """Do something once models were looked up, which is done beside the keys."""
+        offers, model = self.room.offers, self.talk.settings.model
+        offers.look(model, lambda: self._soon(lambda: self.do(then())))
 
     def copy(self, text: str) -> None:
         """Put a text, safe to paste, on the clipboard of the user's terminal.
@@ -193,11 +203,9 @@ class Front:
         self._soon(self.leave if is_over else self._draw)
 
     def _after_answer(self) -> None:
-        """Show what follows from an answer's end, unless somebody types meanwhile."""
+        """Show what follows from an answer's end."""
         before = self.talk.conversation
         effect = self.room.after_answer()
-        if self.input.buffer.text:
-            effect = effect._replace(fills=None)
         self.do(effect, is_other=self.talk.conversation is not before)
 
     def _soon(self, call: Callable[[], object]) -> None:
@@ -247,11 +255,4 @@ class Front:
             self.app.exit(exception=Interrupted(signum))
 
     def _choose(self, number: int) -> Do:
-        def choose(event: KeyPressEvent) -> None:
-            names = self.room.config.ui.models or self.room.offers.found.names
-            if number < len(names):
-                self.do(enter(self.room, f"/model {names[number]}"))
-            else:
-                self.say(f"there is no model {number + 1}; [ui] models names them")
-
-        return choose
+        return lambda event: self.do(choose_model(self.room, number))

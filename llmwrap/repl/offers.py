@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine import Engine
@@ -10,7 +10,7 @@ from ..engine.choice import Choice
 from ..errors import ConfigError, LLMWrapError
 from ..messages import Json
 from ..terminal.sanitize import visible
-from ..threads import start_together
+from ..threads import Future, start_together
 from .mailbox import WAKE, Mailbox
 
 if TYPE_CHECKING:  # it imports backends, which the first picture does not need
@@ -48,9 +48,23 @@ class Offers:
             self._learned.add(model)
             self.look(model if not self.found.model else self.found.pinned or None)
 
-    def look(self, model: str | None) -> None:
-        """Look again, on a thread; what goes wrong is a warning in the mailbox."""
-        start_together([lambda: self._look(model)])
+    def look(
+        self, model: str | None, then: Callable[[], object] = lambda: None
+    ) -> Future[None]:
+        """Look again, on a thread; what goes wrong is a warning in the mailbox.
+
+        `then` is called there when that is over, whatever came of it.
+        """
+
+        def look() -> None:
+            self._look(model)
+            then()
+
+        return start_together([look])[0]
+
+    def forget(self) -> None:
+        """Have the next question find anew whom it goes to: nobody answered."""
+        self.found = self.found._replace(pinned="")
 
     def context_tokens(self, model: str, options: Mapping[str, Json]) -> int | None:
         """Return the length of a model's context, None where it is not known."""

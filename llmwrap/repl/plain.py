@@ -104,6 +104,9 @@ class PlainChat:
         """Do what a line says; tell whether the chat goes on."""
         self.lines += bool(line.strip())
         effect = self._effect(line)
+        if effect.then:
+            self._look_up()
+            effect = effect.then()
         if effect.error:
             self.failures += 1
             self._console.tell("warning", effect.error)
@@ -125,6 +128,18 @@ class PlainChat:
             why = f"'{word}' is asked, as every line of a pipe is"
             self._console.tell("warning", f"{why}; with --commands it is a command")
         return ask(self._room, line)
+
+    def _look_up(self) -> None:
+        """Look up which models there are, unless Ctrl-C ends the wait."""
+        looked = self._room.offers.look(self._room.talk.settings.model)
+        while not self._console.has_interrupt():
+            try:
+                looked.result(_POLL_S)
+            except TimeoutError:
+                continue
+            break
+        for event in self._room.talk.mailbox.take():
+            self._show(event)
 
     def _say_rest(self, effect: Effect) -> None:
         if effect.fills is not None and not effect.error:

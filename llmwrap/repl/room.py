@@ -28,18 +28,22 @@ class Effect(NamedTuple):
     """What a line brought about, for the front to show.
 
     `says` is for people, `error` is why nothing came of it. `fills` goes into the
-    input, `copies` to the clipboard. `is_asked`: a question goes out. `is_new`: the
-    conversation is another one, to be shown from its beginning.
+    input, and so does the question that it `gives_back`, unless somebody has typed
+    something else; `copies` goes to the clipboard. `is_asked`: a question goes out.
+    `is_new`: the conversation is another one, to be shown from its beginning. `then`
+    is done once it was looked up which models there are.
     """
 
     says: str = ""
     error: str = ""
     fills: str | None = None
+    gives_back: Message | None = None
     copies: str | None = None
     theme: str | None = None
     is_asked: bool = False
     is_new: bool = False
     is_leaving: bool = False
+    then: Callable[[], Effect] | None = None
 
 
 class Attached(NamedTuple):
@@ -121,11 +125,15 @@ class Room:
             return Effect()
         if self.talk.facts.model:
             self.offers.learn(self.talk.facts.model)
-        if refused := self.talk.take_refused():
+        refused = self.talk.take_refused()
+        if refused and refused.too_long:
             return self._at_wall(refused)
         waiting, self._waiting = self._waiting, None
+        if refused and not refused.covers:
+            self.offers.forget()
+            return self._gives_back(refused.question)
         if waiting and self.talk.facts.is_interrupted:
-            return self._given_back(waiting, "")
+            return self._gives_back(waiting)
         if waiting:
             self.talk.mailbox.post(Event("question", waiting.content))
             self.talk.ask(waiting)
@@ -136,13 +144,14 @@ class Room:
     def _at_wall(self, refused: Refused) -> Effect:
         """Say how to go on when the context is full, or do it."""
         question, mode = refused.question, self.config.ui.compact
+        why = refused.too_long
         if refused.covers:
             # Half of them, in whole exchanges.
             if self.talk.compact(refused.covers // 4 * 2):
                 return Effect(is_asked=True)
             waiting, self._waiting = self._waiting, None
-            error = f"no turn is short enough to be summarised: {refused.why}"
-            return self._given_back(waiting, error)
+            error = f"no turn is short enough to be summarised: {why}"
+            return self._gives_back(waiting, error)
         if mode == "auto" and self._rounds < _MOST_ROUNDS and self.talk.compact():
             self._rounds += 1
             self._waiting = question
@@ -152,14 +161,19 @@ class Room:
             ways.insert(0, "/compact summarises older turns")
         if self.offers.found.kind == "ollama":
             ways.append("/option num_ctx=N asks for a longer context")
-        return self._given_back(question, f"{refused.why}; {', '.join(ways)}")
+        return self._gives_back(question, f"{why}; {', '.join(ways)}")
 
-    def _given_back(self, question: Message | None, error: str) -> Effect:
+    def _gives_back(self, question: Message | None, error: str = "") -> Effect:
         self._rounds = 0
-        if question is None:
-            return Effect(error=error)
-        self._attach_images(question)
-        return Effect(error=error, fills=question.content)
+        return Effect(error=error, gives_back=question)
+
+    def take(self, question: Message) -> str:
+        """Put what belongs to a question to the next one; return its text."""
+        self._images = [
+            (f"image {number}", image)
+            for number, image in enumerate(question.images, 1)
+        ]
+        return question.content
 
     def _warning(self) -> str:
         """Return a warning when another step towards a full context was taken."""
@@ -171,12 +185,6 @@ class Room:
         hint = "" if self.config.ui.compact == "off" else "; /compact frees room"
         return f"the context is {fullness:.0%} full{hint}"
 
-    def _attach_images(self, question: Message) -> None:
-        self._images = [
-            (f"image {number}", image)
-            for number, image in enumerate(question.images, 1)
-        ]
-
     def edit(self) -> str | None:
         """Put what belongs to the last question to the next; return its text.
 
@@ -187,8 +195,7 @@ class Room:
             return None
         self._before_edit = self._before_edit or Attached(self._files, self._images)
         self._files = []
-        self._attach_images(question)
-        return question.content
+        return self.take(question)
 
     def keep_edited(self) -> None:
         """Leave the question that was to be edited as it is, and what was attached."""

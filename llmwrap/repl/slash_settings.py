@@ -16,13 +16,30 @@ _THINK: dict[str, bool | None] = {"on": True, "off": False, "auto": None}
 
 
 def _model(room: Room, argument: str) -> Effect:
-    settings, found = room.talk.settings, room.offers.found
     if argument:
-        room.talk.settings = settings._replace(model=argument)
+        room.talk.settings = room.talk.settings._replace(model=argument)
         room.offers.look(argument)
         return Effect(says=f"model {argument}")
-    lines = [f"model {settings.model or found.model or 'not chosen yet'}"]
-    return Effect(says="\n".join([*lines, *(f"  {name}" for name in found.names)]))
+    return Effect(then=lambda: Effect(says=_models(room)))
+
+
+def _models(room: Room) -> str:
+    found = room.offers.found
+    lines = [f"model {room.talk.settings.model or found.model or 'not chosen yet'}"]
+    return "\n".join([*lines, *(f"  {name}" for name in found.names)])
+
+
+def choose_model(room: Room, number: int, *, looks: bool = True) -> Effect:
+    """Ask the model of a number, from 0, from now on.
+
+    `looks`: they are looked up again where none is known.
+    """
+    names = room.config.ui.models or room.offers.found.names
+    if number < len(names):
+        return _model(room, names[number])
+    if looks and not names:
+        return Effect(then=lambda: choose_model(room, number, looks=False))
+    return Effect(says=f"there is no model {number + 1}; [ui] models names them")
 
 
 def _system(room: Room, argument: str) -> Effect:

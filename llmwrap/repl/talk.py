@@ -192,7 +192,7 @@ class Talk:
         return len(self._older) >= 2
 
     def take_refused(self) -> Refused | None:
-        """Return the last question if it was too long for the context, once."""
+        """Return the last question if nothing came of it, once."""
         refused, self._refused = self._refused, None
         return refused
 
@@ -257,11 +257,12 @@ class Talk:
             raise
 
     def _tell(self, asked: Asked, error: LLMWrapError) -> None:
-        if isinstance(error, RefusedError) and error.is_too_long:
-            question = asked.question.message
-            self._refused = Refused(question, error.message, asked.covers)
-        else:
+        is_too_long = isinstance(error, RefusedError) and error.is_too_long
+        if not is_too_long:
             self.mailbox.note("error", str(error))
+        if not any(asked.pieces):
+            too_long = error.message if is_too_long else ""
+            self._refused = Refused(asked.question.message, too_long, asked.covers)
 
     def _read(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
         answer = self.engine.ask(request, is_fresh=is_fresh, cancel=asked.cancel)

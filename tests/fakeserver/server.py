@@ -60,18 +60,21 @@ class FakeServer(RequestLog):
     shelf: ModelShelf
     """The models, and which are loaded: `server.shelf.load("beta:7b")`."""
     port: int
-    """The port it listens on, once it is started."""
+    """The port it listens on once it is started."""
 
     def __init__(
         self,
         models: Iterable[str] = ("alpha:latest", "beta:7b"),
         dialects: Sequence[Dialect] = DIALECTS,
         flavour: Flavour = "llamacpp",
+        *,
+        port: int = 0,
     ) -> None:
         """Prepare a server that knows `models`, the newest first.
 
         `dialects` are the APIs it has; what belongs to none of them is an unknown path,
-        answered as the first of them would. `flavour` is the accent of /v1.
+        answered as the first of them would. `flavour` is the accent of /v1. `port` is
+        one that was closed, 0 a free one; until `start` it refuses connections.
         """
         super().__init__()
         self.answer = DEFAULT_ANSWER
@@ -79,7 +82,10 @@ class FakeServer(RequestLog):
         self.first_token_delay_s = 0.0
         self.token_delay_s = 0.0
         self.shelf = ModelShelf(models)
-        self.port = 0
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port))
+        self.port = self._listener.getsockname()[1]
         self._dialects = tuple(dialects)
         self._flavour: Flavour = flavour
         self._scripts = ScriptQueue()
@@ -91,10 +97,9 @@ class FakeServer(RequestLog):
         self._errors: list[Exception] = []
 
     def start(self) -> Self:
-        """Listen on a free port and serve."""
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        """Listen and serve."""
+        self._listener.listen(_BACKLOG)
         self._waker, self._wake = socket.socketpair()
-        self.port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(
             target=self._accept_all, name="fakeserver-accept", daemon=True
         )
