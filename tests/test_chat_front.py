@@ -300,21 +300,22 @@ def test_nothing_that_is_copied_drives_a_terminal(
     assert copies == "a^[]52;c;eA==^G^M<U+009B>2J<U+202E>b\ufffd\tc\n"
 
 
-@pytest.mark.parametrize(("length", "is_warned"), [(56_244, False), (56_247, True)])
-def test_what_many_terminals_do_not_take_is_copied_with_a_warning(
-    home: Home, server: FakeServer, length: int, *, is_warned: bool
+@pytest.mark.parametrize(("length", "is_long"), [(56_244, False), (56_247, True)])
+def test_what_was_handed_to_a_terminal_may_not_be_copied(
+    home: Home, server: FakeServer, length: int, *, is_long: bool
 ) -> None:
     text = "x" * length
     with stage(home, server) as on:
         front = ChatFront(on.room, on.terminal, InMemoryHistory())
         on.room.talk.mailbox.take()
 
-        front.copy(text)
+        front.hand_over(text)
 
-        notes = [event.text for event in on.room.talk.mailbox.take()]
+        (note,) = [event.text for event in on.room.talk.mailbox.take()]
         copied = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
         assert on.screen.raw.endswith(copied)
-    assert any("not every terminal" in note for note in notes) is is_warned
+    assert "is not known" in note
+    assert ("it is long" in note) is is_long
 
 
 @pytest.mark.parametrize(

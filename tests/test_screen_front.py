@@ -128,8 +128,8 @@ def test_the_last_answer_and_its_code_are_copied(
         play(
             ScreenFront,
             on,
-            *("a" + ENTER, seen("TTFT"), F8, seen("copied"), F7),
-            lambda shown: shown.count("copied") == 2,
+            *("a" + ENTER, seen("TTFT"), F8, seen("handed"), F7),
+            lambda shown: shown.count("handed to the terminal") == 2,
         )
 
         copied = re.findall(r"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", on.screen.raw)

@@ -14,7 +14,9 @@ from prompt_toolkit.search import stop_search
 from ..errors import Interrupted
 from ..terminal.fences import code_blocks
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
+from ..threads import start_together
 from .chat_app import DrawnApplication
+from .clipboard import copied
 from .input_line import InputLine
 from .keys import Do, Keys, bind, configured_keys
 from .mailbox import Event
@@ -159,15 +161,30 @@ class Front:
         offers.look(model, lambda: self._soon(lambda: self.do(then())))
 
     def copy(self, text: str) -> None:
-        """Put a text, safe to paste, on the clipboard of the user's terminal.
+        """Put a text, safe to paste, on the user's clipboard; say what is known then.
 
-        By OSC 52, which works over ssh too; what is in it is nothing but base64.
+        By a program beside the keys, where there is one for that; else by OSC 52.
+        """
+
+        def copy() -> None:
+            if says := copied(text, self.room.environ):
+                self.say(says)
+            else:
+                self._soon(lambda: self.hand_over(text))
+
+        start_together([copy])
+
+    def hand_over(self, text: str) -> None:
+        """Hand a text to the terminal for its clipboard, by OSC 52.
+
+        That works over ssh too; what is in it is nothing but base64.
         """
         data = base64.b64encode(text.encode("utf-8", "replace"))
-        if len(data) > _CLIPBOARD_BYTES:
-            self.say("this is long: not every terminal will take it", "warning")
         self.terminal.output.write_raw(f"\x1b]52;c;{data.decode()}\x07")
         self.terminal.output.flush()
+        is_long = len(data) > _CLIPBOARD_BYTES
+        doubt = "it is long for some" if is_long else "some do not"
+        self.say(f"handed to the terminal; whether it copied it is not known, {doubt}")
 
     def copy_code(self) -> None:
         """Copy the last block of code of the last answer."""

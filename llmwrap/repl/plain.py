@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..terminal.sanitize import LineEnds, visible
+from .clipboard import copied
 from .mailbox import Event, Facts
 from .room import Effect, Room
 from .slash import ask, enter, known
@@ -145,7 +146,11 @@ class PlainChat:
         if effect.fills is not None and not effect.error:
             self._console.say(f"the question was: {effect.fills}\n")
         if effect.copies is not None:
-            self._console.say("there is no clipboard here; /save FILE writes a file\n")
+            says = ""
+            if self._console.is_terminal:
+                says = copied(effect.copies, self._room.environ)
+            says = says or "there is no clipboard here; /save FILE writes a file"
+            self._console.say(f"{says}\n")
 
     def _show_turns(self) -> None:
         """Say what was said before, where somebody reads."""

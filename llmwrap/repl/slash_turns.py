@@ -57,7 +57,7 @@ def _copy(room: Room, argument: str) -> Effect:
         if not 1 <= number <= len(blocks):
             return Effect(error=f"the last answer has {len(blocks)} blocks of code")
         text = blocks[number - 1].text
-    return Effect(says="copied", copies=pasteable(text))
+    return Effect(copies=pasteable(text))
 
 
 def _compact(room: Room, argument: str) -> Effect:
