@@ -8,7 +8,12 @@ import threading
 import pytest
 
 from llmwrap.messages import Message
+from llmwrap.repl.mailbox import Event, Facts
 from llmwrap.repl.screen_front import ScreenFront
+from llmwrap.repl.screen_items import ItemRows
+from llmwrap.repl.screen_view import View
+from llmwrap.terminal.paint import Paint
+from llmwrap.terminal.themes import THEMES
 
 from .drawing import Step, play, seen, stage, talked
 from .fakeserver import FakeServer, OllamaSpeech, WaitFor, spoken
@@ -167,3 +172,29 @@ def test_a_key_goes_from_question_to_question(home: Home, server: FakeServer) ->
             return lambda shown: first_row(shown) == f"> question {number}"
 
         play(ScreenFront, on, C_UP, is_top(34), C_UP, is_top(33), C_DOWN, is_top(34))
+
+
+def test_the_end_of_a_long_answer_is_seen_before_all_of_it_is_rendered() -> None:
+    paint = Paint(THEMES["default"], has_highlighting=True)
+    view = View(
+        lambda width: ItemRows(paint, width, has_color=True),
+        lambda: None,
+        follows=True,
+    )
+    lines = [f"def name_{number}(value): pass  # why\n" for number in range(3000)]
+    text = "".join(["```python\n", *lines, "```\n\nTHE END\n"])
+    view.rows(80, 10)
+
+    view.take(
+        [Event("start", facts=Facts("m")), Event("text", text)], shows_thinking=True
+    )
+    view.take([Event("end", facts=Facts("m"))], shows_thinking=True)
+
+    assert "THE END" in str(view.rows(80, 10))
+    assert "```" in str(view.rows(80, 10))  # its lines as they are
+    while view.work():
+        pass
+    assert "THE END" in str(view.rows(80, 10))
+    assert "```" not in str(view.rows(80, 10))
+    view.to_top()
+    assert "name_0" in str(view.rows(80, 10))

@@ -159,10 +159,7 @@ class ItemRows:
     def steps(self, item: Item) -> Iterator[list[Row]]:
         """Render an item piece by piece: yield its rows, few at a time."""
         if item.kind == "answer":
-            growing = self.growing(item)
-            while growing.catch_up():
-                yield []
-            yield growing.finished()
+            yield from self.finishing(self.growing(item))
             return
         look, marker, indent = "user", _MARKER, " " * len(_MARKER)
         if item.kind == "note":
@@ -174,6 +171,12 @@ class ItemRows:
             yield self.styled((indent if start else marker) + text, look)
         if item.kind == "note":
             yield self.styled("", "text")
+
+    def finishing(self, growing: GrowingRows) -> Iterator[list[Row]]:
+        """Render the rest of an answer that has ended; yield its rows at last."""
+        while growing.catch_up():
+            yield []
+        yield growing.finished()
 
     @property
     def paint(self) -> Paint:
@@ -224,7 +227,12 @@ class GrowingRows:
         self._thoughts += self._thinking.done(width)
         self._done += self._text.done(width)
         self._open = (*self._thinking.open(width), *self._text.open(width))
-        return self._thought < item.thought_size or self._fed < item.size
+        return self.is_behind
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether more has come than was rendered."""
+        return self._thought < self.item.thought_size or self._fed < self.item.size
 
     def finished(self) -> list[Row]:
         """Return all rows of an answer that has ended; nothing may follow."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..terminal.render import Row
 
 _ABOVE_MATCH = 2
+_MOMENT_S = 0.05
 _QUICK_CHARACTERS = 4096
 """What is not longer is rendered as soon as it is looked at."""
 
@@ -96,6 +97,7 @@ class View:
 
     def take(self, events: Iterable[Event], *, shows_thinking: bool) -> None:
         """Take in what happened."""
+        until = time.monotonic() + _MOMENT_S
         with self._lock:
             if not self.follows and self._top is None:
                 self._top = self._top_place()
@@ -103,27 +105,31 @@ class View:
             if event.kind == "thinking" and not shows_thinking:
                 continue
             if event.kind == "end":
-                self._draw()
+                self._draw(until)
             with self._lock:
                 self._apply(event)
-        self._draw()
+        self._draw(until)
 
-    def _draw(self) -> None:
-        """Render what the answer under way has brought, in slices.
+    def _draw(self, until: float) -> None:
+        """Render what the answer under way has brought, as long as there is time.
 
-        Between them keys are answered to: an answer of the cache comes in one piece.
+        `work` goes on with the rest: an answer of the cache comes in one piece.
         """
-        is_more = True
-        while is_more:
-            with self._lock:
-                is_more = self._growing is not None and self._growing.catch_up()
+        while self._grow() and time.monotonic() < until:
             time.sleep(0)  # lets who waits for the lock have it
+
+    def _grow(self) -> bool:
+        """Render on the answer under way; tell whether more of it has come."""
+        with self._lock:
+            return self._growing is not None and self._growing.catch_up()
 
     def work(self) -> bool:
         """Render and search on, a little; tell whether more is to be done.
 
         For one thread, that of `take`.
         """
+        if self._grow():
+            return True
         with self._lock:
             coming, job = self._coming, self._next_job()
         if coming:
@@ -204,11 +210,16 @@ class View:
         growing, self._growing, self._coming = self._growing, None, None
         if growing:
             growing.item.facts = event.facts
-            rows = growing.finished()
-            if growing.width == self._width and self._rendered:
-                self._rendered.remember(growing.item, rows)
+            is_as_wide = growing.width == self._width
+            if growing.is_behind:
+                # Its lines are seen as they are meanwhile.
+                if is_as_wide and self._rendered and not self._job:
+                    steps = self._rendered.finishing(growing)
+                    self._job = _Job(growing.item, self._rendered, steps, [])
+            elif is_as_wide and self._rendered:
+                self._rendered.remember(growing.item, growing.finished())
             else:
-                self._stale[id(growing.item)] = rows
+                self._stale[id(growing.item)] = growing.finished()
             self._find(moves=False)
         elif event.text:
             self._add(Item("note", event.text, level="says"))

@@ -20,6 +20,7 @@ from pathlib import Path
 from .cached import CacheBench
 from .chats import ChatBench
 from .load import LoadBench
+from .longs import LongBench
 from .measure import Ratio, Row, Run, environment, in_turn, mock_server, ratio, run
 from .peak import peak_bytes
 from .recorded import metrics_rows
@@ -67,6 +68,7 @@ class Bench:
         )
         chats = ChatBench(self._llmwrap, self._server, self._directory)
         yield from chats.rows(_FEW_ROUNDS)
+        yield from LongBench(self._llmwrap, self._server).rows(_FEW_ROUNDS)
         yield from LoadBench(self._llmwrap, self._directory).rows()
 
     def _version(self) -> Row:

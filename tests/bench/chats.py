@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import statistics
 import struct
 import subprocess
@@ -29,6 +30,7 @@ _ROWS, _COLUMNS = 24, 80
 _READY = b"\x1b[?2026l"  # the end of the first frame
 _KEYS = "BCDGHJKMQSUVWXYZ"  # what no answer of the server holds, nor a bar
 _LONG_S = 120.0
+_IDLE_S = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MESSAGES, _MESSAGE_BYTES = 10_000, 1000
 _MIB = 1 << 20
@@ -40,8 +42,7 @@ class Chat:
 
     def __init__(self, command: Sequence[str], environ: dict[str, str]) -> None:
         self._master, slave = os.openpty()
-        size = struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0)
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+        self._set_size(_COLUMNS)
         self.started = time.perf_counter()
         self._process = subprocess.Popen(
             command,
@@ -54,9 +55,30 @@ class Chat:
         os.close(slave)
         self.seen = b""
 
-    def press(self, keys: str) -> None:
-        """Press keys."""
+    def _set_size(self, columns: int) -> None:
+        size = struct.pack("HHHH", _ROWS, columns, 0, 0)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    def resize(self, columns: int) -> None:
+        """Change how wide the terminal is, and tell."""
+        self._set_size(columns)
+        os.kill(self._process.pid, signal.SIGWINCH)
+
+    def rest(self) -> None:
+        """Read until it has nothing more to do."""
+        is_busy = True
+        while is_busy:
+            before_s, until = self.cpu_s, time.perf_counter() + _IDLE_S
+            while (left_s := until - time.perf_counter()) > 0:
+                self.read(left_s)
+            is_busy = self.cpu_s - before_s > _IDLE_S / 5
+        self.seen = b""
+
+    def press(self, keys: str) -> float:
+        """Press keys; return the moment."""
+        pressed = time.perf_counter()
         os.write(self._master, keys.encode())
+        return pressed
 
     def wait_for(self, is_there: Callable[[bytes], object]) -> float:
         """Read until what was written satisfies somebody; return the moment."""
