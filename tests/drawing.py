@@ -117,6 +117,19 @@ class Emulated:
             assert done, f"it never came:\n{self.text()}"
 
 
+class Blank(Emulated):
+    """A terminal that keeps what was written, and shows none of it.
+
+    For texts that the emulator has no notion of: it stumbles over some of them.
+    """
+
+    def write(self, text: str) -> int:
+        with self.changed:
+            self.written.append(text)
+            self.changed.notify_all()
+        return len(text)
+
+
 class Stage(NamedTuple):
     """What a test of a front needs."""
 
@@ -136,9 +149,11 @@ def seen(text: str) -> Step:
 
 
 @contextmanager
-def terminal(columns: int, rows: int) -> Iterator[tuple[Emulated, PipeInput, Terminal]]:
+def terminal(
+    columns: int, rows: int, make: type[Emulated] = Emulated
+) -> Iterator[tuple[Emulated, PipeInput, Terminal]]:
     """Give a screen, keys, and both as the terminal that an application draws on."""
-    screen = Emulated(columns, rows)
+    screen = make(columns, rows)
     with create_pipe_input() as keys:
         output = FrameOutput(
             cast("TextIO", screen),
@@ -157,6 +172,7 @@ def stage(
     size: tuple[int, int] = (80, 24),
     toml: str = "",
     choice: Choice | None = None,
+    screen: type[Emulated] = Emulated,
 ) -> Iterator[Stage]:
     """Give a room whose model is the server's alpha, by default, and a screen."""
     config = Config.load(home.configure(toml), home.environ)
@@ -165,13 +181,13 @@ def stage(
     conversations = Unkept()
     with (
         Engine(config, environ=home.environ, choice=choice) as engine,
-        terminal(*size) as (screen, keys, emulated),
+        terminal(*size, make=screen) as (emulated, keys, drawn),
     ):
         talk = Talk(engine, conversations, conversations.new(), Settings(), mailbox)
         offers = Offers(engine, choice, mailbox)
         talk.default_model = lambda: offers.found.pinned
         room = Room(talk, conversations, offers, config, home.environ)
-        yield Stage(room, screen, keys, emulated)
+        yield Stage(room, emulated, keys, drawn)
 
 
 def play(

@@ -89,7 +89,7 @@ class Front:
         """Bind what both fronts have."""
         is_typing = Condition(lambda: self.app.layout.has_focus(self.input.buffer))
         self.bind("send", lambda event: self.send(), is_typing)
-        self.bind("newline", lambda event: self.input.buffer.newline(), is_typing)
+        self.bind("newline", lambda event: self.input.break_line(), is_typing)
         self.bind("stop", self.stop)
         # Behind the configured ones: what arrives as a signal instead of a key.
         self.bindings.add("<sigint>")(self.stop)

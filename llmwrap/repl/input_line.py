@@ -77,6 +77,10 @@ class InputLine:
         self.buffer.reset()
         self.buffer.insert_text(text)
 
+    def break_line(self) -> None:
+        """Begin another line, with nothing in it that was not typed."""
+        self.buffer.newline(copy_margin=False)
+
     def drop(self) -> None:
         """Clear the line; what it held comes back by `bring_back`, or by Up."""
         self._dropped = self.taken()
