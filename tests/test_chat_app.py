@@ -5,7 +5,7 @@ from __future__ import annotations
 from prompt_toolkit.application import Application
 from prompt_toolkit.layout import Layout, Window
 
-from llmwrap.repl.chat_app import DrawnApplication
+from llmwrap.repl.chat_app import ChatApplication, DrawnApplication
 from llmwrap.repl.rows import RowsControl
 
 from .drawing import LONG_S, terminal
@@ -36,3 +36,22 @@ def test_a_resize_right_behind_the_first_frame_is_seen() -> None:
         app.run()
 
     assert "40 wide" in screen.raw
+
+
+def test_what_comes_with_the_last_frame_is_written_once() -> None:
+    taken = iter([("", 0)])
+
+    def take() -> tuple[str, int]:
+        return next(taken, ("the end\n", 0))
+
+    with terminal(80, 24) as (screen, _, emulated):
+        app = ChatApplication(
+            emulated,
+            take,
+            layout=Layout(Window(RowsControl(lambda width, height: [[("", "row")]]))),
+            after_render=lambda app: app.is_done or app.exit(),
+        )
+        app.run()
+
+    assert screen.text().count("the end") == 1
+    assert app.unwritten == ""

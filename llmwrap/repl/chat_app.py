@@ -138,6 +138,7 @@ class ChatApplication(DrawnApplication):
     def _redraw(self, render_as_done: bool = False) -> None:
         if render_as_done:
             super()._redraw(render_as_done)
+            self.unwritten = ""
         elif not self._is_settling():
             before = dict(vars(self.renderer))
             super()._redraw()
