@@ -82,6 +82,30 @@ def test_a_resize_while_an_answer_streams(
     assert len(words(text)) <= len(WORDS) + 40
 
 
+@pytest.mark.parametrize("sizes", [(200, 80), (100, 40), (80, 60)], ids=str)
+def test_a_window_that_is_narrowed_at_the_beginning_doubles_no_row(
+    home: Home, server: FakeServer, tmp_path: Path, sizes: tuple[int, int]
+) -> None:
+    """There tmux scrolls rows away, though there are blank ones below."""
+    (wide, narrow), gate = sizes, threading.Event()
+    start, *more = spoken(OllamaSpeech(), [f"{word} " for word in WORDS])
+    at = 2 * wide // 5  # words are five characters wide: two rows of them
+    server.script("/api/chat", start, *more[:at], WaitFor(gate), *more[at:])
+
+    with llmwrap(home, tmp_path, "chat", *address(server), size=(wide, 24)) as window:
+        window.wait_for("ollama")
+        window.send("Hello", "Enter")
+        window.wait_for(WORDS[at - 2])
+        window.resize(narrow, 24)
+        window.wait_for(lambda text: "answering" in text)
+        gate.set()
+        window.wait_for("w399")
+        window.send("C-d")
+        text = window.wait_for("ENDED with 0")
+
+    assert words(text) == WORDS
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_the_terminal_is_as_before(
     home: Home, server: FakeServer, tmp_path: Path, number: int

@@ -87,19 +87,13 @@ def drawing(
     """Open the terminal for a front, which hears meanwhile what is said to people."""
     from ..repl.input_history import InputHistory
     from ..repl.ttys import opened_terminal
-    from ..terminal.region import rewraps
 
     numbers = (context.stdin.number, context.stdout.number)
     has_color = context.output.is_colored
     is_kept = chat.session.config.history.enabled and not args.no_history
     history = InputHistory(context.environ, is_kept=is_kept)
 
-    with opened_terminal(
-        numbers,
-        context.environ.get("TERM", ""),
-        has_color=has_color,
-        rewraps=rewraps(context.environ),
-    ) as terminal:
+    with opened_terminal(numbers, context.environ, has_color=has_color) as terminal:
         context.output.listener = chat.mailbox.note
         try:
             yield terminal, history

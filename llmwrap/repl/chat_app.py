@@ -19,6 +19,7 @@ from prompt_toolkit.layout.screen import Screen
 from ..terminal.region import IN_FLIGHT_S, SETTLE_S
 from .ttys import FrameOutput, Terminal
 
+_NARROWEST = 8
 _LOOK_S = 0.5  # from one look at the terminal's size to the next
 
 
@@ -64,6 +65,7 @@ class DrawnApplication(Application[None]):
                 # A frame may come before the signal does, which would then find
                 # nothing changed, and rows that were drawn at a wrong place.
                 self._find_again()
+                self._go_to_top()
                 self.renderer.erase(leave_alternate_screen=False)
             super()._redraw(render_as_done)
 
@@ -92,6 +94,9 @@ class DrawnApplication(Application[None]):
     def _find_again(self) -> None:
         """Correct where the last frame stands, by what a resize did to it."""
 
+    def _go_to_top(self) -> None:
+        """Go to where the last frame begins, where that needs more than going up."""
+
     def _handle_exception(self, loop: Any, context: dict[str, Any]) -> None:
         # A bug ends the chat as it ends every command, instead of waiting for a key.
         error = context.get("exception")
@@ -118,6 +123,7 @@ class ChatApplication(DrawnApplication):
         self, terminal: Terminal, take: Callable[[], tuple[str, int]], **options: Any
     ) -> None:
         self._rewraps = terminal.rewraps
+        self._goes_back = terminal.goes_back
         self._take = take
         self._size: Size | None = None
         self._settled_s = 0.0
@@ -187,6 +193,7 @@ class ChatApplication(DrawnApplication):
             return
         self._height = height
         self._is_anew = True
+        self._go_to_top()
         renderer, output = self.renderer, self.output
         position = renderer._cursor_pos  # noqa: SLF001
         output.cursor_backward(position.x)
@@ -210,7 +217,7 @@ class ChatApplication(DrawnApplication):
         columns = self.output.get_size().columns
         renderer = self.renderer
         screen = renderer._last_screen  # noqa: SLF001
-        if screen is None or columns <= 0 or not self._rewraps:
+        if screen is None or columns <= 0 or not self._rewraps or self._goes_back:
             return
         x, y = renderer._cursor_pos  # noqa: SLF001
         above = _height(screen, y, columns)
@@ -222,12 +229,30 @@ class ChatApplication(DrawnApplication):
             x % columns, x // columns + max(y, above)
         )
 
+    def _go_to_top(self) -> None:
+        """Go up row by row, and within each to its beginning, however it is wrapped.
+
+        So it does not matter whether the terminal has wrapped the rows again, before
+        anybody here could know; see Terminal.goes_back.
+        """
+        screen = self.renderer._last_screen  # noqa: SLF001
+        if screen is None or not self._goes_back:
+            return
+        y = self.renderer._cursor_pos.y  # noqa: SLF001
+        backs = [
+            "\r" + "\b\r" * (_used(screen, row) // _NARROWEST)
+            for row in range(y, -1, -1)
+        ]
+        self.output.write_raw("\x1b[A".join(backs))
+        self.renderer._cursor_pos = Point(0, 0)  # noqa: SLF001
+
+
+def _used(screen: Screen, row: int) -> int:
+    """Return how many columns of a row are used, one at least."""
+    cells = screen.data_buffer[row].items()
+    return max((x + c.width for x, c in cells if c.char != " "), default=1)
+
 
 def _height(screen: Screen, rows: int, columns: int) -> int:
     """Return how many rows of the terminal the first rows of a screen take."""
-    height = 0
-    for y in range(rows):
-        cells = screen.data_buffer[y].items()
-        used = max((x + c.width for x, c in cells if c.char != " "), default=1)
-        height += -(-used // columns)
-    return height
+    return sum(-(-_used(screen, y) // columns) for y in range(rows))

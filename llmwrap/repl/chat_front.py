@@ -42,6 +42,7 @@ class ChatFront(Front):
             self._screen,
             self._changed,
             has_color=terminal.has_color,
+            scrolls_blanks=terminal.goes_back,
         )
         self._open: list[list[Fragment]] = []
         opened = Window(RowsControl(self._open_rows), dont_extend_height=True)

@@ -41,7 +41,8 @@ class Painter:
 
     `run` belongs to its thread, `take` to the front's; `paint` may be called by either.
     `size` returns columns and rows of the screen, `changed` is called when there is
-    something to draw, on the painter's thread.
+    something to draw, on the painter's thread. `scrolls_blanks`: where the terminal
+    wraps rows again, as many scroll away, though there are blank ones below (tmux).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Painter:
         changed: Callable[[], object],
         *,
         has_color: bool,
+        scrolls_blanks: bool = False,
     ) -> None:
         self.theme = theme
         self._room = room
@@ -59,6 +61,8 @@ class Painter:
         self._size = size
         self._changed = changed
         self._has_color = has_color
+        self._scrolls_blanks = scrolls_blanks
+        self._above = 0  # how many rows stand above the open ones, at least
         self._painting = threading.Lock()
         self._publishing = threading.Lock()
         self._done: list[str] = []
@@ -99,6 +103,8 @@ class Painter:
     def open_height(self) -> int:
         """Return how many rows may be open: what is higher could not be redrawn."""
         room = (self._size()[1] - _BESIDES_ROWS) // _NARROWING
+        if self._scrolls_blanks:
+            room = min(room, self._above // (_NARROWING - 1))
         return max(1, min(_MOST_OPEN, room))
 
     def paint(self) -> None:
@@ -112,6 +118,7 @@ class Painter:
             if self._pane:
                 rows += self._pane.done(width)
                 opened = self._pane.open(width)[-self.open_height() :]
+            self._above += len(rows)
             with self._publishing:
                 self._done += [f"{row.text}\n" for row in rows]
                 self._open = [fragments(row) for row in opened]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, TextIO
 
@@ -12,6 +12,8 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.input.vt100 import Vt100Input, raw_mode
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
+
+from ..terminal.region import is_tmux, rewraps
 
 
 class Modes:
@@ -35,7 +37,8 @@ class Terminal(NamedTuple):
     """A terminal that a front may draw on, and what is known of it.
 
     `has_color` False leaves bold and reverse. `rewraps`: see terminal.region.
-    `modes` is None for one that has none.
+    `modes` is None for one that has none. `goes_back`: a backspace at the left edge
+    goes up to the row that this one was wrapped from, and nowhere where there is none.
     """
 
     input: Input
@@ -43,6 +46,7 @@ class Terminal(NamedTuple):
     has_color: bool = True
     rewraps: bool = True
     modes: Modes | None = None
+    goes_back: bool = False
 
     def size(self) -> Size:
         """Return its size; one that does not know its own has 80 by 24."""
@@ -114,16 +118,24 @@ class FrameOutput(Vt100_Output):
 
 @contextmanager
 def opened_terminal(
-    numbers: tuple[int, int], term: str, *, has_color: bool, rewraps: bool
+    numbers: tuple[int, int], environ: Mapping[str, str], *, has_color: bool
 ) -> Iterator[Terminal]:
     """Open the terminal behind two descriptors, for reading and for writing."""
+    term = environ.get("TERM", "")
     reading, writing = numbers
     with _text(reading, "r") as stdin, _text(writing, "w") as stdout:
         output = FrameOutput.from_pty(stdout, term=term)
         # No stray replies of the terminal among the keys, and bars where they belong.
         output.enable_cpr = False
         modes = Modes(reading)
-        yield Terminal(Vt100Input(stdin), output, has_color, rewraps, modes)
+        yield Terminal(
+            Vt100Input(stdin),
+            output,
+            has_color,
+            rewraps(environ),
+            modes,
+            goes_back=is_tmux(environ),
+        )
 
 
 def _text(number: int, mode: str) -> TextIO:

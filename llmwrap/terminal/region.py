@@ -45,8 +45,13 @@ def rewraps(environ: Mapping[str, str]) -> bool:
     Most do; xterm, GNU screen and the Linux console cut them off instead.
     """
     name = environ.get("TERM", "")
-    is_screen = name.startswith("screen") and "TMUX" not in environ
+    is_screen = name.startswith("screen") and not is_tmux(environ)
     return not (is_screen or name == "linux" or "XTERM_VERSION" in environ)
+
+
+def is_tmux(environ: Mapping[str, str]) -> bool:
+    """Tell whether the terminal is tmux, as far as one can see from here."""
+    return "TMUX" in environ or environ.get("TERM", "").startswith("tmux")
 
 
 class Region:
