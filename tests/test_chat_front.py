@@ -314,7 +314,7 @@ def test_what_was_handed_to_a_terminal_may_not_be_copied(
         (note,) = [event.text for event in on.room.talk.mailbox.take()]
         copied = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
         assert on.screen.raw.endswith(copied)
-    assert "is not known" in note
+    assert "does not say" in note
     assert ("it is long" in note) is is_long
 
 

@@ -105,6 +105,21 @@ def test_how_full_the_context_is_is_known_once_a_model_is_loaded(
         play(ChatFront, on, "a" + ENTER, seen("/4096"))
 
 
+def test_a_question_that_fails_leaves_the_context_as_full_as_it_was(
+    home: Home, server: FakeServer
+) -> None:
+    def breaks(shown: str) -> bool:
+        server.script("/api/chat", json_error(400, {"error": "broken"}))
+        return True
+
+    with stage(home, server, size=(120, 24)) as on:
+        play(
+            *(ChatFront, on, "a" + ENTER, seen("context 7/4096")),
+            *(breaks, "b" + ENTER, seen("error: "), seen("> b\n")),
+            lambda shown: "context 7/4096" in shown.partition("error: ")[2],
+        )
+
+
 @pytest.mark.parametrize(("length", "words"), [(8, "context is"), (1_000_000, "TTFT")])
 def test_a_context_that_is_nearly_full_is_told(
     home: Home, server: FakeServer, length: int, words: str

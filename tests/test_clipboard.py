@@ -120,7 +120,7 @@ def test_a_front_says_what_is_true(
 
         play(
             *(front, on, "/copy\r", seen("copied by xclip"), fails),
-            *("/copy\r", seen("is not known")),
+            *("/copy\r", seen("does not say")),
         )
 
         assert on.screen.raw.count("\x1b]52;") == 1

@@ -182,9 +182,10 @@ class Front:
         data = base64.b64encode(text.encode("utf-8", "replace"))
         self.terminal.output.write_raw(f"\x1b]52;c;{data.decode()}\x07")
         self.terminal.output.flush()
-        is_long = len(data) > _CLIPBOARD_BYTES
-        doubt = "it is long for some" if is_long else "some do not"
-        self.say(f"handed to the terminal; whether it copied it is not known, {doubt}")
+        doubt = "; it is long for some" if len(data) > _CLIPBOARD_BYTES else ""
+        self.say(
+            f"handed to the terminal, which does not say whether it copied it{doubt}"
+        )
 
     def copy_code(self) -> None:
         """Copy the last block of code of the last answer."""

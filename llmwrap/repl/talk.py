@@ -315,7 +315,11 @@ class Talk:
         else:
             # Without an answer it is no part of the conversation; `retry` knows it.
             self._unanswered = asked.question.message
-        self.facts = facts
+        if not text and facts.is_interrupted:
+            # The context is as full as it was.
+            self.facts = self.facts._replace(is_interrupted=True)
+        else:
+            self.facts = facts
         if not facts.is_interrupted:
             self.answers.append(facts)
         with self._lock:
