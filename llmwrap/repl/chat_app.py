@@ -19,7 +19,7 @@ from prompt_toolkit.layout.screen import Screen
 from ..terminal.region import IN_FLIGHT_S, SETTLE_S
 from .ttys import FrameOutput, Terminal
 
-_NARROWEST = 8
+_NARROWEST = 8  # columns: a terminal that is wrapped to less is no use
 _LOOK_S = 0.5  # from one look at the terminal's size to the next
 
 
