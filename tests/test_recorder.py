@@ -163,3 +163,30 @@ def test_a_journal_that_could_not_be_written_is_tried_again(tmp_path: Path) -> N
 
     assert read_tally(environ).count("hit") == 1
     assert len(said) == 1
+
+
+def test_runs_that_are_gathered_are_written_at_the_end(tmp_path: Path) -> None:
+    """A batch makes hundreds a second, and each writing costs as much as an answer."""
+    environ = {"HOME": str(tmp_path)}
+    recorder = Recorder(environ, SILENT, is_gathering=True)
+    for _ in range(3):
+        recorder.record(Run(time.time()))
+
+    recorder.close()
+    recorder.record(Run(time.time()))
+
+    assert read_tally(environ).total().runs == 4
+
+
+def test_what_is_gathered_is_written_once_by_a_process_that_forks(
+    tmp_path: Path,
+) -> None:
+    environ = {"HOME": str(tmp_path)}
+    recorder = Recorder(environ, SILENT, is_gathering=True)
+    for _ in range(3):
+        recorder.record(Run(time.time()))
+
+    recorder.start_anew()
+    recorder.close()
+
+    assert read_tally(environ).total().runs == 1

@@ -79,7 +79,9 @@ class Engine:
         )
         self._caching = Caching(config, choice, log, is_one_shot=is_one_shot)
         self._questions = Questions(self._access, self._caching.cache)
-        self._recorder = None if choice.is_measured else Recorder(environ, log)
+        self._recorder = None
+        if not choice.is_measured:
+            self._recorder = Recorder(environ, log, is_gathering=choice.is_inline)
         self._checkers: dict[str, Checker] = {}
         self._told_options: set[tuple[str, str]] = set()
         self._natives: dict[str, Backend | None] = {}
@@ -103,6 +105,8 @@ class Engine:
             self._made_pool.close()
         if self._made_targets:
             self._made_targets.close()
+        if self._recorder:
+            self._recorder.close()
 
     def start_anew(self) -> None:
         """Wait for none of the parent's threads, in a forked child."""

@@ -28,12 +28,13 @@ def runs_path(environ: Mapping[str, str]) -> str:
     return state_dir(environ) + "/runs"
 
 
-def append_run(path: str, payload: bytes) -> None:
-    """Append a run to a journal of them.
+def append_run(path: str, *payloads: bytes) -> None:
+    """Append a run, or several at once, to a journal of them.
 
     Not synced: what a run of the machine lost with its power is no loss. Nor waited
     for long. Raises: OSError, BusyError, NewerError.
     """
     with LockedFile(path, is_synced=False, wait_s=_LOCK_WAIT_S) as file:
         check_version(file.beginning(HEADER_BYTES), path)
-        file.append(headed(RUNS.record(b"", payload), file.size_bytes))
+        data = b"".join([RUNS.record(b"", payload) for payload in payloads])
+        file.append(headed(data, file.size_bytes))
