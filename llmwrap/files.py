@@ -177,6 +177,15 @@ def put_in_place(number: int, temporary: str, path: str) -> None:
     sync_directory(os.path.dirname(path) or ".")
 
 
+def sync_file(path: str) -> None:
+    """Wait until what was added to a file is safe on disk. Raises: OSError."""
+    number = os.open(path, os.O_RDONLY | SAFE)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
 def sync_directory(path: str) -> None:
     """Wait until the names in a directory are safe on disk. Raises: OSError."""
     number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -274,6 +283,7 @@ class LockedFile:
         self._is_synced = is_synced
         self._wait_s = wait_s
         self._number = -1
+        self._size_bytes = 0
 
     def __enter__(self) -> Self:
         number = lock_file(self.path, self._wait_s, os.O_APPEND)
@@ -281,6 +291,7 @@ class LockedFile:
             problem = "another process keeps it locked"
             raise BusyError(errno.EAGAIN, problem, self.path)
         self._number = number
+        self._size_bytes = os.fstat(number).st_size
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -288,8 +299,8 @@ class LockedFile:
 
     @property
     def size_bytes(self) -> int:
-        """Return how long the file is."""
-        return os.fstat(self._number).st_size
+        """Return how long the file is: nobody else changes it meanwhile."""
+        return self._size_bytes
 
     def beginning(self, length_bytes: int) -> bytes:
         """Return its first bytes. Raises: OSError."""
@@ -297,18 +308,23 @@ class LockedFile:
 
     def content(self) -> bytes:
         """Return what the file holds. Raises: OSError."""
-        os.lseek(self._number, 0, os.SEEK_SET)
-        return _content(self._number, self.path, LARGEST_BYTES)
+        if self._size_bytes > LARGEST_BYTES:
+            raise OSError(errno.EFBIG, "it is too large", self.path)
+        return os.pread(self._number, self._size_bytes, 0)
 
-    def append(self, data: bytes) -> None:
-        """Add bytes at the end in one write: all of them or none. Raises: OSError."""
-        size = self.size_bytes
+    def append(self, data: bytes, *, is_late: bool = False) -> None:
+        """Add bytes at the end in one write: all of them or none.
+
+        `is_late` leaves it to the caller to sync it. Raises: OSError.
+        """
+        size = self._size_bytes
         try:
             _write_all(self._number, data)
         except OSError:
             os.ftruncate(self._number, size)
             raise
-        if self._is_synced:
+        self._size_bytes += len(data)
+        if self._is_synced and not is_late:
             os.fsync(self._number)
             if size == 0:
                 sync_directory(os.path.dirname(self.path))
@@ -316,6 +332,7 @@ class LockedFile:
     def truncate(self, size: int) -> None:
         """Cut the file: a torn tail goes. Raises: OSError."""
         os.ftruncate(self._number, size)
+        self._size_bytes = size
 
     def overwrite(self, at: int, data: bytes) -> None:
         """Change bytes in their place. Raises: OSError."""

@@ -109,7 +109,7 @@ class Held:
                 return
             # Where the cache was cleared, the lock goes all the same.
             with suppress(OSError):
-                if is_current(descriptor, self._path):
+                if _has_name(descriptor):
                     os.unlink(self._path)
             os.close(descriptor)
         finally:
@@ -215,18 +215,31 @@ class Flights:
 
 def _opened(path: str) -> Held | Waiting | None:
     for _ in range(_TRIES):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
+        descriptor, is_new = _open(path)
         try:
             if not lock(descriptor):
                 return _waiting(descriptor)
-            if is_current(descriptor, path):
-                os.utime(descriptor)
+            if _has_name(descriptor):
+                if not is_new:
+                    os.utime(descriptor)
                 return Held(path, descriptor)
         except OSError:
             os.close(descriptor)
             raise
         os.close(descriptor)  # The one who held it removed it just now.
     raise OSError(errno.EAGAIN, "it is replaced all the time", path)
+
+
+def _open(path: str) -> tuple[int, bool]:
+    """Open the file of a flight; tell whether it is new, and so touched."""
+    flags = os.O_RDWR | os.O_CREAT | SAFE
+    try:
+        return os.open(path, flags | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        return os.open(path, flags, 0o600), False
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        return os.open(path, flags, 0o600), False
 
 
 def _waiting(descriptor: int) -> Waiting | None:
@@ -238,3 +251,8 @@ def _waiting(descriptor: int) -> Waiting | None:
             os.close(descriptor)
             return None
     return Waiting(descriptor)
+
+
+def _has_name(descriptor: int) -> bool:
+    """Tell whether an open file is still the one of its name: none gets another."""
+    return os.fstat(descriptor).st_nlink > 0

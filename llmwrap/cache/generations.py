@@ -47,6 +47,7 @@ class Generations:
     def __init__(self, root: str | None) -> None:
         self._root = root
         self._known: dict[bytes, bytes] = {}
+        self._last: dict[bytes, Generation] = {}
 
     def unread(self, place: Place, model: str) -> Generation:
         """Return where the digest of a model is; a model file is its own digest."""
@@ -68,8 +69,12 @@ class Generations:
         stamp = _stamp(generation.path)
         if stamp == generation.stamp:
             return generation
-        digest = read(generation.path, _LARGEST_BYTES)
-        return generation._replace(digest=digest, stamp=stamp)
+        last = self._last.get(generation.name)
+        if last is None or last.stamp != stamp:
+            digest = read(generation.path, _LARGEST_BYTES)
+            last = generation._replace(digest=digest, stamp=stamp)
+            self._last[generation.name] = last
+        return last
 
     def learn(self, generation: Generation, digest: str) -> Generation:
         """Keep the digest that a server named. Raises: OSError."""

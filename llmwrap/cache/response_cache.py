@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .memory import MemoryCache
 
 _LOOK_S = 0.005
+_MOST_ABSENT = 1000
 _NO_STAMP = bytes(layout.STAMP_BYTES)
 _TOO_LARGE = "the answer is too large for the cache"
 
@@ -74,7 +75,8 @@ class ResponseCache:
     """The answers of one configuration, shared with every other process.
 
     `has_memory` False leaves out the memory, which a process that asks once has no
-    use for. Without persistence there is nothing but memory, and the disk is left
+    use for. `is_many` is for those who put hundreds a second: the disk is waited for
+    once, in `close`. Without persistence there is nothing but memory, and the disk is left
     alone. Any thread may call everything. What serves an answer never raises: what
     goes wrong is one warning, and `problem`. What looks after the cache (`entries`,
     `remove`, `clear`, `compact`, `damage`, `size_bytes`) raises OSError.
@@ -86,6 +88,7 @@ class ResponseCache:
         log: Log,
         *,
         has_memory: bool,
+        is_many: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.root = config.path
@@ -95,6 +98,7 @@ class ResponseCache:
         self._log = log
         self._clock = clock
         self._seen: dict[int, _Seen] = {}
+        self._absent: dict[bytes, bytes] = {}
         self._troubles: dict[str, str] = {}
         self._is_prepared = False
         self._ttl_ns = None if config.ttl_s is None else int(config.ttl_s * 1e9)
@@ -102,11 +106,19 @@ class ResponseCache:
         if has_memory or not self.is_on_disk:
             self._memory = _memory(config)
         self._store = Store(
-            self.root, max_bytes=config.max_disk_bytes, is_synced=config.sync
+            self.root,
+            max_bytes=config.max_disk_bytes,
+            is_synced=config.sync,
+            is_late=is_many,
         )
         root = self.root if self.is_on_disk else None
         self._flights = Flights(root)
         self._generations = Generations(root)
+
+    def close(self) -> None:
+        """Wait until all that was put is safe on disk."""
+        if self.is_on_disk:
+            self.tried("sync", self._store.sync, None)
 
     @property
     def problem(self) -> str:
@@ -267,7 +279,13 @@ class ResponseCache:
     def _read(self, key: bytes) -> bytes | None:
         # Taken before it is read: what somebody adds meanwhile makes it a wrong one.
         stamp = self._stamp(key)
+        if stamp is not None and self._absent.pop(key, None) == stamp:
+            return None  # It was looked for a moment ago, before the flight.
         payload = self._store.get(key)
+        if payload is None and stamp is not None:
+            if len(self._absent) >= _MOST_ABSENT:
+                self._absent = {}
+            self._absent[key] = stamp
         if payload is not None:
             # What is in memory is not noted each time: that takes longer than the hit.
             self._store.note_use(key)
@@ -289,7 +307,6 @@ class ResponseCache:
     def _begin(self, key: bytes) -> Held | Waiting | None:
         if self.is_on_disk:
             self._prepare()
-            os.makedirs(os.path.join(self.root, "flights"), 0o700, exist_ok=True)
         return self._flights.begin(key)
 
     def _prepare(self) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
-from ..files import sync_directory
+from ..files import sync_directory, sync_file
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
 from . import layout
@@ -48,14 +49,20 @@ class _Kept(NamedTuple):
 class Store:
     """The answers below one directory.
 
-    `max_bytes` is for all shards together. Any thread and any process may call
+    `max_bytes` is for all shards together. With `is_late` what is put waits for `sync`
+    until it is safe from more than a kill. Any thread and any process may call
     everything at any time. Raises, all methods: OSError.
     """
 
-    def __init__(self, root: str, *, max_bytes: int, is_synced: bool) -> None:
+    def __init__(
+        self, root: str, *, max_bytes: int, is_synced: bool, is_late: bool = False
+    ) -> None:
         self._root = root
         self._shard_bytes = max_bytes // len(layout.SHARDS)
         self._is_synced = is_synced
+        self._is_late = is_late
+        self._has_directories = False
+        self._unsynced: set[str] = set()
 
     @property
     def largest_bytes(self) -> int:
@@ -68,12 +75,28 @@ class Store:
 
     def put(self, key: bytes, payload: bytes) -> bool:
         """Keep a payload. Returns False when it is too large to be kept."""
-        self._make_directory(os.path.join(self._root, "answers"))
-        try:
-            self._make_directory(os.path.join(self._root, "used"))
-        except OSError:
-            pass  # Answers are only thought older than they are.
-        return self._shard(key[:1].hex()).put(key, payload)
+        name = key[:1].hex()
+        if self._is_late:
+            self._unsynced.add(name)
+        shard = self._shard(name)
+        if self._has_directories:
+            try:
+                return shard.put(key, payload, is_late=self._is_late)
+            except FileNotFoundError:
+                pass  # Somebody removed them meanwhile.
+        self._make_directories()
+        return shard.put(key, payload, is_late=self._is_late)
+
+    def sync(self) -> None:
+        """Wait until what was put late is safe on disk."""
+        names, self._unsynced = self._unsynced, set()
+        if not (names and self._is_synced):
+            return
+        for name in names:
+            with suppress(FileNotFoundError):  # It was removed, or never written.
+                sync_file(self._shard(name).path)
+        with suppress(FileNotFoundError):
+            sync_directory(os.path.join(self._root, "answers"))
 
     def note_use(self, key: bytes) -> None:
         """Note that an answer was used now; never raises."""
@@ -160,6 +183,14 @@ class Store:
             stay = _that_fit(stay, room_bytes)
         stay.sort(key=lambda one: one[1:3])
         return [one.record for one in stay]
+
+    def _make_directories(self) -> None:
+        self._make_directory(os.path.join(self._root, "answers"))
+        try:
+            self._make_directory(os.path.join(self._root, "used"))
+        except OSError:
+            pass  # Answers are only thought older than they are.
+        self._has_directories = True
 
     def _make_directory(self, path: str) -> None:
         if not os.path.isdir(path):

@@ -37,7 +37,9 @@ class Caching:
         self.mode: CacheMode = choice.cache or default
         self._log = log
         self._digests: Digests | None = None
-        self.cache = ResponseCache(config.cache, log, has_memory=not is_one_shot)
+        self.cache = ResponseCache(
+            config.cache, log, has_memory=not is_one_shot, is_many=choice.is_inline
+        )
 
     def replay(
         self, question: Question, called_at: float, mode: CacheMode

@@ -105,6 +105,7 @@ class Engine:
             self._made_pool.close()
         if self._made_targets:
             self._made_targets.close()
+        self.cache.close()
         if self._recorder:
             self._recorder.close()
 

@@ -60,9 +60,10 @@ class KeyedJournal:
         data = self._read()
         return self._kind.damaged_bytes(data) if data else 0
 
-    def put(self, key: bytes, payload: bytes) -> bool:
+    def put(self, key: bytes, payload: bytes, *, is_late: bool = False) -> bool:
         """Keep a payload; it is safe when this returns True.
 
+        With `is_late` only from a kill: the caller syncs the file, and others with it.
         False: it is larger than a record or the whole file may be. Raises: OSError,
         and then what the key had before is still there; BusyError, NewerError.
         """
@@ -78,7 +79,7 @@ class KeyedJournal:
             old = self._kind.find(data, key)
             if (end := self._kind.torn_from(data)) < len(data):
                 file.truncate(end)
-            file.append(records.headed(record, file.size_bytes))
+            file.append(records.headed(record, file.size_bytes), is_late=is_late)
             if old:
                 # Only once its successor is safe; a killed writer leaves both, and
                 # the last one counts.
