@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from ..threads import LONGEST_WAIT_S, start_together
+from ..errors import Interrupted, LLMWrapError
+from ..threads import LONGEST_WAIT_S, Future, start_together
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -25,8 +26,8 @@ class Crew(Generic[Given, Made]):
     """Do something with each of many, several at once.
 
     `workers` has for each thread what it does; None from it says that this one is out
-    of use, and the task another's. `rate` is how many begin in a second at most.
-    `results` belongs to one thread, `finish` and `drop` to any.
+    of use, and the task another's. `rate` is how many begin in a second at most. Either
+    `run` or `results` is called, once; `finish` and `drop` may be by any thread.
     """
 
     def __init__(
@@ -40,49 +41,61 @@ class Crew(Generic[Given, Made]):
         self._given = given
         self._workers = workers
         self._in_order = in_order
-        self._most = len(workers) * (_AHEAD if in_order else 1)
+        self._most_ahead = _AHEAD * len(workers)
         self._pause_s = 1 / rate if rate else 0.0
         self._next_at = 0.0
+        self._deliver: Callable[[Made], object] = lambda _: None
+        self._error: BaseException | None = None
+        self._delivering = threading.Lock()
         self._lock = threading.Lock()
-        # Two, so that a result wakes its reader and not every thread.
-        self._is_made = threading.Condition(self._lock)
+        # Two, so that what happens wakes the caller and not every thread.
+        self._is_over = threading.Condition(self._lock)
         self._has_room = threading.Condition(self._lock)
         self._again: deque[tuple[int, Given]] = deque()
         self._ready: dict[int, Made] = {}
+        self._handed: list[Made] = []
         self._taken = 0
-        self._yielded = 0
+        self._delivered = 0
         self._at_work = 0
         self._working = 0
         self._has_all = False
         self._is_finished = False
         self._is_dropped = False
 
-    def results(self) -> Iterator[Made]:
-        """Yield what became of each.
+    def run(self, deliver: Callable[[Made], object]) -> None:
+        """Have each thread deliver what it made, one at a time; return at the end.
 
-        Raises: what taking a task, or a bug in doing it, raised, behind the others;
-        ExhaustedError where there is no thread at all.
+        When it was dropped, nothing is delivered behind its return. Raises: the error
+        that ended delivering, at once; what taking a task, or a bug, raised, behind the
+        others; ExhaustedError where there is no thread at all.
         """
-        self._working = len(self._workers)
-        calls = [lambda do=do: self._work(do) for do in self._workers]
-        outcomes = start_together(calls)
-        started = [outcome for outcome in outcomes if not outcome.is_refused]
-        with self._lock:
-            self._working -= len(outcomes) - len(started)
+        outcomes = self._start(deliver)
+        try:
+            with self._lock:
+                while self._working and not self._is_dropped:
+                    self._is_over.wait(LONGEST_WAIT_S)
+        finally:
+            if self._working:
+                self.drop()
+            # Not for ever: who reads what is delivered may have stopped reading.
+            if self._delivering.acquire(timeout=LONGEST_WAIT_S):
+                self._delivering.release()
+        self._end(outcomes)
+
+    def results(self) -> Iterator[Made]:
+        """Yield what became of each. Raises: as `run`."""
+        outcomes = self._start(self._hand_over)
         while True:
             with self._lock:
-                while not self._is_due() and self._working:
-                    self._is_made.wait(LONGEST_WAIT_S)
-                if not self._is_due():
+                while self._working and not (self._handed or self._is_dropped):
+                    self._is_over.wait(LONGEST_WAIT_S)
+                if not self._handed or self._is_dropped:
                     break
-                at = self._yielded if self._in_order else next(iter(self._ready))
-                made = self._ready.pop(at)
-            yield made
+            yield self._handed[0]
             with self._lock:  # only now it is in other hands
-                self._yielded += 1
-                self._has_room.notify()
-        for outcome in started or outcomes:
-            outcome.result(LONGEST_WAIT_S)
+                self._handed.clear()
+                self._has_room.notify_all()
+        self._end(outcomes)
 
     def finish(self) -> None:
         """Take no further task; those under way may end.
@@ -96,8 +109,22 @@ class Crew(Generic[Given, Made]):
         """Take no further task, and want nothing of those under way."""
         self._is_dropped = True
 
-    def _is_due(self) -> bool:
-        return self._yielded in self._ready if self._in_order else bool(self._ready)
+    def _start(self, deliver: Callable[[Made], object]) -> list[Future[None]]:
+        self._deliver = deliver
+        self._working = len(self._workers)
+        calls = [lambda do=do: self._work(do) for do in self._workers]
+        outcomes = start_together(calls)
+        started = [outcome for outcome in outcomes if not outcome.is_refused]
+        with self._lock:
+            self._working -= len(outcomes) - len(started)
+        return started or outcomes
+
+    def _end(self, outcomes: Sequence[Future[None]]) -> None:
+        if self._error:
+            raise self._error
+        if not self._is_dropped:
+            for outcome in outcomes:
+                outcome.result(LONGEST_WAIT_S)
 
     def _work(self, do: Callable[[Given], Made | None]) -> None:
         busy = 0
@@ -112,15 +139,51 @@ class Crew(Generic[Given, Made]):
                     if made is None:
                         self._again.append(taken)
                         return
-                    if not self._is_dropped:
-                        self._ready[number] = made
-                    self._is_made.notify()
+                self._pass_on(number, made)
         finally:
             with self._lock:
                 self._at_work -= busy  # a bug ended it: nobody else waits for it
                 self._working -= 1
-                self._is_made.notify()
+                self._is_over.notify()
                 self._has_room.notify_all()
+
+    def _pass_on(self, number: int, made: Made) -> None:
+        """Deliver a result, or all that it was the first of in order."""
+        if not self._in_order:
+            with self._delivering:
+                self._try(made)
+            return
+        self._ready[number] = made
+        # Whoever delivers already takes it along, so nobody waits for who reads.
+        while self._is_due() and self._delivering.acquire(blocking=False):
+            try:
+                while self._is_due():
+                    self._try(self._ready.pop(self._delivered))
+                    with self._lock:
+                        self._delivered += 1
+                        self._has_room.notify()
+            finally:
+                self._delivering.release()
+
+    def _is_due(self) -> bool:
+        return self._delivered in self._ready and not self._is_dropped
+
+    def _try(self, made: Made) -> None:
+        if self._is_dropped:
+            return
+        try:
+            self._deliver(made)
+        except (LLMWrapError, Interrupted) as error:
+            self._error = error
+            self._is_dropped = True
+
+    def _hand_over(self, made: Made) -> None:
+        """Deliver to who reads `results`."""
+        with self._lock:
+            self._handed.append(made)
+            self._is_over.notify()
+            while self._handed and not self._is_dropped:
+                self._has_room.wait(LONGEST_WAIT_S)
 
     def _take(self) -> tuple[int, Given] | None:
         """Return the next task and its number, None when there is no more."""
@@ -131,8 +194,10 @@ class Crew(Generic[Given, Made]):
                     return None
                 self._has_room.wait(LONGEST_WAIT_S)
             self._at_work += 1
-            due_at = self._slot()
-        while (left_s := due_at - time.monotonic()) > 0 and not self._is_dropped:
+            due_at = self._slot() if self._pause_s else 0.0
+        while due_at and (left_s := due_at - time.monotonic()) > 0:
+            if self._is_dropped:
+                break
             time.sleep(min(left_s, LONGEST_WAIT_S))
         return taken
 
@@ -142,8 +207,8 @@ class Crew(Generic[Given, Made]):
             return None
         if self._again:
             return self._again.popleft()
-        has_room = self._taken - self._yielded < self._most
-        if self._has_all or not has_room:
+        is_ahead = self._in_order and self._taken - self._delivered >= self._most_ahead
+        if self._has_all or is_ahead:
             return None
         given = next(self._given, None)
         if given is None:

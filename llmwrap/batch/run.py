@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple
 
 from ..config import Config
@@ -100,7 +100,7 @@ def answered(engine: Engine, task: Task) -> Done:
 
 
 class Counted:
-    """What was counted of a batch; belongs to one thread."""
+    """What was counted of a batch; changed by one thread at a time."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -126,7 +126,7 @@ class Counted:
 
 
 class Batch(Generic[Given]):
-    """Ask what is left of a batch; belongs to the thread that reads its results."""
+    """Ask what is left of a batch: `run` it, or read its `results`."""
 
     def __init__(
         self,
@@ -140,35 +140,56 @@ class Batch(Generic[Given]):
         self._servers = servers
         self._total = total
         self._bound = bound
+        self._held: list[Done] = []
         self.tally = Counted()
         self.stopped_by: LLMWrapError | None = None
         """Why not everything was asked, if it was not."""
 
+    def run(self, write: Callable[[Done], object]) -> None:
+        """Have each item written, once, by the thread that asked it, one at a time."""
+
+        def passed_on(done: Done) -> None:
+            for one in self._told(done):
+                write(one)
+
+        self._crew.run(passed_on)
+        for one in self._rest():
+            write(one)
+
     def results(self) -> Iterator[Done]:
-        """Yield what is to be written, each item once.
+        """Yield what became of each item, once."""
+        for done in self._crew.results():
+            yield from self._told(done)
+        yield from self._rest()
+
+    def _told(self, done: Done) -> list[Done]:
+        """Count a result; return what is to be told now.
 
         What reached nobody is held back until it is known whether that was the item
         or the server; where it was the server, it counts as not asked.
         """
-        held: list[Done] = []
-        for done in self._crew.results():
-            if isinstance(done.error, UnreachableError):
-                held.append(done)
-                if len(held) == _MOST_UNREACHABLE:
-                    self._stop(held[0].error)
-                    return
-                continue
-            for one in (*held, done):
-                self.tally.add(one)
-                yield one
-            held = []
-            failed = self.tally.failed.total()
-            if self._bound and self._bound.is_passed(failed, self._total):
-                self._stop(SomeFailedError(f"{failed} items failed, which is too many"))
-                return
-        for one in held:
+        held = [*self._held, done]
+        if isinstance(done.error, UnreachableError):
+            self._held = held
+            if len(held) == _MOST_UNREACHABLE:
+                self._held = []
+                self._stop(held[0].error)
+            return []
+        self._held = []
+        self._count(held)
+        failed = self.tally.failed.total()
+        if self._bound and self._bound.is_passed(failed, self._total):
+            self._stop(SomeFailedError(f"{failed} items failed, which is too many"))
+        return held
+
+    def _rest(self) -> list[Done]:
+        held, self._held = self._held, []
+        self._count(held)
+        return held
+
+    def _count(self, results: Sequence[Done]) -> None:
+        for one in results:
             self.tally.add(one)
-            yield one
 
     def finish(self) -> None:
         """Ask nothing more; what is under way may end."""

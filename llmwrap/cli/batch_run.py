@@ -344,13 +344,15 @@ class BatchRun:
             self._log.note("what is under way may end; Ctrl-C again drops it")
             batch.finish()
 
+        def written(done: Done) -> None:
+            write(form.line(done))
+            line.show(batch.tally, self._total - self._held, self._began_at)
+
         with (
             BatchLine(self._context.output) as line,
             self._context.on_signals(["SIGINT"], interrupt),
         ):
-            for done in batch.results():
-                write(form.line(done))
-                line.show(batch.tally, self._total - self._held, self._began_at)
+            batch.run(written)
         return interrupts > 0
 
     def _concurrency(self, engine: Engine) -> int:
