@@ -36,6 +36,7 @@ SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # somebody who does not hurry.
 _POLLS_S = (0.001, 0.002, *(0.005,) * 200, 0.05)
 _TRIES = 1000
+_MORE_BYTES = 4096  # what somebody may add while it is read; else it is read on
 _STALE_S = 3600.0
 
 
@@ -363,13 +364,14 @@ def _check_safe(number: int, path: str) -> int:
 
 
 def _content(number: int, path: str, limit_bytes: int) -> bytes:
-    if _check_safe(number, path) > limit_bytes:
+    size = _check_safe(number, path)
+    if size > limit_bytes:
         raise OSError(errno.EFBIG, "it is too large", path)
     # To the end, not to the size the file had when it was opened: a reader that saw a
     # record dead must see its successor.
     parts = []
     left = limit_bytes + 1
-    while left > 0 and (part := os.read(number, min(left, 1 << 22))):
+    while left > 0 and (part := os.read(number, min(left, size + _MORE_BYTES))):
         parts.append(part)
         left -= len(part)
     if left <= 0:

@@ -66,6 +66,11 @@ class Servers:
             return None
         return done
 
+    def settle(self) -> None:
+        """Wait until what was kept is safe on disk."""
+        for engine in self._engines:
+            engine.settle()
+
     def close(self) -> None:
         """End what is under way."""
         for engine in self._engines:
@@ -155,12 +160,14 @@ class Batch(Generic[Given]):
         self._crew.run(passed_on)
         for one in self._rest():
             write(one)
+        self._servers.settle()
 
     def results(self) -> Iterator[Done]:
         """Yield what became of each item, once."""
         for done in self._crew.results():
             yield from self._told(done)
         yield from self._rest()
+        self._servers.settle()
 
     def _told(self, done: Done) -> list[Done]:
         """Count a result; return what is to be told now.

@@ -132,7 +132,10 @@ def _model(place: Place, model: str) -> str:
 
 
 def _joined(values: Sequence[_Value]) -> bytes:
-    return b"".join([piece for value in values for piece in _encoded(value)])
+    pieces: list[bytes] = []
+    for value in values:
+        _encode(value, pieces)
+    return b"".join(pieces)
 
 
 def _messages(messages: Sequence[Message]) -> Iterator[_Value]:
@@ -145,23 +148,21 @@ def _messages(messages: Sequence[Message]) -> Iterator[_Value]:
             yield image.data
 
 
-def _encoded(value: _Value) -> Iterator[bytes]:
-    """Yield the bytes of a value: a letter for its type, its length, the rest."""
-    if value is None or isinstance(value, bool | int | float):
-        yield f"{type(value).__name__}:{value!r};".encode()
-    elif isinstance(value, str):
+def _encode(value: _Value, pieces: list[bytes]) -> None:
+    """Add the bytes of a value: a letter for its type, its length, the rest."""
+    if isinstance(value, str):
         text = value.encode("utf-8", "surrogatepass")
-        yield b"s%d:" % len(text)
-        yield text
+        pieces += (b"s%d:" % len(text), text)
+    elif value is None or isinstance(value, bool | int | float):
+        pieces.append(f"{type(value).__name__}:{value!r};".encode())
     elif isinstance(value, bytes):
-        yield b"b%d:" % len(value)
-        yield value
+        pieces += (b"b%d:" % len(value), value)
     elif isinstance(value, Mapping):
-        yield b"m%d:" % len(value)
+        pieces.append(b"m%d:" % len(value))
         for name in sorted(value):
-            yield from _encoded(name)
-            yield from _encoded(value[name])
+            _encode(name, pieces)
+            _encode(value[name], pieces)
     else:
-        yield b"l%d:" % len(value)
+        pieces.append(b"l%d:" % len(value))
         for item in value:
-            yield from _encoded(item)
+            _encode(item, pieces)

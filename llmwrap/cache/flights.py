@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 
 from .. import lives
-from ..files import SAFE, is_current, lock
+from ..files import SAFE, lock
 from ..threads import WATCHER
 from .layout import flight_path
 
@@ -27,6 +27,7 @@ _TOUCH_S = 0.5
 _STALLED_S = 1.0
 _NO_FILE = -1
 _TRIES = 1000
+_LOCKS = 64
 
 
 class Held:
@@ -163,7 +164,7 @@ class Flights:
     def __init__(self, root: str | None) -> None:
         self._root = root
         self._held: dict[bytes, Held] = {}
-        self._lock = threading.Lock()
+        self._locks = _locks()
         self._touched_at = 0.0
         lives.enter(self)
 
@@ -173,7 +174,7 @@ class Flights:
         None when it is one of this process that nobody reads: waiting for it could
         last for ever. Raises: OSError.
         """
-        with self._lock:
+        with self._locks[key[0] % _LOCKS]:
             held = self._held.get(key)
             if held:
                 return Waiting(_NO_FILE, held) if held.is_alive() else None
@@ -209,8 +210,13 @@ class Flights:
 
     def start_anew(self) -> None:
         """Hold nothing, in a forked child."""
-        self._lock = threading.Lock()
+        self._locks = _locks()
         self._held = {}
+
+
+def _locks() -> list[threading.Lock]:
+    # One key has one lock; all keys would wait for the opening of each other's files.
+    return [threading.Lock() for _ in range(_LOCKS)]
 
 
 def _opened(path: str) -> Held | Waiting | None:

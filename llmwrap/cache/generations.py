@@ -40,22 +40,28 @@ UNKNOWN = Generation()
 class Generations:
     """The digests of models, kept in the cache directory `root`.
 
-    `root` None keeps them in this process. Any thread and any process may call
-    everything at any time.
+    `root` None keeps them in this process. `look_s` is how long what was read counts
+    without another look, for those who look hundreds of times a second. Any thread and
+    any process may call everything at any time.
     """
 
-    def __init__(self, root: str | None) -> None:
+    def __init__(self, root: str | None, *, look_s: float = 0.0) -> None:
         self._root = root
+        self._look_s = look_s
         self._known: dict[bytes, bytes] = {}
-        self._last: dict[bytes, Generation] = {}
+        self._unread: dict[tuple[Place, str], Generation] = {}
+        self._last: dict[bytes, tuple[float, Generation]] = {}
 
     def unread(self, place: Place, model: str) -> Generation:
         """Return where the digest of a model is; a model file is its own digest."""
         if place.kind == GGUF:
             return UNKNOWN
+        if found := self._unread.get((place, model)):
+            return found
         name = model_name(place, model)
         path = model_path(self._root, name) if self._root is not None else ""
-        return Generation(name=name, path=path)
+        made = self._unread[place, model] = Generation(name=name, path=path)
+        return made
 
     def read(self, generation: Generation) -> Generation:
         """Return what is known now. Raises: OSError.
@@ -65,15 +71,16 @@ class Generations:
         if not generation.path:
             digest = self._known.get(generation.name, b"")
             return generation._replace(digest=digest)
+        now = time.monotonic()
+        looked_at, last = self._last.get(generation.name, (0.0, generation))
+        if looked_at and now - looked_at < self._look_s:
+            return last
         # Before it is read: what is written meanwhile then makes it another one.
         stamp = _stamp(generation.path)
-        if stamp == generation.stamp:
-            return generation
-        last = self._last.get(generation.name)
-        if last is None or last.stamp != stamp:
+        if stamp != last.stamp:
             digest = read(generation.path, _LARGEST_BYTES)
             last = generation._replace(digest=digest, stamp=stamp)
-            self._last[generation.name] = last
+        self._last[generation.name] = now, last
         return last
 
     def learn(self, generation: Generation, digest: str) -> Generation:
@@ -85,6 +92,7 @@ class Generations:
             directory = os.path.dirname(generation.path)
             os.makedirs(directory, 0o700, exist_ok=True)
             write_private(generation.path, learned, is_synced=False)
+            self._last.pop(generation.name, None)
             sweep(directory, time.time())
         else:
             self._known[generation.name] = learned

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .memory import MemoryCache
 
 _LOOK_S = 0.005
+_LOOK_MANY_S = 0.05
 _MOST_ABSENT = 1000
 _NO_STAMP = bytes(layout.STAMP_BYTES)
 _TOO_LARGE = "the answer is too large for the cache"
@@ -76,7 +77,7 @@ class ResponseCache:
 
     `has_memory` False leaves out the memory, which a process that asks once has no
     use for. `is_many` is for those who put hundreds a second: the disk is waited for
-    once, in `close`. Without persistence there is nothing but memory, and the disk is left
+    once, in `sync`. Without persistence there is nothing but memory, and the disk is left
     alone. Any thread may call everything. What serves an answer never raises: what
     goes wrong is one warning, and `problem`. What looks after the cache (`entries`,
     `remove`, `clear`, `compact`, `damage`, `size_bytes`) raises OSError.
@@ -105,6 +106,7 @@ class ResponseCache:
         self._memory: MemoryCache | None = None
         if has_memory or not self.is_on_disk:
             self._memory = _memory(config)
+        self._has_stamps = self.is_on_disk and (has_memory or is_many)
         self._store = Store(
             self.root,
             max_bytes=config.max_disk_bytes,
@@ -113,9 +115,9 @@ class ResponseCache:
         )
         root = self.root if self.is_on_disk else None
         self._flights = Flights(root)
-        self._generations = Generations(root)
+        self._generations = Generations(root, look_s=_LOOK_MANY_S if is_many else 0.0)
 
-    def close(self) -> None:
+    def sync(self) -> None:
         """Wait until all that was put is safe on disk."""
         if self.is_on_disk:
             self.tried("sync", self._store.sync, None)
@@ -152,7 +154,8 @@ class ResponseCache:
             "put", lambda: self._put(key, payload), True
         ):
             self._log.info(_TOO_LARGE)
-        self._remember(key, payload, self._stamp(key))
+        if self._memory is not None:
+            self._remember(key, payload, self._stamp(key))
 
     def is_fresh(self, entry: Entry) -> bool:
         """Tell whether an entry still counts for this configuration."""
@@ -343,7 +346,7 @@ class ResponseCache:
 
     def _stamp(self, key: bytes) -> bytes | None:
         """Return the state of the journal of a key, None where nobody can tell."""
-        if self._memory is None or not self.is_on_disk:
+        if not self._has_stamps:
             return None
         at = self._clock()
         stamp = layout.stamp(self.root, key)

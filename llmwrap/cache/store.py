@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..files import sync_directory, sync_file
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
+from ..threads import start_together
 from . import layout
 from .payload import parse
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MOST_ENTRIES = 16384  # of one shard: a hundred times what answers of 1 KB make likely
+_SYNCS_AT_ONCE = 16
+_SYNC_S = 30.0
 _KEPT_RATIO = 0.75  # of a shard that is full, so that not every answer rewrites it
 
 
@@ -63,6 +66,7 @@ class Store:
         self._is_late = is_late
         self._has_directories = False
         self._unsynced: set[str] = set()
+        self._journals: dict[str, KeyedJournal] = {}
 
     @property
     def largest_bytes(self) -> int:
@@ -89,14 +93,24 @@ class Store:
 
     def sync(self) -> None:
         """Wait until what was put late is safe on disk."""
-        names, self._unsynced = self._unsynced, set()
+        names, self._unsynced = sorted(self._unsynced), set()
         if not (names and self._is_synced):
             return
+        # At once: the disk writes many down as fast as a few.
+        parts = [names[at::_SYNCS_AT_ONCE] for at in range(_SYNCS_AT_ONCE)]
+        calls = [lambda part=part: self._sync(part) for part in parts]
+        for part, outcome in zip(parts, start_together(calls), strict=True):
+            if outcome.is_refused:
+                self._sync(part)
+            else:
+                outcome.result(_SYNC_S)
+        with suppress(FileNotFoundError):
+            sync_directory(os.path.join(self._root, "answers"))
+
+    def _sync(self, names: list[str]) -> None:
         for name in names:
             with suppress(FileNotFoundError):  # It was removed, or never written.
                 sync_file(self._shard(name).path)
-        with suppress(FileNotFoundError):
-            sync_directory(os.path.join(self._root, "answers"))
 
     def note_use(self, key: bytes) -> None:
         """Note that an answer was used now; never raises."""
@@ -154,13 +168,16 @@ class Store:
             yield shard
 
     def _shard(self, name: str) -> KeyedJournal:
-        return KeyedJournal(
+        if found := self._journals.get(name):
+            return found
+        made = self._journals[name] = KeyedJournal(
             os.path.join(self._root, "answers", name),
             layout.ANSWERS,
             budget_bytes=self._shard_bytes,
             select=lambda records, room_bytes: self._kept(name, records, room_bytes),
             is_synced=self._is_synced,
         )
+        return made
 
     def _kept(self, name: str, records: list[Record], room_bytes: int) -> list[Record]:
         """Return the answers that stay, with those used last at the end.

@@ -37,8 +37,13 @@ class Caching:
         self.mode: CacheMode = choice.cache or default
         self._log = log
         self._digests: Digests | None = None
+        # A batch asks each but once, or finds all on the disk.
+        is_many = choice.is_inline
         self.cache = ResponseCache(
-            config.cache, log, has_memory=not is_one_shot, is_many=choice.is_inline
+            config.cache,
+            log,
+            has_memory=not (is_one_shot or is_many),
+            is_many=is_many,
         )
 
     def replay(

@@ -105,9 +105,12 @@ class Engine:
             self._made_pool.close()
         if self._made_targets:
             self._made_targets.close()
-        self.cache.close()
         if self._recorder:
             self._recorder.close()
+
+    def settle(self) -> None:
+        """Wait until the answers of a batch are safe on disk, as others are at once."""
+        self.cache.sync()
 
     def start_anew(self) -> None:
         """Wait for none of the parent's threads, in a forked child."""
