@@ -429,6 +429,57 @@ def test_a_schema_makes_columns_and_values(
     assert results(place / "out.jsonl")["2"]["value"] == {"team": "a", "urgent": True}
 
 
+CODE = "Here:\n```python\nprint(1)\n```\nand\n```sh\nls\n```\n"
+
+
+def test_of_an_answer_only_its_code_is_the_code(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    """What has none failed, and its line says what came instead."""
+    body = {"model": "alpha", "message": {"content": "no code"}, "done": True}
+    server.script("/api/chat", json_reply(body))
+    server.answer = (CODE,)
+    (place / "in.txt").write_text("one\ntwo\n")
+
+    argv = ("in.txt", "-O", "out.jsonl", "--extract", "sh", "--concurrency", "1")
+    result = batch(cli, server, *argv)
+
+    found = results(place / "out.jsonl")
+    assert result.status == 10
+    assert found["1"]["error"]["kind"] == "protocol"
+    assert (found["1"]["text"], found["1"].get("code")) == ("no code", None)
+    assert (found["2"]["text"], found["2"]["code"]) == (CODE, "ls\n")
+    assert found["2"]["error"] is None
+
+
+def test_a_table_gets_the_code_in_place_of_the_answer(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    server.answer = (CODE,)
+    (place / "in.csv").write_text("task\nprint one\n")
+
+    result = batch(cli, server, "in.csv", "Do {{task}}", "-O", "out.csv", "-x")
+
+    assert result.status == 0
+    [row] = csv.DictReader(io.StringIO((place / "out.csv").read_text()))
+    assert row["answer"] == "print(1)\n"
+
+
+def test_a_template_says_what_is_taken_of_each_answer(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    server.answer = (CODE,)
+    (place / "in.txt").write_text("one\n")
+    own = place / "config/llmwrap/templates/coder.mustache"
+    own.parent.mkdir(parents=True)
+    own.write_text('+++\nextract = "sh"\n+++\n{{input}}')
+
+    result = batch(cli, server, "in.txt", "-t", "coder", "-O", "out.jsonl")
+
+    assert result.status == 0
+    assert results(place / "out.jsonl")["1"]["code"] == "ls\n"
+
+
 def test_two_servers_share_the_items_and_one_may_go(cli: Runner, place: Path) -> None:
     (place / "in.txt").write_text("".join(f"{n}\n" for n in range(40)))
     with FakeServer() as one, FakeServer() as two:

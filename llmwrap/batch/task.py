@@ -37,7 +37,8 @@ class Done(NamedTuple):
     """A task and its answer; `error` says what ended it, `text` what came until then.
 
     `key` is the digest of what was asked, `value` what the answer says as JSON, where
-    a schema was asked for.
+    a schema was asked for, `code` what stands in its blocks of code, where only that
+    was.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Done(NamedTuple):
     error: LLMWrapError | None = None
     text: str = ""
     value: Json = None
+    code: str | None = None
 
 
 def key_of(request: Request) -> str:

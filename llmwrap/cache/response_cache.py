@@ -77,8 +77,8 @@ class ResponseCache:
 
     `has_memory` False leaves out the memory, which a process that asks once has no
     use for. `is_many` is for those who put hundreds a second: the disk is waited for
-    once, in `sync`. Without persistence there is nothing but memory, and the disk is left
-    alone. Any thread may call everything. What serves an answer never raises: what
+    once, in `sync`. Without persistence there is nothing but memory, and the disk is
+    left alone. Any thread may call everything. What serves an answer never raises: what
     goes wrong is one warning, and `problem`. What looks after the cache (`entries`,
     `remove`, `clear`, `compact`, `damage`, `size_bytes`) raises OSError.
     """

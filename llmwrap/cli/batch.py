@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import UsageError
 from .context import Context
+from .extract import add_extract
 from .options import (
     add_cache,
     add_question,
@@ -93,6 +94,7 @@ def _add_output(parser: Parser) -> None:
         action="store_true",
         help="go on, and ask again what failed",
     )
+    add_extract(group)
     group.add_argument(
         "--in-order",
         action="store_true",

@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 
 from ..batch.task import Done
-from ..errors import LLMWrapError
+from ..errors import LLMWrapError, ProtocolError
+from ..log import SILENT
 from ..messages import Completion, Json
+from .extract import extracted
 from .fronts import completion_fields
 from .output import error_fields
 
@@ -23,6 +25,8 @@ def line_fields(done: Done) -> dict[str, Json]:
         fields |= {"usage": None, "timings": None, "attempts": None}
     if done.value is not None:
         fields["value"] = done.value
+    if done.code is not None:
+        fields["code"] = done.code
     fields["error"] = _error(done.error)
     return fields
 
@@ -36,6 +40,8 @@ def openai_fields(done: Done) -> dict[str, Json]:
         "response": None,
         "error": None,
     }
+    if done.code is not None:
+        fields["code"] = done.code
     if done.error is not None:
         fields["error"] = {"code": done.error.kind, "message": str(done.error)}
     if done.completion is not None:
@@ -73,8 +79,21 @@ def _error(error: LLMWrapError | None) -> Json:
     return None if error is None else error_fields(error)
 
 
+def with_code(done: Done, wanted: str) -> Done:
+    """Return a result with the code of its answer; without any the item failed."""
+    if done.completion is None:
+        return done
+    try:
+        found = extracted(done.completion, wanted, SILENT)
+    except ProtocolError as error:
+        return done._replace(completion=None, error=error, text=done.completion.text)
+    return done._replace(code=found.text)
+
+
 def text_cell(done: Done) -> list[str]:
-    """Return the answer, as the one cell that it fills."""
+    """Return the answer, or its code, as the one cell that it fills."""
+    if done.code is not None:
+        return [done.code]
     return [done.completion.text if done.completion else ""]
 
 

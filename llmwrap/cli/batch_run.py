@@ -42,7 +42,13 @@ from ..prompting.templates import open_library
 from ..templating import Library
 from ..units import format_duration
 from .ask import named_sampling, schema_of, system_of
-from .batch_results import line_fields, openai_fields, property_cells, text_cell
+from .batch_results import (
+    line_fields,
+    openai_fields,
+    property_cells,
+    text_cell,
+    with_code,
+)
 from .context import Context
 from .prompt import filled_template
 from .session import Session
@@ -132,7 +138,12 @@ class BatchRun:
         words = args.operands if args.files_from else args.operands[1:]
         filled = filled_template(args, session)
         if filled is not None:
-            session.carried = filled.carried
+            session.carried = carried = filled.carried
+            if self._schema is None and args.extract is None and carried.schema:
+                args.schema = carried.schema
+                self._schema = schema_of(args, session)
+            if self._schema is None:
+                args.extract = args.extract or carried.extract
         return Common(
             text=" ".join(words),
             filled=filled,
@@ -310,7 +321,7 @@ class BatchRun:
         ]
         servers = Servers(engines, self._log)
         workers = [
-            partial(_asked, servers, at, maker)
+            partial(_asked, servers, at, maker, args.extract)
             for at, engine in enumerate(engines)
             for _ in range(self._concurrency(engine))
         ]
@@ -392,8 +403,11 @@ class BatchRun:
 _CONCURRENCY = 4
 
 
-def _asked(servers: Servers, at: int, maker: Maker, record: InputRecord) -> Done | None:
-    return servers.ask(at, maker.task(record))
+def _asked(
+    servers: Servers, at: int, maker: Maker, wanted_code: str | None, given: InputRecord
+) -> Done | None:
+    done = servers.ask(at, maker.task(given))
+    return with_code(done, wanted_code) if done and wanted_code else done
 
 
 def _takes(rows: HeldRows, record: InputRecord, maker: Maker) -> bool:

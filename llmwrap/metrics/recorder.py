@@ -1,8 +1,8 @@
 """One record for each run, kept across processes.
 
 A record (run.py) is appended after the answer is out, in one small write; nothing waits
-for the disk. Those of a batch are appended together, once a second. The journal lies in the state directory and is bounded: rollup.py counts
-its older half together.
+for the disk. Those of a batch are appended together, once a second. The journal lies in
+the state directory and is bounded: rollup.py counts its older half together.
 """
 
 from __future__ import annotations
