@@ -275,6 +275,22 @@ def test_another_question_under_an_id_is_3_or_asked_anew(
     assert asked(server) == ["TWO", "one", "three", "two"]
 
 
+def test_another_model_is_another_question(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    (place / "in.txt").write_text("one\ntwo\n")
+    argv = ("batch", "in.txt", "-O", "out.jsonl")
+    environ = {"OLLAMA_HOST": server.url}
+    assert cli.run(*argv, "-m", "alpha", environ=environ).status == 0
+
+    other = cli.run(*argv, "--resume", "-m", "beta:7b", environ=environ)
+    same = cli.run(*argv, "--resume", environ={**environ, "LLMWRAP_MODEL": "alpha"})
+
+    assert (other.status, same.status) == (3, 0)
+    assert "2 of 2 items are not what" in other.stderr
+    assert len(asked(server)) == 2
+
+
 def test_what_failed_is_asked_again_and_its_line_replaced(
     cli: Runner, server: FakeServer, place: Path
 ) -> None:

@@ -36,6 +36,7 @@ class Common(NamedTuple):
     `text` stands before what an item brings, or is a template over its columns;
     `filled` is the one that `-t` names. `files` are pairs of name and text. `below` are
     the options that others go before: those of the template, the alias, the file.
+    `model` is the one that was given for all, empty where it is yet to be found.
     """
 
     text: str = ""
@@ -46,6 +47,7 @@ class Common(NamedTuple):
     sampling: Sampling = Sampling()
     options: Mapping[str, Json] = NO_OPTIONS
     below: Mapping[str, Json] = NO_OPTIONS
+    model: str = ""
     think: bool | str | None = None
     is_streamed: bool = True
     schema: Schema | None = None
@@ -104,7 +106,15 @@ class Maker:
                 request, rendered = self._request(record)
             except LLMWrapError as problem:
                 error = problem
-        return Task(record.id, record.line, request, error, record.columns, rendered)
+        return Task(
+            record.id,
+            record.line,
+            request,
+            error,
+            record.columns,
+            rendered,
+            self._common.model,
+        )
 
     def _request(self, record: InputRecord) -> tuple[Request, Rendered | None]:
         if self._given.kind == "openai":

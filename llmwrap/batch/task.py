@@ -18,6 +18,7 @@ class Task(NamedTuple):
 
     `line` is where its record begins, `columns` what the output repeats of it. `error`
     says why there is no request. `rendered` tells of the template that made the prompt.
+    `model` is the one that answers where the request names none, as it was given.
     """
 
     id: str
@@ -26,11 +27,14 @@ class Task(NamedTuple):
     error: LLMWrapError | None = None
     columns: tuple[str, ...] = ()
     rendered: Rendered | None = None
+    model: str = ""
 
     @property
     def key(self) -> str:
         """Return the digest of what is asked: 16 hexadecimal digits."""
-        return "0" * 2 * _KEY_BYTES if self.request is None else key_of(self.request)
+        if self.request is None:
+            return "0" * 2 * _KEY_BYTES
+        return key_of(self.request, self.model)
 
 
 class Done(NamedTuple):
@@ -50,7 +54,7 @@ class Done(NamedTuple):
     code: str | None = None
 
 
-def key_of(request: Request) -> str:
+def key_of(request: Request, model: str = "") -> str:
     """Return what tells one question from another, whoever is asked.
 
     The messages, the model's name as it was given, the options: what can change the
@@ -58,7 +62,7 @@ def key_of(request: Request) -> str:
     """
     digest = blake2b(digest_size=_KEY_BYTES)
     sampling = request.sampling._asdict() | {"options": dict(request.sampling.options)}
-    known: list[Json] = [request.model, sampling, request.think]
+    known: list[Json] = [request.model or model, sampling, request.think]
     if request.schema:
         known.append(request.schema.text)
     for message in request.messages:

@@ -156,6 +156,7 @@ class BatchRun:
             sampling=named_sampling(args),
             options=dict(args.option),
             below=session.layers().options,
+            model=session.choice().model or session.config.chosen_model or "",
             think=args.think,
             is_streamed=args.stream,
             schema=self._schema,
