@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .batches import batch_rows
 from .cached import CacheBench
 from .chats import ChatBench
 from .load import LoadBench
@@ -66,6 +67,7 @@ class Bench:
         yield from structured_rows(
             self._llmwrap, self._server, self._directory, _ROUNDS
         )
+        yield from batch_rows(self._llmwrap, self._server, self._directory, _FEW_ROUNDS)
         chats = ChatBench(self._llmwrap, self._server, self._directory)
         yield from chats.rows(_FEW_ROUNDS)
         yield from LongBench(self._llmwrap, self._server).rows(_FEW_ROUNDS)

@@ -25,6 +25,7 @@ class Run(NamedTuple):
     peak_bytes: int
     output_bytes: int
     output: bytes
+    cpu_s: float
 
 
 class Job(NamedTuple):
@@ -86,7 +87,8 @@ def run(command: Sequence[str], environ: dict[str, str], *, status: int = 0) -> 
     process.stdout.close()
     if process.returncode != status:
         raise SystemExit(f"{command[:4]} ended with {process.returncode}")
-    return Run(wall_s, first_byte_s, usage.ru_maxrss * 1024, size, kept)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Run(wall_s, first_byte_s, usage.ru_maxrss * 1024, size, kept, cpu_s)
 
 
 def in_turn(

@@ -180,3 +180,28 @@ for thread in threads: thread.join()
 print(time.perf_counter() - started)
 """
 """Many answers of a schema through the library; prints the wall time in seconds."""
+
+LOOP = """
+import sys, json, threading, requests
+address, model, count, items, output = *sys.argv[1:3], int(sys.argv[3]), *sys.argv[4:]
+prompts = iter(open(items).read().splitlines())
+lock = threading.Lock()
+def ask():
+    session = requests.Session()
+    while True:
+        with lock:
+            prompt = next(prompts, None)
+        if prompt is None:
+            return
+        body = {"model": model, "stream": False}
+        body["messages"] = [{"role": "user", "content": prompt}]
+        reply = session.post(address + "/api/chat", json=body).json()
+        line = json.dumps({"prompt": prompt, "text": reply["message"]["content"]})
+        with lock:
+            file.write(line + "\\n")
+with open(output, "w") as file:
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+"""
+"""A bare loop over lines of a file: threads with a session each, a line an answer."""
