@@ -183,6 +183,8 @@ class Flights:
             else:
                 flight = _opened(flight_path(self._root, key))
             if isinstance(flight, Held):
+                if not self._held:
+                    self._touched_at = time.monotonic()  # as its file was, just now
                 self._held[key] = flight
         if isinstance(flight, Held):
             WATCHER.watch(self)
@@ -221,13 +223,12 @@ def _locks() -> list[threading.Lock]:
 
 def _opened(path: str) -> Held | Waiting | None:
     for _ in range(_TRIES):
-        descriptor, is_new = _open(path)
+        descriptor = _open(path)
         try:
             if not lock(descriptor):
                 return _waiting(descriptor)
             if _has_name(descriptor):
-                if not is_new:
-                    os.utime(descriptor)
+                os.utime(descriptor)
                 return Held(path, descriptor)
         except OSError:
             os.close(descriptor)
@@ -236,16 +237,13 @@ def _opened(path: str) -> Held | Waiting | None:
     raise OSError(errno.EAGAIN, "it is replaced all the time", path)
 
 
-def _open(path: str) -> tuple[int, bool]:
-    """Open the file of a flight; tell whether it is new, and so touched."""
+def _open(path: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | SAFE
     try:
-        return os.open(path, flags | os.O_EXCL, 0o600), True
-    except FileExistsError:
-        return os.open(path, flags, 0o600), False
+        return os.open(path, flags, 0o600)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        return os.open(path, flags, 0o600), False
+        return os.open(path, flags, 0o600)
 
 
 def _waiting(descriptor: int) -> Waiting | None:
