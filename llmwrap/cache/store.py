@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from .. import lives
 from ..files import sync_directory, sync_file
 from ..journal.keyed import KeyedJournal
 from ..journal.records import Record
@@ -67,6 +68,11 @@ class Store:
         self._has_directories = False
         self._unsynced: set[str] = set()
         self._journals: dict[str, KeyedJournal] = {}
+        lives.enter(self)
+
+    def start_anew(self) -> None:
+        """Leave it to the parent to sync what it put, in a forked child."""
+        self._unsynced = set()
 
     @property
     def largest_bytes(self) -> int:
