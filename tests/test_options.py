@@ -71,12 +71,14 @@ def test_a_schema_is_understood_by_both(cli: Runner, server: FakeServer) -> None
     assert openai["response_format"]["json_schema"]["schema"] == _SCHEMA
 
 
-def test_a_servers_own_name_wins_over_a_common_one(
+def test_the_last_of_two_names_of_one_setting_wins(
     cli: Runner, server: FakeServer
 ) -> None:
     ask(cli, server, "-n", "-o", "num_predict=5", "-o", "max_tokens=9", "hi")
+    ask(cli, server, "-n", "-o", "max_tokens=9", "-o", "num_predict=5", "hi")
 
-    assert body(server)["options"] == {"num_predict": 5}
+    sent = [request.json["options"] for request in chats(server)]
+    assert sent == [{"num_predict": 9}, {"num_predict": 5}]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)

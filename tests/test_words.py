@@ -106,3 +106,11 @@ def test_the_same_option_means_the_same_everywhere() -> None:
 
 def test_no_word_is_both_built_and_planned() -> None:
     assert not set(BUILT) & PLANNED
+
+
+@pytest.mark.parametrize("word", ["-1", "-1.5", "-.5", "-1h", "-5%"])
+def test_a_negative_number_is_an_operand(word: str) -> None:
+    words = take_apart(["config", "set", "cache.ttl", word, "--json"])
+
+    assert words.operands == ["set", "cache.ttl", word]
+    assert words.options == ["--json"]

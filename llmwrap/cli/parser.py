@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         return "\n".join([super().format_help(), *written]) + "\n" * bool(written)
 
 
-_NAMES = {"FILE", "ID", "M", "NAME", "TEMPLATE", "URL"}
+_NAMES = {"FILE", "ID", "INPUT", "M", "NAME", "TEMPLATE", "URL"}
 """What stands for values that cannot be empty: as if not given is never meant."""
 
 _T = TypeVar("_T")
@@ -252,9 +252,13 @@ def check_operands(
     if command.verbs and not verb:
         raise UsageError(f"'{what}' wants one of {', '.join(command.verb_names)}")
     names = shape.split()
-    for name, given in zip_longest(names, operands, fillvalue=""):
-        if name and not name.startswith("[") and not given.strip():
-            raise UsageError(f"'{what}' wants {name.removesuffix('...')}")
+    for name, given in zip_longest(names, operands):
+        plain, is_needed = (name or "").strip("[.]"), (name or "[")[0] != "["
+        if given is None and is_needed:
+            raise UsageError(f"'{what}' wants {plain}")
+        may_be_empty = plain not in _NAMES and (not is_needed or plain == "VALUE")
+        if given is not None and not given.strip() and not may_be_empty:
+            raise UsageError(f"'{what}': {plain} must not be empty")
     if len(operands) > len(names) and "..." not in shape:
         raise UsageError(f"'{what}' takes no '{operands[len(names)]}'")
     last = names[-1] if names else ""

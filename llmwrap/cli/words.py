@@ -199,7 +199,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     for word in waiting:
         if word == "--":
             return options, operands, list(waiting)
-        if word == "-" or not word.startswith("-"):
+        if word == "-" or not word.startswith("-") or _is_number(word):
             operands.append(word)
             continue
         options.append(word)
@@ -210,6 +210,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             else:
                 options.append(value)
     return options, operands, []
+
+
+def _is_number(word: str) -> bool:
+    """Tell whether a word is a negative number, which no option begins like."""
+    return word.removeprefix("-").removeprefix(".")[:1].isdecimal()
 
 
 def _wants_value(option: str) -> bool:
