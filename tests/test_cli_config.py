@@ -330,6 +330,105 @@ def test_what_a_command_would_refuse_is_not_set(
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("cache", "1", "its keys are enabled, "),
+        ("backends", "x", "its keys are backends.NAME.backend_type, "),
+        ("backends.box", "x", "its keys are backend_type, base_url, "),
+        ("aliases", "x", "aliases.NAME = MODEL"),
+        ("defaults.options.seed", "1", "'defaults.options' is one value"),
+        ("cache.ttl.x", "1", "'cache.ttl' is one value"),
+        ("backends.box.headers.X-A", "1", "'backends.box.headers' is one value"),
+        ("nothing.at.all", "1", "known are defaults, "),
+    ],
+)
+def test_a_name_that_is_no_setting_says_what_it_is(
+    cli: Runner, key: str, value: str, hint: str
+) -> None:
+    cli.home.configure(KEPT)
+
+    for argv in (("get", key), ("set", key, value)):
+        result = config(cli, *argv)
+        assert (result.status, result.stdout) == (3, b"")
+        assert hint in result.stderr
+
+
+ALIASED = """[aliases]
+fast = "m:1b"  # the small one
+
+[aliases.deep]
+model = "m:70b"
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "model"),
+    [
+        ("aliases.fast", "n:2b", "n:2b"),
+        ("aliases.fast.model", "n:2b", "n:2b"),
+        ("aliases.deep", "n:2b", "n:2b"),
+        ("aliases.new", "n:2b", "n:2b"),
+        ("aliases.new.model", "n:2b", "n:2b"),
+        ("aliases.qwen2.5", "n:2b", "n:2b"),
+        ('aliases."a:b"', "n:2b", "n:2b"),
+        ("aliases.fast.system", "Be brief.", "m:1b"),
+    ],
+)
+@pytest.mark.parametrize("text", ["", ALIASED, "[aliases]\nfast = 'm:1b'\n"])
+def test_an_alias_is_set_and_told_by_its_name(
+    cli: Runner, text: str, key: str, value: str, model: str
+) -> None:
+    file = cli.home.configure(text)
+    if key == "aliases.fast.system" and not text:
+        return  # an alias without a model is none
+
+    result = config(cli, "set", key, value)
+
+    assert (result.status, result.stdout) == (0, b"")
+    assert config(cli, "get", key).text == f"{value}\n"
+    name = key.removesuffix(".model").removesuffix(".system")
+    assert config(cli, "get", name).text == f"{model}\n"
+    assert "the small one" not in text or "the small one" in file.read_text()
+
+
+def test_an_alias_is_written_as_people_write_it(cli: Runner) -> None:
+    file = cli.home.configure("# mine\n")
+
+    config(cli, "set", "aliases.fast", "m:1b")
+    config(cli, "set", "aliases.qwen2.5", "m:2b")
+
+    assert file.read_text() == (
+        '# mine\n\n[aliases]\n"qwen2.5" = "m:2b"\nfast = "m:1b"\n'
+    )
+
+
+def test_a_backend_without_an_address_of_its_own_is_set_key_by_key(cli: Runner) -> None:
+    first = config(cli, "set", "backends.box.backend_type", "openai")
+    second = config(cli, "set", "backends.box.base_url", "http://127.0.0.1:1/v1")
+
+    assert (first.status, second.status) == (0, 0)
+    assert "warning: backend 'box' has no address" in first.stderr
+    assert "warning" not in second.stderr
+    assert config(cli, "validate").status == 0
+
+
+@pytest.mark.parametrize("value", ["-1", "-1h", "-.5"])
+def test_a_negative_number_is_a_value_and_no_option(cli: Runner, value: str) -> None:
+    result = config(cli, "set", "cache.max_memory_entries", value)
+
+    assert result.status == 3
+    assert f"bad value '{value}' for 'cache.max_memory_entries'" in result.stderr
+
+
+def test_an_empty_value_is_judged_as_a_value(cli: Runner) -> None:
+    model = config(cli, "set", "defaults.model", "")
+    system = config(cli, "set", "defaults.system", "")
+
+    assert (model.status, system.status) == (3, 0)
+    assert "bad value '' for 'defaults.model'" in model.stderr
+
+
+@pytest.mark.parametrize(
     ("toml", "problem"),
     [
         ('[ui]\ntheme = "dakr"', "'ui.theme'; did you mean 'dark'?"),

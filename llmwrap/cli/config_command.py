@@ -75,7 +75,8 @@ def _get(args: argparse.Namespace, context: Context) -> int:
     name = f"{section}.{key.name}"
     row = next((row for row in rows(config) if row.key == name), None)
     if row is None:
-        raise ConfigError(f"there is no backend for '{name}'", hint="'config set' it")
+        hint = f"'llmwrap config set {name} VALUE' begins it"
+        raise ConfigError(f"there is no '{section}'", hint=hint)
     if args.json:
         found = {"key": row.key, "value": row.value, "origin": row.origin}
         context.output.json_rows("config", [found])
@@ -92,8 +93,8 @@ def _set(args: argparse.Namespace, context: Context) -> int:
     name, given = args.operands
     path = _file(args, context)
     content = with_value(_content(path), path, name, given, context.environ)
-    _store(content, path, context)
     log = _people(args, context)
+    _store(content, path, context, log)
     log.note(f"wrote '{path}'")
     section, key = key_named(name, path)
     variable = variable_of(section, key.name)
@@ -136,15 +137,21 @@ def _content(path: str) -> bytes:
         raise
 
 
-def _store(content: bytes, path: str, context: Context) -> None:
-    """Write the file if every command could run with it. Raises: ConfigError."""
+def _store(content: bytes, path: str, context: Context, log: Log | None = None) -> None:
+    """Write the file if every command could run with it. Raises: ConfigError.
+
+    With a log, a backend may still be without an address: it is set key by key.
+    """
     config = Config.of_text(content, path, context.environ)
-    _check(config, context)
+    _check(config, context, log)
     write_whole(path, content, is_replaced=True)
 
 
-def _check(config: Config, context: Context) -> None:
-    """Refuse what only those who use a setting can judge. Raises: ConfigError."""
+def _check(config: Config, context: Context, log: Log | None = None) -> None:
+    """Refuse what only those who use a setting can judge. Raises: ConfigError.
+
+    With a log, a backend without an address is a warning.
+    """
     from ..backends import known_kinds
     from ..engine import Engine
     from ..prompting.prompt import default_system
@@ -165,7 +172,11 @@ def _check(config: Config, context: Context) -> None:
             if backend.kind.lower() not in kinds:
                 key = f"backends.{name}.backend_type"
                 raise config.bad_value(key, backend.kind, kinds)
-            known = engine.selector().backend(name)
+            selector = engine.selector()
+            if log and selector.address(backend) is None:
+                log.warning(f"backend '{name}' has no address yet; base_url is one")
+                continue
+            known = selector.backend(name)
             engine.backend(known, is_first_choice=False)
 
 

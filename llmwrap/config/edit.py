@@ -14,6 +14,7 @@ import tomlkit
 
 from . import toml
 from .kinds import PathBase
+from .schema import ALIASES, SECTIONS
 from .sources import Collected, key_named
 
 
@@ -31,26 +32,37 @@ def with_value(
     raw = Collected().put_text(section, key, given, f"file {path}", place)
     text = content.decode().removeprefix("\ufeff")
     document = tomlkit.parse(text)
+    group, _, table_name = section.partition(".")
+    tables, name = [group, *filter(None, [table_name])], key.name
+    aliases = document.get(ALIASES, {})
+    if group == ALIASES and not isinstance(aliases.get(table_name), Mapping):
+        if key is SECTIONS[ALIASES][0]:
+            tables, name = [group], table_name  # the short form
+        else:
+            _put(aliases, table_name, {"model": aliases.get(table_name, "")})
     table = cast("MutableMapping[str, object]", document)
-    for part in section.split("."):
+    for part in tables:
         if part not in table:
-            table[part] = tomlkit.table(is_super_table=part != section.split(".")[-1])
+            table[part] = tomlkit.table(is_super_table=part != tables[-1])
         table = cast("MutableMapping[str, object]", table[part])
-    known = key.alias if key.alias in table else key.name
+    known = key.alias if key.alias in table else name
     if known not in table:
-        inserted = _inserted(text, section, key.name, raw)
+        inserted = _inserted(text, ".".join(map(toml.bare_key, tables)), name, raw)
         if inserted is not None:
             return inserted.encode()
-    table[known] = _inline(raw)
+    _put(table, known, raw)
     return tomlkit.dumps(document).encode()
 
 
-def _inline(raw: object) -> object:
+def _put(table: MutableMapping[str, object], name: str, raw: object) -> None:
     if not isinstance(raw, Mapping):
-        return raw
-    table = tomlkit.inline_table()
-    table.update(raw)
-    return table
+        table[name] = raw
+        return
+    old, new = table.get(name), tomlkit.inline_table()
+    if isinstance(old, tomlkit.items.Item):  # it keeps comments of plain values only
+        new.trivia.comment = old.trivia.comment
+    new.update(raw)
+    table[name] = new
 
 
 def _inserted(text: str, section: str, name: str, raw: object) -> str | None:
@@ -69,6 +81,6 @@ def _inserted(text: str, section: str, name: str, raw: object) -> str | None:
         place = (hidden or [at])[-1]
         if not lines[place].endswith("\n"):
             lines[place] += "\n"
-        lines.insert(place + 1, f"{name} = {toml.literal(raw)}\n")
+        lines.insert(place + 1, f"{toml.bare_key(name)} = {toml.literal(raw)}\n")
         return "".join(lines)
     return None

@@ -252,15 +252,56 @@ def _take_table(
 def key_named(name: str, path: str) -> tuple[str, Key]:
     """Return the section and the key of a dotted name: `backends.box.timeout`.
 
-    `path` is the file it is for. Raises: ConfigError naming the nearest one.
+    `aliases.fast` is the model of an alias. `path` is the file it is for. Raises:
+    ConfigError naming the nearest one.
     """
     section, _, last = name.rpartition(".")
-    top, _, backend = section.partition(".")
-    is_known = top in SECTIONS and is_backend_name(backend) == (top == BACKENDS)
+    if name.startswith(f"{ALIASES}."):
+        section, last = _alias_named(name, path)
+    top, _, table = section.partition(".")
+    is_known = top in SECTIONS and bool(table) == (top in NAMED)
     for key in _keys_of(section) if is_known else ():
         if last in (key.name, key.alias):
             return section, key
-    raise _unknown_key(path, last if is_known else name, section if is_known else None)
+    raise _no_key(name, path) or _unknown_key(
+        path, last if is_known else name, section if is_known else None
+    )
+
+
+def _alias_named(name: str, path: str) -> tuple[str, str]:
+    """Return the section and the key: what names no key is the alias itself."""
+    alias, _, last = name.partition(".")[2].rpartition(".")
+    if not alias or last not in _names_in(ALIASES):
+        alias, last = name.partition(".")[2], SECTIONS[ALIASES][0].name
+    alias = alias.strip("\"'")  # as TOML has one with a dot
+    _check_name(ALIASES, alias, path)
+    return f"{ALIASES}.{alias}", last
+
+
+def _no_key(name: str, path: str) -> ConfigError | None:
+    """Return the error about the name of a table, or of a part of a value, if it is."""
+    top, *others = name.split(".")
+    if top not in SECTIONS:
+        return None
+    names = _names_in(top)
+    if len(others) == (top in NAMED) or not others:
+        known = ", ".join(names if others or top not in NAMED else _in_group(top))
+        return ConfigError(
+            f"'{printable(path)}': {quoted(name)} is a table, not a value",
+            hint=f"its keys are {known}",
+        )
+    within = others[1:] if top in NAMED else others
+    if len(within) < 2 or within[0] not in names:
+        return None
+    whole = name.removesuffix("." + ".".join(within[1:]))
+    hint = f"'{whole}' is one value; lists and tables are JSON"
+    return ConfigError(f"'{printable(path)}': unknown key {quoted(name)}", hint=hint)
+
+
+def _in_group(group: str) -> list[str]:
+    if group == ALIASES:
+        return [f"{ALIASES}.NAME = MODEL"]
+    return [f"{group}.NAME.{name}" for name in _names_in(group)]
 
 
 def _no_table(path: str, section: str) -> ConfigError:
