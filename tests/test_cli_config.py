@@ -438,6 +438,9 @@ def test_an_empty_value_is_judged_as_a_value(cli: Runner) -> None:
         ('[backends.x]\nbackend_type = "openai"', "address"),
         ('[backends.ollama]\napi_key_file = "gone"', "gone"),
         ("[defaults]\noptions = {max_tokens = 0}", "0 tokens"),
+        ('[defaults]\nbackend = "openai"', "backend 'openai' has no address"),
+        ('[aliases.a]\nmodel = "m"\noptions = {n = 2}', "[aliases] a options: 'n=2'"),
+        ('[aliases.a]\nmodel = "m"\nsystem = "@gone"', "gone"),
     ],
 )
 def test_validate_refuses_what_a_command_would_refuse(
@@ -449,6 +452,23 @@ def test_validate_refuses_what_a_command_would_refuse(
 
     assert result.status == 3
     assert problem in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("LLMWRAP_BACKEND", "olama", "did you mean 'ollama'?"),
+        ("LLMWRAP_BACKEND", "openai", "backend 'openai' has no address"),
+        ("OLLAMA_HOST", "ftp://127.0.0.1", "'OLLAMA_HOST': bad value"),
+    ],
+)
+def test_validate_refuses_what_variables_choose(
+    cli: Runner, variable: str, value: str, problem: str
+) -> None:
+    result = config(cli, "validate", **{variable: value})
+
+    assert result.status == cli.run("ask", "-n", "x", environ={variable: value}).status
+    assert (result.status, problem in result.stderr) == (3, True)
 
 
 def editor(cli: Runner, script: str) -> dict[str, str]:

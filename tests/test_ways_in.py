@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
@@ -285,3 +286,14 @@ def test_the_last_handler_masks_what_it_prints(cli: Runner, home: Home) -> None:
     said = context.stderr.written.decode()
     assert "a bug in llmwrap" in said
     assert _KEY not in said
+
+
+def test_a_socks_proxy_says_what_it_needs(cli: Runner, server: FakeServer) -> None:
+    if importlib.util.find_spec("socks"):
+        pytest.skip("PySocks is there")
+    configured(cli, server.url, 'proxy = "socks5://127.0.0.1:9"\n')
+
+    result = cli.run("ask", "-n", "hi")
+
+    assert result.status == 3
+    assert "needs the package PySocks" in error(result)

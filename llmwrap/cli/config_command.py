@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..config import Config, config_path
+from ..config.schema import DefaultsConfig
 from ..config.show import rows, sample, write_first_config
 from ..config.sources import LARGEST_BYTES, key_named, variable_of
 from ..errors import ConfigError, UsageError
@@ -161,11 +162,12 @@ def _check(config: Config, context: Context, log: Log | None = None) -> None:
 
     chosen_theme(config)
     configured_keys(config)
-    default_system(config)
-    try:
-        with_options(Sampling(), {}, config.defaults.options)
-    except UsageError as error:
-        raise ConfigError(f"[defaults] options: {error.message}") from error
+    for name, said in _layers(config):
+        default_system(config._replace(defaults=said))
+        try:
+            with_options(Sampling(), {}, said.options)
+        except UsageError as error:
+            raise ConfigError(f"{name} options: {error.message}") from error
     kinds = known_kinds()
     with Engine(config, environ=context.environ, is_one_shot=True) as engine:
         for name, backend in config.backends.items():
@@ -180,6 +182,22 @@ def _check(config: Config, context: Context, log: Log | None = None) -> None:
             engine.backend(known, is_first_choice=False)
 
 
+def _layers(config: Config) -> Iterator[tuple[str, DefaultsConfig]]:
+    """Yield what is said of every question, and by each alias of its own."""
+    yield "[defaults]", config.defaults
+    for name, alias in config.aliases.items():
+        own = config.defaults._replace(system=alias.system, options=alias.options)
+        yield f"[aliases] {name}", own
+
+
+def _check_choice(config: Config, context: Context) -> None:
+    """Refuse what variables or [defaults] say of whom to ask. Raises: ConfigError."""
+    from ..engine import Engine
+
+    with Engine(config, environ=context.environ, is_one_shot=True) as engine:
+        engine.selector().selection()
+
+
 def _people(args: argparse.Namespace, context: Context) -> Log:
     # For people only: what a file that may be unusable says of logging is not read.
     return Log(people_sink(context.output.note, people_threshold(args)))
@@ -191,7 +209,7 @@ def _path(args: argparse.Namespace, context: Context) -> int:
     if args.json:
         context.output.json_rows("config", [{"path": path}])
     else:
-        context.output.line(path)
+        context.output.path(path)
     return 0
 
 
@@ -199,6 +217,7 @@ def _validate(args: argparse.Namespace, context: Context) -> int:
     session = Session.of(args, context, stdout_is_data=args.json)
     config, log = session.config, session.log
     _check(config, context)
+    _check_choice(config, context)
     if config.path is None:
         path = config_path(args.config, context.environ)
         log.note(f"there is no '{path}': defaults are in force")

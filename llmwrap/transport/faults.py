@@ -95,6 +95,11 @@ def connect_error(
         return _proxy_error(endpoint, f"{error} {_cause(error)}")
     if is_any(urllib3.exceptions.SSLError):
         return _tls_error(endpoint, causes)
+    if "SOCKS support" in str(error):
+        return ConfigError(
+            f"{endpoint} has a SOCKS proxy, which needs the package PySocks",
+            hint="install it, or name a proxy with http",
+        )
     if is_any(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         return ConfigError(f"'{endpoint.base_url}' is no usable address")
     return _lost_error(endpoint, error, causes)
