@@ -21,6 +21,20 @@ def parse_json_text(text: str) -> Json:
     return value
 
 
+def told(error: ValueError | RecursionError) -> str:
+    """Return why a text is no JSON, and where, in plain words."""
+    if isinstance(error, RecursionError):
+        return "it nests too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no UTF-8"
+    if not isinstance(error, json.JSONDecodeError):
+        is_long = "integer string conversion" in str(error)
+        return "a number has too many digits" if is_long else str(error)
+    problem = f"{error.msg[:1].lower()}{error.msg[1:]}"
+    line = f"line {error.lineno}, " if "\n" in error.doc.rstrip() else ""
+    return f"{problem} in {line}column {error.colno}"
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"'{name}' is no number")
 

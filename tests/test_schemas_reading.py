@@ -141,7 +141,7 @@ def test_a_file_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "the schema 'a.json' is no JSON: Expecting property name"),
+        ("{", "the schema 'a.json' is no JSON: expecting property name"),
         ('{"a": NaN}', "is no JSON: 'NaN' is no number"),
         ("[]", "is no JSON Schema, which is an object"),
         ("true", "is no JSON Schema, which is an object"),

@@ -107,10 +107,11 @@ def test_json_is_json_whatever_is_declared() -> None:
     [
         ("{", "--vars is no JSON: expecting property name"),
         ("[1]", '--vars is no JSON object; {"NAME": VALUE} is wanted'),
-        ('{"a": NaN}', "--vars is no JSON: a number is none of it"),
-        ('{"a": -1e400}', "--vars is no JSON: a number is none of it"),
-        ("", "--vars is no JSON: expecting value in line 1, column 1"),
-        ('{"a": ' + "1" * 5000 + "}", "--vars is no JSON: a number is none of it"),
+        ('{"a": NaN}', "--vars is no JSON: 'NaN' is no number"),
+        ('{"a": -1e400}', "--vars is no JSON: '-1e400' is too large a number"),
+        ("", "--vars is no JSON: expecting value in column 1"),
+        ('{"a":\n tru}', "--vars is no JSON: expecting value in line 2, column 2"),
+        ('{"a": ' + "1" * 5000 + "}", "--vars is no JSON: a number has too many"),
     ],
 )
 def test_bad_variables_are_an_error_in_one_line(text: str, problem: str) -> None:

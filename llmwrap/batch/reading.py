@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 from ..errors import ConfigError, LimitError, LLMWrapError, UsageError
-from ..jsontext import parse_json_text
+from ..jsontext import parse_json_text, told
 from ..messages import Json
 from ..units import format_size
 
@@ -122,7 +122,8 @@ class Input:
         for number, part in enumerate(parts, 1):
             # A name is bytes; what is no UTF-8 in it comes back when it is opened.
             if path := part.removesuffix(b"\r").decode("utf-8", "surrogateescape"):
-                shown = path.encode("utf-8", "replace").decode()
+                # Two that are one only to a reader have ids of their own.
+                shown = part.removesuffix(b"\r").decode("utf-8", "backslashreplace")
                 yield InputRecord(shown, number, path)
 
     def _objects(self, name: str) -> Iterator[InputRecord]:
@@ -133,7 +134,9 @@ class Input:
                 try:
                     fields = parse_json_text(line.decode())
                 except (ValueError, RecursionError) as problem:
-                    error = ConfigError(f"line {number} is no JSON object: {problem}")
+                    error = ConfigError(
+                        f"line {number} is no JSON object: {told(problem)}"
+                    )
                 else:
                     yield _identified(given, fields, name)
                     continue

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import NamedTuple, NoReturn
 
 from ..errors import ConfigError
+from ..jsontext import told
 from ..messages import Json, Schema
 from .loops import DIGITS
 
@@ -129,7 +130,7 @@ def _value_of(text: str) -> tuple[str, Json]:
     except json.JSONDecodeError as error:
         found = _OPENING.search(text)
         if found is None:
-            raise ValueError(f"it is no JSON: {_words(error)}") from error
+            raise ValueError(f"it is no JSON: {told(error)}") from error
     start = found.start()
     try:
         value, end = _DECODER.raw_decode(text, start)
@@ -138,7 +139,7 @@ def _value_of(text: str) -> tuple[str, Json]:
         try:
             value, end = _DECODER.raw_decode(text, start)
         except json.JSONDecodeError:
-            raise ValueError(f"it is no JSON: {_words(error)}") from error
+            raise ValueError(f"it is no JSON: {told(error)}") from error
     # A bracket outside is a second value, or this one a part of something broken.
     if not _BRACKETS.isdisjoint(text[:start]) or not _BRACKETS.isdisjoint(text[end:]):
         raise ValueError("it is more than one JSON value")
@@ -147,10 +148,6 @@ def _value_of(text: str) -> tuple[str, Json]:
 
 def _without_comma(found: re.Match[str]) -> str:
     return "" if found[0] == "," else found[0]
-
-
-def _words(error: json.JSONDecodeError) -> str:
-    return f"{error.msg} at line {error.lineno}, column {error.colno}"
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from ..config.complaints import printable, suggestion
 from ..errors import ConfigError
-from ..jsontext import parse_json_text
+from ..jsontext import parse_json_text, told
 from ..messages import Json, Schema
 from ..units import format_size
 
@@ -152,7 +152,7 @@ def _parsed(data: bytes, name: str) -> dict[str, Json]:
     except RecursionError:
         raise ConfigError(f"the schema '{shown}' is nested too deeply") from None
     except ValueError as error:
-        raise ConfigError(f"the schema '{shown}' is no JSON: {error}") from error
+        raise ConfigError(f"the schema '{shown}' is no JSON: {told(error)}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"the schema '{shown}' is no JSON Schema, which is an object")
     return document

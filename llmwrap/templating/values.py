@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import ConfigError, LimitError, UsageError
-from ..jsontext import parse_json_text
+from ..jsontext import parse_json_text, told
 from ..messages import Json
 from .template import Type, Variable
 
@@ -146,14 +146,10 @@ def _typed(name: str, text: str, kind: Type) -> Json:
 def _parsed(text: str, where: str) -> Json:
     try:
         return parse_json_text(text)
-    except json.JSONDecodeError as error:
-        problem = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        place = f"line {error.lineno}, column {error.colno}"
-        raise ConfigError(f"{where} is no JSON: {problem} in {place}") from error
     except RecursionError:
         raise LimitError(f"{where} nests too deeply") from None
-    except ValueError as error:  # NaN, 1e400, and more than 4300 digits
-        raise ConfigError(f"{where} is no JSON: a number is none of it") from error
+    except ValueError as error:
+        raise ConfigError(f"{where} is no JSON: {told(error)}") from error
 
 
 def _article(kind: Type) -> str:
