@@ -622,3 +622,30 @@ def test_a_full_disk_is_12_and_nothing_is_lost(
 
     assert result.status == 12
     assert "/dev/full" in result.stderr
+
+
+def test_files_whose_names_are_no_utf8_are_items_of_their_own(
+    cli: Runner, server: FakeServer, place: Path
+) -> None:
+    names = (b"n\xff", b"n\xfe")
+    for name in names:
+        (place / os.fsdecode(name)).write_text("text")
+    argv, stdin = ("--files-from", "-", "-O", "o.jsonl"), b"\0".join(names)
+
+    first = batch(cli, server, *argv, stdin=stdin)
+    again = batch(cli, server, *argv, "--resume", stdin=stdin)
+
+    assert (first.status, again.status) == (0, 0)
+    assert {*results(place / "o.jsonl")} == {r"n\xff", r"n\xfe"}
+    assert len(asked(server)) == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "2000"])
+def test_one_range_is_told_for_how_many_are_asked_at_once(
+    cli: Runner, value: str
+) -> None:
+    result = cli.run("batch", "in.txt", "-O", "o", "--concurrency", value)
+
+    assert result.status == 2
+    assert "from 0" not in result.stderr
+    assert "see 'llmwrap batch --help'" in result.stderr

@@ -173,6 +173,18 @@ def test_the_path_is_where_it_is(cli: Runner, home: Home, tmp_path: Path) -> Non
     assert moved.text == f"{elsewhere}\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "variable"),
+    [("cache path", "LLMWRAP_CACHE_PATH"), ("config path", "LLMWRAP_CONFIG")],
+)
+def test_a_path_that_is_no_utf8_is_printed_by_its_bytes(
+    cli: Runner, words: str, variable: str
+) -> None:
+    name = os.fsdecode(b"/n\xff/x")
+
+    assert cli.run(*words.split(), environ={variable: name}).stdout == b"/n\xff/x\n"
+
+
 @pytest.mark.parametrize("verb", ["stats", "list", "clear", "verify", "compact"])
 def test_a_cache_that_cannot_be_used_is_status_11(
     cli: Runner, home: Home, verb: str

@@ -155,3 +155,8 @@ def test_a_page_says_how_values_are_written(
     cli: Runner, words: list[str], syntax: str
 ) -> None:
     assert syntax in cli.run("help", *words).text
+
+
+def test_a_page_promises_no_syntax_that_its_options_refuse(cli: Runner) -> None:
+    assert "10%" not in cli.run("help", "ask").text
+    assert "from 1 is wanted" in cli.run("ask", "--max-tokens", "-1", "x").stderr

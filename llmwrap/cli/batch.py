@@ -20,15 +20,16 @@ from .parser import (
     add_common,
     count,
     number,
+    positive_count,
 )
 from .prompt import add_template, add_variables
 
 COMMAND = Command(
     name="batch",
     summary="Ask many questions and write each answer to OUTPUT once. --resume goes on"
-    " where a batch ended, whatever ended it. FILE holds lines, JSON objects, or"
+    " where a batch ended, whatever ended it. INPUT holds lines, JSON objects, or"
     " a table; TEXT stands before each item, or is filled with its columns.",
-    operands="[FILE] [TEXT...]",
+    operands="[INPUT] [TEXT...]",
 )
 
 FORMATS = ("lines", "jsonl", "csv", "tsv", "openai")
@@ -134,12 +135,15 @@ def _add_pace(parser: Parser) -> None:
     )
 
 
+_MOST_AT_ONCE = 1024
+
+
 def _concurrency(text: str) -> int | str:
     if text == "auto":
         return text
-    wanted = count(text)
-    if not 1 <= wanted <= 1024:
-        raise argparse.ArgumentTypeError("1 to 1024, or auto")
+    wanted = positive_count(text)
+    if wanted > _MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_AT_ONCE} are asked at once")
     return wanted
 
 

@@ -374,7 +374,8 @@ class BatchRun:
         return engine.slots() or _CONCURRENCY
 
     def _end_note(self, tally: Counted) -> str:
-        text = f"{tally.count} items: {tally.answered} answered"
+        items = "1 item" if tally.count == 1 else f"{tally.count} items"
+        text = f"{items}: {tally.answered} answered"
         if tally.cached:
             text += f" ({tally.cached} from the cache)"
         if failed := tally.failed.total():

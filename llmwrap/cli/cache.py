@@ -219,7 +219,7 @@ class _Work:
         if self._is_json:
             self._write(path=self._cache.root)
         else:
-            self._output.line(self._cache.root)
+            self._output.path(self._cache.root)
 
     def _write(self, **fields: Json) -> None:
         self._output.json(fields)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..errors import LLMWrapError
 from .commands import CommandModule, load_command, parser_of, parsers_of
 from .context import Context
-from .parser import Command, Verb
+from .parser import PATHS, Command, Verb
 from .session import Session
 from .words import BUILT, HELP, expected_option, take_apart
 
@@ -177,7 +177,7 @@ class _Source:
 
     def values(self, kind: str, current: str) -> Iterator[Offer]:
         """Yield what can stand where the usage has a word in capitals."""
-        if kind == "FILE" or (kind == "M" and current.startswith((".", "/", "~"))):
+        if kind in PATHS or (kind == "M" and current.startswith((".", "/", "~"))):
             yield Offer(FILES)
         elif look := self._looks.get(kind):
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from ..units import parse_whole
 from .context import Context
 from .options import add_cache_use, add_drawing, add_thinking
 from .parser import (
@@ -17,8 +16,8 @@ from .parser import (
     count,
     duration,
     number,
+    positive_count,
     positive_duration,
-    read,
 )
 from .prompt import add_template, add_variables
 
@@ -159,7 +158,7 @@ def _add_prompts(parser: Parser) -> None:
     )
     group.add_argument(
         "--hit-ratio",
-        metavar="P",
+        metavar="SHARE",
         type=ratio,
         help="share of the prompts of --test-cache that come again (default: 80%%)",
     )
@@ -213,14 +212,14 @@ def _add_gate(parser: Parser) -> None:
     )
     group.add_argument(
         "--tolerance",
-        metavar="P",
+        metavar="SHARE",
         type=ratio,
         default=0.10,
         help="how much worse is still good (default: 10%%)",
     )
     group.add_argument(
         "--confidence",
-        metavar="P",
+        metavar="SHARE",
         type=ratio,
         default=0.99,
         help="how sure to be that it is not chance (default: 99%%)",
@@ -235,11 +234,6 @@ def _add_gate(parser: Parser) -> None:
 def _add_cache(parser: Parser) -> None:
     group = parser.add_argument_group("cache")
     add_cache_use(group, off="leave the response cache alone (default)")
-
-
-def positive_count(text: str) -> int:
-    """Return a whole number of at least 1; for argparse."""
-    return read(lambda text: parse_whole(text, 1), text)
 
 
 def positive_number(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .parser import Group, Parser, count, number, option_pair, whole
+from .parser import Group, Parser, count, number, option_pair, positive_count, whole
 
 
 def add_question(group: Group) -> None:
@@ -74,7 +74,7 @@ def add_drawing(group: Group, *, seed: str) -> None:
     )
     for name, metavar, kind, text in (
         ("--temperature", "T", number, "randomness"),
-        ("--max-tokens", "N", count, "longest answer, in tokens, from 1"),
+        ("--max-tokens", "N", positive_count, "longest answer, in tokens"),
         ("--seed", "N", whole, seed),
         ("--top-p", "P", number, "nucleus sampling"),
     ):

@@ -170,6 +170,13 @@ class Output:
         shown = visible(text, keep="") if self.is_cleaned else text
         self._whole(f"{shown}\n")
 
+    def path(self, path: str) -> None:
+        """Write a path as a line; off a terminal by its bytes. Raises: as `line`."""
+        if self.is_cleaned:
+            self.line(path)
+        else:
+            self.raw(os.fsencode(path) + b"\n")
+
     def rows(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """Write a table. Raises: as Descriptor.write."""
         from .tables import table

@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         (text,) = arg_strings
         if action.metavar in _NAMES and not text:
             raise argparse.ArgumentError(action, f"{action.metavar} must not be empty")
-        is_file = action.metavar == "FILE"
+        is_file = action.metavar in PATHS
         is_file = is_file or (text[:1] == "@" and "@FILE" in (action.help or ""))
         value = self._get_value(action, text if is_file else clean(text))
         self._check_value(action, value)
@@ -71,6 +71,9 @@ class Parser(argparse.ArgumentParser):
 _NAMES = {"FILE", "ID", "INPUT", "M", "NAME", "TEMPLATE", "URL"}
 """What stands for values that cannot be empty: as if not given is never meant."""
 
+PATHS = {"FILE", "INPUT"}
+"""What stands for names of files: they are bytes, and a shell completes them."""
+
 _T = TypeVar("_T")
 
 Group = argparse._ArgumentGroup  # noqa: SLF001  it has no other name
@@ -81,7 +84,8 @@ WRITTEN: Mapping[tuple[str, ...], str] = MappingProxyType(
         " is seconds.",
         ("VALUE",): f"Sizes: {SIZES}; a bare number is bytes.",
         ("N",): "Whole numbers: 0, 42, 1000.",
-        ("T", "P", "R"): "Numbers: 0.7, 2, 1e-3; shares also in per cent: 10%.",
+        ("T", "P", "R"): "Numbers: 0.7, 2, 1e-3.",
+        ("SHARE",): "Shares: 0.1, 10%.",
     }
 )
 """How values are written, by what stands for them in a page."""
@@ -200,6 +204,11 @@ def count(text: str) -> int:
     return read(parse_whole, text)
 
 
+def positive_count(text: str) -> int:
+    """Return a whole number of at least 1; for argparse."""
+    return read(lambda text: parse_whole(text, 1), text)
+
+
 def whole(text: str) -> int:
     """Return a whole number; for argparse."""
     return read(lambda text: parse_whole(text, None), text)
@@ -263,7 +272,7 @@ def check_operands(
         raise UsageError(f"'{what}' takes no '{operands[len(names)]}'")
     last = names[-1] if names else ""
     kinds = zip_longest(names[: len(operands)], operands, fillvalue=last)
-    return [text if "FILE" in kind else clean(text) for kind, text in kinds]
+    return [text if kind.strip("[.]") in PATHS else clean(text) for kind, text in kinds]
 
 
 def new_parser(command: Command, verb: Verb | None = None) -> Parser:

@@ -66,6 +66,7 @@ def printable(text: str) -> str:
     """Return a path or another text with everything escaped that is no sign."""
     if text.isprintable():
         return text
+    text = "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in text)
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
