@@ -85,6 +85,10 @@ class Earlier(NamedTuple):
     prompt_tokens: int
 
 
+THINKING_LEVELS = ("low", "medium", "high")
+"""How much a reasoning model may be asked to reason."""
+
+
 class Request(NamedTuple):
     """What is asked of a backend.
 

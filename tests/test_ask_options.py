@@ -114,6 +114,8 @@ def test_settings_of_ollamas_request_stand_beside_its_options(
     ("argv", "ollama", "openai"),
     [
         (["--think"], {"think": True}, {"enable_thinking": True}),
+        (["--think=low"], {"think": "low"}, None),
+        (["--no-think", "--think=high"], {"think": "high"}, None),
         (["--no-think"], {"think": False}, {"enable_thinking": False}),
         (["--hide-thinking"], {}, None),
         ([], {}, None),
@@ -130,6 +132,36 @@ def test_reasoning_is_asked_for_or_forbidden(
     with FakeServer() as other:
         ask(cli, other, *argv, "Hello", dialect=OPENAI)
         assert body(other).get("chat_template_kwargs") == openai
+
+
+def test_a_level_of_reasoning_is_sent_as_openai_calls_it(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.thinking = ["hm"]
+
+    result = ask(cli, server, "--think=low", "Hello", dialect=OPENAI)
+
+    assert body(server)["reasoning_effort"] == "low"
+    assert "hm" in result.stderr
+
+
+def test_a_word_behind_think_is_the_question(cli: Runner, server: FakeServer) -> None:
+    server.thinking = ["hm"]
+
+    ask(cli, server, "--think", "low")
+
+    assert body(server)["think"] is True
+    assert body(server)["messages"][-1]["content"] == "low"
+
+
+@pytest.mark.parametrize("option", ["--think=", "--think=very", "--raw=x"])
+def test_a_value_that_an_option_does_not_take_is_status_2(
+    cli: Runner, server: FakeServer, option: str
+) -> None:
+    result = ask(cli, server, option, "Hello")
+
+    assert (result.status, result.stdout) == (2, b"")
+    assert "explicit argument" not in result.stderr
 
 
 @pytest.mark.parametrize("argv", [[], ["--stream"], ["--no-stream"]])

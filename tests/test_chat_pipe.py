@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from .asking import address, error, lines
+from .asking import address, chats, error, lines
 from .chatting import asked, chat
 from .fakeserver import TERMINAL_SEQUENCES, FakeServer, json_error
 from .runner import Runner
@@ -394,3 +394,17 @@ def test_a_line_that_is_too_long_ends_the_chat(cli: Runner, server: FakeServer) 
     result = chat(cli, server, "x" * 40)
 
     assert result.status == 9
+
+
+def test_reasoning_has_levels_and_no_other_word(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.thinking = ["hm"]
+
+    result = chat(cli, server, "/think very", "/think low", "hi")
+
+    assert result.status == 10
+    assert "/think takes on, off, auto, low, medium, high, show and hide" in (
+        result.stderr
+    )
+    assert chats(server)[-1].json["think"] == "low"

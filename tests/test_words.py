@@ -85,7 +85,7 @@ def test_the_table_knows_every_option_that_takes_a_value() -> None:
     for name in BUILT:
         parsers = parsers_of(load_command(name))
         for action in (action for parser in parsers for action in parser._actions):
-            known = taking if action.nargs != 0 else flags
+            known = flags if action.nargs in (0, "?") else taking
             known.update(action.option_strings)
 
     assert taking == VALUE_OPTIONS

@@ -136,7 +136,7 @@ def _answer(args: argparse.Namespace, stage: Stage, session: Session) -> None:
 
 def _shows_thinking(args: argparse.Namespace, context: Context) -> bool:
     is_hidden = args.hide_thinking or args.quiet
-    return not is_hidden and (args.think is True or context.stderr.is_tty)
+    return not is_hidden and (bool(args.think) or context.stderr.is_tty)
 
 
 def _conversing(session: Session) -> Conversing | None:

@@ -21,6 +21,7 @@ from .parser import (
     count,
     number,
     positive_count,
+    positive_number,
 )
 from .prompt import add_template, add_variables
 
@@ -125,7 +126,10 @@ def _add_pace(parser: Parser) -> None:
         " slots, where it tells",
     )
     group.add_argument(
-        "--rate", metavar="R", type=number, help="begin at most R items a second"
+        "--rate",
+        metavar="R",
+        type=positive_number,
+        help="begin at most R items a second",
     )
     group.add_argument(
         "--max-failures",
@@ -161,8 +165,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
         raise UsageError("there is no INPUT")
     if args.output is None and not args.dry_run:
         raise UsageError("there is no OUTPUT", hint="-O FILE, or -O - for stdout")
-    if args.rate is not None and args.rate <= 0:
-        raise UsageError("--rate wants more than 0 items a second")
     to_stdout = args.output == "-"
     if to_stdout and (args.resume or args.retry_failed):
         raise UsageError("stdout holds nothing to go on with", hint="-O FILE does")

@@ -18,6 +18,7 @@ from .parser import (
     number,
     positive_count,
     positive_duration,
+    positive_number,
 )
 from .prompt import add_template, add_variables
 
@@ -234,14 +235,6 @@ def _add_gate(parser: Parser) -> None:
 def _add_cache(parser: Parser) -> None:
     group = parser.add_argument_group("cache")
     add_cache_use(group, off="leave the response cache alone (default)")
-
-
-def positive_number(text: str) -> float:
-    """Return a finite number over 0; for argparse."""
-    value = number(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("it must be more than 0")
-    return value
 
 
 def ratio(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..messages import THINKING_LEVELS
 from .parser import Group, Parser, count, number, option_pair, positive_count, whole
 
 
@@ -107,8 +108,14 @@ class _Drawing(argparse.Action):
 
 def add_thinking(group: Group, *, think: str) -> None:
     """Add what asks for reasoning; `think` is the help of `--think`."""
+    # The level stands behind `=` only: operands are taken off before argparse looks.
     group.add_argument(
-        "--think", action="store_const", const=True, dest="think", help=think
+        "--think",
+        nargs="?",
+        const=True,
+        choices=THINKING_LEVELS,
+        metavar="LEVEL",
+        help=f"{think}; LEVEL is {', '.join(THINKING_LEVELS)}: how much",
     )
     group.add_argument(
         "--no-think",
@@ -189,7 +196,8 @@ def add_conversation(parser: Parser) -> None:
     group.add_argument(
         "--conversation",
         metavar="ID",
-        help="carry on the conversation of an id, whose beginning is enough",
+        help="carry on a conversation, named by its id, the beginning or the end of it,"
+        " or a title that only one has",
     )
     group.add_argument(
         "--no-history",

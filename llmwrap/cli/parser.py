@@ -30,6 +30,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
         message = message.removeprefix("argument ")
+        message = message.replace("expected one argument", "a value is missing")
+        message = message.replace("ignored explicit argument", "it takes no value:")
         raise UsageError(message, hint=f"see '{self.prog} --help'")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
@@ -195,7 +197,7 @@ def positive_duration(text: str) -> float:
     """Return the seconds of a time-out, which cannot be 0; for argparse."""
     seconds = duration(text)
     if seconds <= 0:
-        raise argparse.ArgumentTypeError("a time-out must be longer than 0")
+        raise argparse.ArgumentTypeError("it must be longer than 0")
     return seconds
 
 
@@ -217,6 +219,14 @@ def whole(text: str) -> int:
 def number(text: str) -> float:
     """Return a finite number; for argparse."""
     return read(parse_number, text)
+
+
+def positive_number(text: str) -> float:
+    """Return a finite number over 0; for argparse."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("it must be more than 0")
+    return value
 
 
 def option_pair(text: str) -> tuple[str, Json]:
@@ -425,3 +435,7 @@ class _Formatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=80)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        # A value that may be left out stands in the same word.
+        return super()._format_action_invocation(action).replace(" [", "[=")

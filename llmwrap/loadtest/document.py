@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..errors import ConfigError
+from ..jsontext import told
 from ..messages import Json, ServerTimings
 from ..metrics.percentiles import Percentiles
 from .compare import Change
@@ -85,7 +86,8 @@ def read_kept(data: bytes, name: str) -> Kept:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"'{name}' is no result of a load test: {error}") from error
+        what = f"'{name}' is no result of a load test"
+        raise ConfigError(f"{what}: {told(error)}") from error
     if not isinstance(document, dict) or "samples" not in document:
         raise ConfigError(f"'{name}' is no result of a load test")
     if document.get("version") != VERSION:

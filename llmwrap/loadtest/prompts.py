@@ -15,6 +15,7 @@ from random import Random
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..jsontext import told
 from ..messages import Message
 
 _CODE = """\
@@ -159,7 +160,7 @@ def _object(line: str, where: str) -> tuple[Message, ...]:
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: no JSON object: {error}") from error
+        raise ConfigError(f"{where}: no JSON object: {told(error)}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{where}: no JSON object")
     system = document.get("system")

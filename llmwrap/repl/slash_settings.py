@@ -7,12 +7,17 @@ import re
 
 from ..errors import UsageError
 from ..jsontext import parse_json_text
-from ..messages import Json
+from ..messages import THINKING_LEVELS, Json
 from ..terminal.themes import THEMES
 from .mailbox import Event
 from .room import Effect, Room, Slash
 
-_THINK: dict[str, bool | None] = {"on": True, "off": False, "auto": None}
+_THINK: dict[str, bool | str | None] = {
+    "on": True,
+    "off": False,
+    "auto": None,
+    **dict(zip(THINKING_LEVELS, THINKING_LEVELS, strict=True)),
+}
 
 
 def _model(room: Room, argument: str) -> Effect:
@@ -73,9 +78,10 @@ def _think(room: Room, argument: str) -> Effect:
     if word in ("show", "hide"):
         room.shows_thinking = word == "show"
         return Effect(says="reasoning is shown" if word == "show" else "reasoning hid")
+    if word and word not in _THINK:
+        return Effect(error=f"/think takes {', '.join(_THINK)}, show and hide")
     if word:
-        think: bool | str | None = _THINK[word] if word in _THINK else word  # noqa: SIM401
-        room.talk.settings = settings._replace(think=think)
+        room.talk.settings = settings._replace(think=_THINK[word])
     names = {True: "on", False: "off", None: "auto"}
     now = room.talk.settings.think
     return Effect(says=f"reasoning {now if isinstance(now, str) else names[now]}")
@@ -179,7 +185,12 @@ SETTINGS = (
     Slash("file", "[FILE|off]", "put a text file to the next question", _file, "files"),
     Slash("image", "[FILE|off]", "put an image to the next question", _image, "files"),
     Slash("option", "[K=V|K=]", "set or drop an option of the backend", _option),
-    Slash("think", "[on|off|auto|show|hide]", "ask for reasoning, or show it", _think),
+    Slash(
+        "think",
+        "[on|off|auto|LEVEL|show|hide]",
+        "ask for reasoning, or show it",
+        _think,
+    ),
     Slash("theme", "[NAME]", "change the colours", _theme, "themes"),
 )
 """The commands of this module."""
