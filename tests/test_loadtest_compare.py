@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmwrap.loadtest.chance import doubt_of_rise, student_above
@@ -147,6 +147,7 @@ _SHARES = st.one_of(st.just(0.0), st.floats(0, 1))
 
 
 @settings(max_examples=60)
+@example(seed=230, requests=10, gains=[(0.25, 0.0)])  # the end is late by rounding
 @given(
     seed=st.integers(0, 1000),
     requests=st.integers(10, 120),
