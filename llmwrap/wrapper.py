@@ -278,6 +278,8 @@ class LLMWrapper:
         images: Sequence[str | bytes | Image] = (),
     ) -> tuple[Message, ...]:
         said = [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
+        if not all(isinstance(message, Message) for message in said):
+            raise UsageError("a conversation is a list of llmwrap.Message")
         if system is not None:
             said = [message for message in said if message.role != "system"]
         elif all(message.role != "system" for message in said):

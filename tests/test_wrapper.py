@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +35,7 @@ from llmwrap.errors import (
     UsageError,
 )
 
-from .asking import DIALECTS, OLLAMA, Dialect, body, wrapped
+from .asking import DIALECTS, OLLAMA, Dialect, body, chats, wrapped
 from .fakeserver import (
     FakeServer,
     Silence,
@@ -267,6 +269,22 @@ def test_nothing_to_ask_is_a_usage_error(
 ) -> None:
     with pytest.raises(UsageError, match="nothing to ask"):
         wrapper.chat(prompt)
+
+
+def test_a_message_of_another_kind_is_a_usage_error(wrapper: LLMWrapper) -> None:
+    foreign: Any = [{"role": "user", "content": "hi"}]
+
+    with pytest.raises(UsageError, match=r"list of llmwrap\.Message"):
+        wrapper.chat(foreign)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_not_finite_is_never_sent(
+    wrapper: LLMWrapper, server: FakeServer, value: float
+) -> None:
+    with pytest.raises(UsageError, match="no finite number"):
+        wrapper.chat("hi", options={"temperature": value})
+    assert not chats(server)
 
 
 # What is said beside answers

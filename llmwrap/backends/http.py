@@ -15,6 +15,7 @@ from ..errors import (
     LimitError,
     LLMWrapError,
     ProtocolError,
+    UsageError,
     name_server,
 )
 from ..messages import Json, Request
@@ -305,8 +306,16 @@ def _parsed_tail(tail: list[bytes]) -> Iterator[list[Json]]:
 
 
 def encode_json(document: JsonObject) -> bytes:
-    """Return the bytes of a request body; lone surrogates become U+FFFD."""
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    """Return the bytes of a request body; lone surrogates become U+FFFD.
+
+    Raises: UsageError for NaN and infinities, which no server could read.
+    """
+    try:
+        text = json.dumps(
+            document, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except ValueError as error:
+        raise UsageError("an option of the request is no finite number") from error
     return text.encode("utf-8", "replace")
 
 
