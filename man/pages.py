@@ -183,6 +183,9 @@ def _filled(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if line.startswith(".TH "):
             yield line.replace("\\-", "-")  # mandoc cannot read an escaped date
+        elif line.startswith("\\fB\\-"):
+            # A value that may be left out stands in the same word.
+            yield line.replace(r"\fR \fI\,[", r"\fR\fI\,[=")
         elif line.startswith("."):
             yield line
         elif line:
