@@ -58,6 +58,11 @@ class Future(Generic[T]):
         self.is_refused = False
         """Whether there was no thread to make the call."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether there is a result, or an error."""
+        return self._ended.is_set()
+
     def run(self) -> None:
         """Make the call; called once, by its thread."""
         # Let go of what is called, which may hold on to its outcome.

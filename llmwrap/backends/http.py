@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 
 from ..config import mask_secrets
 from ..config.api_key import is_secret_name
+from ..config.kinds import BUILT_IN_KINDS
 from ..errors import (
     IncompleteError,
     LimitError,
@@ -20,14 +21,19 @@ from ..errors import (
 )
 from ..messages import Json, Request
 from ..transport.cancel import CancelToken
-from ..transport.client import ByteStream, HttpClient
+from ..transport.early import EarlyClient, new_client
 from ..transport.endpoint import Endpoint
 from ..transport.framing import ReplyDecoder, parse_documents, parse_json
+from ..transport.tls import tls_of
 from ..units import format_size
 from .base import Backend, BackendSettings, Model, WireRequest
 from .entries import models_of
 from .replies import ErrorReader, shown, without_key
 from .server_errors import server_error, words_of_page
+
+TYPE_CHECKING = False  # a question goes out before requests is imported
+if TYPE_CHECKING:
+    from ..transport.client import ByteStream, HttpClient
 
 JsonObject = dict[str, Json]
 
@@ -69,8 +75,15 @@ class HttpBackend(Backend):
             pool_size=settings.pool_size,
             is_reused=settings.is_reused,
         )
-        self._client = HttpClient(self._endpoint)
-        self.note = self._client.tls.note
+        # Others may need requests as it is, so theirs are not hurried.
+        self._is_lean = not settings.is_reused and settings.kind in BUILT_IN_KINDS
+        self._tls = tls_of(self._endpoint)
+        self.note = self._tls.note
+        self._client: HttpClient | EarlyClient
+        if self._is_lean:
+            self._client = EarlyClient(self._endpoint, self._tls)
+        else:
+            self._client = new_client(self._endpoint, self._tls, is_lean=False)
         self._errors = ErrorReader(self._endpoint)
         self._odd: list[str] = []
 
@@ -89,9 +102,7 @@ class HttpBackend(Backend):
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `chat` would send, the key masked."""
-        headers = self._client.headers(
-            {"Accept": self.stream_type, "Content-Type": "application/json"}
-        )
+        headers = self._endpoint.request_headers(self.stream_type, has_body=True)
         secrets = {*self._endpoint.secrets, self._endpoint.api_key}
         for name, value in headers.items():
             if name == "Authorization":
@@ -204,15 +215,13 @@ class HttpBackend(Backend):
         for APIs that stand beside the backend's own.
         """
         cancel = CancelToken(until=time.monotonic() + timeout_s)
-        client = HttpClient(
-            self._endpoint._replace(
-                base_url=base_url or self._endpoint.base_url,
-                connect_timeout_s=min(timeout_s, self._endpoint.connect_timeout_s),
-                silence_s=timeout_s,
-                is_reused=False,
-            ),
-            self._client.tls,
+        endpoint = self._endpoint._replace(
+            base_url=base_url or self._endpoint.base_url,
+            connect_timeout_s=min(timeout_s, self._endpoint.connect_timeout_s),
+            silence_s=timeout_s,
+            is_reused=False,
         )
+        client = new_client(endpoint, self._tls, is_lean=self._is_lean)
         sent = None if body is None else encode_json(body)
         try:
             with (

@@ -7,7 +7,6 @@ by the backends that speak HTTP.
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from ..config import mask_secrets
@@ -18,14 +17,13 @@ from ..errors import (
     ProtocolError,
     RefusedError,
 )
-from ..transport.client import ByteStream
 from ..transport.endpoint import Endpoint
-from ..transport.faults import proxy_login_error
 from .server_errors import ServerError, error_of_body, is_about_schema
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # a question goes out before requests is imported
 if TYPE_CHECKING:
     from ..errors import Trouble
+    from ..transport.client import ByteStream
 
 _RETRYABLE = frozenset({408, 429, 502, 503, 504, 529})
 _REDIRECTS = frozenset({300, 301, 302, 303, 305, 306, 307, 308})
@@ -65,6 +63,8 @@ class ErrorReader:
         if status < 400:
             return ProtocolError(f"{endpoint} answered {status}, which is no answer")
         if status == 407 and endpoint.proxy:
+            from ..transport.faults import proxy_login_error  # late: it knows requests
+
             return proxy_login_error(endpoint)
         body = reply.read_some(_ERROR_BODY_BYTES)
         reported = error_of_body(body)
@@ -246,6 +246,7 @@ def retry_after_s(value: str) -> float | None:
     if value.isascii() and value.replace(".", "", 1).isdigit():
         return min(float(value), _LONGEST_WAIT_S)  # a long number is infinite
     from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
 
     try:
         when = parsedate_to_datetime(value)

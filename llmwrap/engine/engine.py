@@ -73,7 +73,6 @@ class Engine:
         self._choice = choice
         self._log = log
         self._until = until
-        self._is_one_shot = is_one_shot
         self._access = Access(
             config, choice, environ, is_reused=not is_one_shot, until=until
         )
@@ -403,7 +402,6 @@ class Engine:
                     self._access,
                     self._log,
                     until=self._until,
-                    is_one_shot=self._is_one_shot,
                     is_settled=self._choice.is_inline,
                 )
             return self._made_targets

@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple, Protocol, TypeVar
 
 from .. import lives
-from ..backends import BUILT_IN_KINDS, create_backend
+from ..backends import create_backend
 from ..backends.base import Backend, BackendSettings
 from ..config import BackendConfig
 from ..errors import (
@@ -27,7 +27,6 @@ from ..errors import (
 from ..log import Log
 from ..threads import start_together
 from ..transport.cancel import CancelToken
-from ..transport.lean import import_requests
 from ..units import format_duration
 from .access import Access
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
@@ -68,8 +67,8 @@ class Target(NamedTuple):
 class Targets:
     """Find out whom to ask, by one configuration and one set of options.
 
-    Any thread may call it. `until` and `is_one_shot` are those of the engine; with
-    `is_settled` what was found once holds for all questions.
+    Any thread may call it. `until` is that of the engine; with `is_settled` what was
+    found once holds for all questions.
     """
 
     def __init__(
@@ -78,14 +77,12 @@ class Targets:
         log: Log,
         *,
         until: float | None,
-        is_one_shot: bool,
         is_settled: bool = False,
     ) -> None:
         self._access = access
         self._environ = access.environ
         self._log = log
         self._until = until
-        self._is_one_shot = is_one_shot
         self._is_settled = is_settled
         self._finding = threading.Lock()
         lives.enter(self)
@@ -171,8 +168,6 @@ class Targets:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         key = (config.name, config.base_url)
         if key not in self._backends:
-            if self._is_one_shot and config.kind in BUILT_IN_KINDS:
-                import_requests()
             settings = self._access.settings(config, is_first_choice=is_first_choice)
             self._access.warn(self._log)
             # Of two threads that make it at once, both get the one that is closed.

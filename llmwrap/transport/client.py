@@ -16,12 +16,12 @@ import copy
 import http.client
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import requests
 import urllib3.exceptions
 
-from .. import __version__, lives
+from .. import lives
 from ..errors import (
     ClosedError,
     IncompleteError,
@@ -30,6 +30,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..units import format_size
+from .ahead import AheadSocket
 from .cancel import CancelToken
 from .chunking import Dechunker
 from .connections import CancellableAdapter, Exchange, exchange_of
@@ -63,25 +64,6 @@ class HttpClient:
         self._is_closed = False
         lives.enter(self)
 
-    def headers(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of a request, the key among them."""
-        headers = {
-            "User-Agent": f"llmwrap/{__version__}",
-            # A proxy that compresses would hold tokens back.
-            "Accept-Encoding": "identity",
-            **extra,
-        }
-        endpoint = self.endpoint
-        if endpoint.api_key and endpoint.api_key_header:
-            headers[endpoint.api_key_header] = endpoint.api_key
-        elif endpoint.api_key:
-            headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        for name, value in endpoint.headers:
-            for same in [one for one in headers if one.lower() == name.lower()]:
-                del headers[same]
-            headers[name] = value
-        return headers
-
     def open(
         self,
         method: str,
@@ -90,10 +72,12 @@ class HttpClient:
         *,
         cancel: CancelToken | None = None,
         accept: str = "application/json",
+        ahead: AheadSocket | None = None,
     ) -> ByteStream:
         """Send a request and return the reply once its headers are there.
 
-        Any HTTP status is a reply. Raises: UnreachableError, DeadlineError,
+        Any HTTP status is a reply. `ahead` is where this very request has been sent
+        already, if it has. Raises: UnreachableError, DeadlineError,
         ProtocolError, CancelledError, ConfigError.
         """
         if self._is_closed:
@@ -101,7 +85,7 @@ class HttpClient:
         prepared = self._prepared(method, path, accept, body)
         token = cancel or CancelToken()
         token.check()
-        with exchange_of(token, self.endpoint.silence_s) as exchange:
+        with exchange_of(token, self.endpoint.silence_s, ahead) as exchange:
             try:
                 response = self._send(prepared, exchange)
             except UnreachableError:
@@ -111,7 +95,8 @@ class HttpClient:
                     raise
                 token.check()
                 response = self._send(prepared, exchange)
-        return ByteStream(response, self.endpoint, token)
+        arrival = ahead.arrival if ahead else time.monotonic
+        return ByteStream(response, self.endpoint, token, arrival)
 
     def close(self) -> None:
         """Close every kept connection, for good."""
@@ -132,9 +117,7 @@ class HttpClient:
         key = (method, path, accept, None if body is None else len(body))
         kept = self._requests.get(key)
         if kept is None:
-            headers = self.headers({"Accept": accept})
-            if body is not None:
-                headers["Content-Type"] = "application/json"
+            headers = self.endpoint.request_headers(accept, has_body=body is not None)
             url = self.endpoint.base_url + path + self.endpoint.query
             kept = requests.Request(method, url, headers, data=body).prepare()
             kept.body = None
@@ -175,17 +158,22 @@ class ByteStream:
     """The body of a reply, piece by piece as it arrives.
 
     Belongs to the thread that opened it; only the token's `cancel` may come from
-    another one.
+    another one. `arrival` tells when the bytes that were read last came.
     """
 
     def __init__(
-        self, response: requests.Response, endpoint: Endpoint, cancel: CancelToken
+        self,
+        response: requests.Response,
+        endpoint: Endpoint,
+        cancel: CancelToken,
+        arrival: Callable[[], float] = time.monotonic,
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._raw: urllib3.BaseHTTPResponse = response.raw
         self._endpoint = endpoint
         self._cancel = cancel
+        self._arrival = arrival
         self._dechunker: Dechunker | None = None
         self._buffered = _chunked_reader(self._raw)
         if self._buffered:
@@ -300,13 +288,13 @@ class ByteStream:
     def _read_body(self) -> bytes:
         if self._dechunker is None or self._buffered is None:
             read = self._raw.read1(_READ_BYTES, decode_content=True)
-            self._cancel.received_at = time.monotonic()
+            self._cancel.received_at = self._arrival()
             return read
         while not self._dechunker.is_done:
             if self._dechunker.error:
                 raise self._dechunker.error
             read = self._buffered.fp.read1(_READ_BYTES)
-            self._cancel.received_at = time.monotonic()
+            self._cancel.received_at = self._arrival()
             if not read:
                 raise IncompleteError(
                     f"{self._endpoint} closed the connection in the middle of its reply"

@@ -9,6 +9,7 @@ a request is sent by the thread that asks for it.
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.poolmanager import PoolManager
 
+from .ahead import AheadSocket
 from .cancel import CancelToken
 from .heads import HeadResponse
 
@@ -33,12 +35,15 @@ class Exchange:
 
     `is_connected` tells that there was a connection, TLS included; `was_reused` that
     it was a pooled one, `is_answered` that response headers came back. `silence_s` is
-    how long the server may take nothing.
+    how long the server may take nothing, `ahead` where the request was sent before.
     """
 
-    def __init__(self, cancel: CancelToken, silence_s: float) -> None:
+    def __init__(
+        self, cancel: CancelToken, silence_s: float, ahead: AheadSocket | None
+    ) -> None:
         self.cancel = cancel
         self.silence_s = silence_s
+        self.ahead = ahead
         self.is_connected = False
         self.was_reused = False
         self.is_answered = False
@@ -48,9 +53,11 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 @contextmanager
-def exchange_of(cancel: CancelToken, silence_s: float) -> Iterator[Exchange]:
+def exchange_of(
+    cancel: CancelToken, silence_s: float, ahead: AheadSocket | None = None
+) -> Iterator[Exchange]:
     """Bind this thread's next request to `cancel`."""
-    exchange = Exchange(cancel, silence_s)
+    exchange = Exchange(cancel, silence_s, ahead)
     binding = _exchange.set(exchange)
     try:
         yield exchange
@@ -83,7 +90,7 @@ class _ReportingMixin(HTTPConnection):
         finally:
             self._held = None
         self._is_used = True
-        if exchange:
+        if exchange and exchange.ahead is None:
             exchange.cancel.mark_sent()
 
     def send(self, data: Any) -> None:
@@ -124,7 +131,18 @@ class _ReportingMixin(HTTPConnection):
 
 
 class _Connection(_ReportingMixin):
-    pass
+    """A connection that may take over a socket whose request went ahead."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether it can carry another request."""
+        return super().is_connected and not isinstance(self.sock, AheadSocket)
+
+    def _new_conn(self) -> socket.socket:
+        exchange = _exchange.get()
+        if exchange and exchange.ahead:
+            return exchange.ahead
+        return super()._new_conn()
 
 
 class _TlsConnection(_ReportingMixin, HTTPSConnection):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .. import __version__
+
 
 class Endpoint(NamedTuple):
     """Where and how to reach one server; `name` is the backend's, for messages.
@@ -32,6 +34,26 @@ class Endpoint(NamedTuple):
     body_limit_bytes: int = 64 << 20
     pool_size: int = 10
     is_reused: bool = True
+
+    def request_headers(self, accept: str, *, has_body: bool) -> dict[str, str]:
+        """Return the headers of a request, the key among them."""
+        headers = {
+            "User-Agent": f"llmwrap/{__version__}",
+            # A proxy that compresses would hold tokens back.
+            "Accept-Encoding": "identity",
+            "Accept": accept,
+        }
+        if self.api_key and self.api_key_header:
+            headers[self.api_key_header] = self.api_key
+        elif self.api_key:
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        for name, value in self.headers:
+            for same in [one for one in headers if one.lower() == name.lower()]:
+                del headers[same]
+            headers[name] = value
+        return headers
 
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r}, {self.base_url!r})"

@@ -8,6 +8,7 @@ the most telling link of it wins.
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 
 import requests
@@ -86,7 +87,7 @@ def connect_error(
         return DeadlineError(
             f"{endpoint} sent nothing for {format_duration(endpoint.silence_s)}"
         )
-    if is_any(urllib3.exceptions.NameResolutionError):
+    if is_any(socket.gaierror):
         return UnreachableError(
             f"cannot reach {endpoint}: the host name is not known",
             hint="check the address",

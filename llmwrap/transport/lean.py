@@ -8,18 +8,25 @@ in somebody else's program requests has to stay as it is.
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 
 _GUESSERS = ("chardet", "charset_normalizer")
+_importing = threading.Lock()
 
 
 def import_requests() -> None:
     """Import requests, for the first time in this process, without its guessers.
 
-    They can be imported afterwards as ever; requests then takes texts for UTF-8.
+    They can be imported afterwards as ever; requests then takes texts for UTF-8. Any
+    thread may call it.
     """
-    if "requests" in sys.modules:
-        return
+    with _importing:
+        if "requests" not in sys.modules:
+            _import_requests()
+
+
+def _import_requests() -> None:
     hidden = [name for name in _GUESSERS if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # "cannot be imported"

@@ -7,11 +7,14 @@ urllib3 would ask for the password of a key on the terminal.
 from __future__ import annotations
 
 import os
-import ssl
 from typing import NamedTuple
 
 from ..errors import ConfigError
 from .endpoint import Endpoint
+
+TYPE_CHECKING = False  # a question over plain HTTP goes out before ssl is imported
+if TYPE_CHECKING:
+    import ssl
 
 
 class Tls(NamedTuple):
@@ -38,6 +41,8 @@ def tls_of(endpoint: Endpoint) -> Tls:
 
         bundle = DEFAULT_CA_BUNDLE_PATH
         note = f"the system has no certificates to trust: those of '{bundle}' count"
+    import ssl
+
     try:
         context = ssl.create_default_context(cafile=bundle, capath=directory)
     except OSError as error:  # ssl's own are of this kind
@@ -67,6 +72,8 @@ def _identify(context: ssl.SSLContext, endpoint: Endpoint) -> None:
 
 
 def _system_has_certificates() -> bool:
+    import ssl
+
     paths = ssl.get_default_verify_paths()
     if paths.cafile:
         return True
