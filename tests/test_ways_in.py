@@ -238,7 +238,7 @@ def test_the_configuration_is_shown_without_them(cli: Runner) -> None:
     ("options", "suffix", "right"),
     [
         ((), "/v1/chat/completions", "/v1"),
-        ((), "/api/chat", "/v1"),
+        ((), "/api/chat", ""),
         (("-b", "ollama"), "/v1", ""),
     ],
 )

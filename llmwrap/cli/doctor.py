@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 
-from ..config import Config
 from ..errors import ConfigError, LLMWrapError
 from ..messages import Message, Request, Sampling
 from ..prompting.sampling import with_options
@@ -19,7 +18,7 @@ from ..upkeep.diagnosis import (
 from .context import Context
 from .output import error_fields
 from .parser import Command, Parser, add_backend, add_common, add_json
-from .session import Session, adopt_looks, make_log
+from .session import Session, adopt_looks, load_config, make_log
 from .tables import Column
 
 COMMAND = Command(
@@ -68,7 +67,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _diagnosis(args: argparse.Namespace, context: Context) -> Diagnosis:
     directory = _working_directory()
     try:
-        config = Config.load(args.config, context.environ)
+        config = load_config(args, context)
         adopt_looks(context, config)
     except ConfigError as error:
         return diagnose_without_config(error, context.environ, directory)

@@ -85,9 +85,7 @@ class Session:
         `has_deadline` False: `--timeout` is for something else than the whole command.
         Raises: ConfigError.
         """
-        given_s = getattr(args, "timeout", None)
-        until = None if given_s is None else context.started_at + given_s
-        config = Config.load(args.config, context.environ, until=until)
+        config = load_config(args, context)
         adopt_looks(context, config)
         log = make_log(args, context, config, stdout_is_data=stdout_is_data)
         context.log = log
@@ -252,6 +250,13 @@ class Session:
         if note:
             self.log.note(note)
         return text
+
+
+def load_config(args: argparse.Namespace, context: Context) -> Config:
+    """Return the configuration, read within `--timeout`. Raises: ConfigError."""
+    given_s = getattr(args, "timeout", None)
+    until = None if given_s is None else context.started_at + given_s
+    return Config.load(args.config, context.environ, until=until)
 
 
 def adopt_looks(context: Context, config: Config) -> None:
