@@ -31,10 +31,12 @@ _WHOLE = (
 QUICK = "not slow"
 """The marks of `make quick`."""
 
-_MANY, _EACH = 12, 3
+_MANY, _EACH = 4, 4
 SLOW = frozenset(
     [
         "test_ask_history",
+        "test_batch_crash",
+        "test_bench",
         "test_cache_crash",
         "test_cache_crash_calls",
         "test_cache_damage",
@@ -47,15 +49,21 @@ SLOW = frozenset(
         "test_cache_races",
         "test_cache_refused",
         "test_chat_hostile",
+        "test_chat_narrowing",
+        "test_chat_painter",
+        "test_chat_texts",
         "test_chat_tmux",
         "test_chat_tmux_shell",
+        "test_classes",
         "test_cli_completion",
         "test_clock",
+        "test_cron_lines",
         "test_direct",
         "test_direct_records",
         "test_direct_stdin",
         "test_direct_stdout",
         "test_direct_twins",
+        "test_discovery",
         "test_dist",
         "test_embedded_install",
         "test_embedded_live",
@@ -74,16 +82,28 @@ SLOW = frozenset(
         "test_loadtest_compare",
         "test_loadtest_page",
         "test_named_files",
+        "test_package",
         "test_pipes",
         "test_plugin",
+        "test_readme",
+        "test_recorder",
         "test_recordings_splits",
         "test_replies",
         "test_retries_waits",
+        "test_schemas_loops",
+        "test_screen_front",
+        "test_screen_moving",
         "test_screen_tmux",
         "test_secrets",
+        "test_server_errors",
         "test_signals",
+        "test_signals_odd",
+        "test_start",
         "test_streaming",
+        "test_streaming_many",
+        "test_surroundings",
         "test_terminal_fitting",
+        "test_terminal_highlight",
         "test_terminal_hostile",
         "test_terminal_markdown",
     ]
@@ -111,7 +131,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 
 def sample(nodeids: Sequence[str]) -> set[str]:
-    """Return those of which `make quick` runs: of many parameters every third."""
+    """Return those of which `make quick` runs: of many parameters every fourth."""
     functions: dict[str, list[str]] = {}
     for nodeid in nodeids:
         functions.setdefault(nodeid.partition("[")[0], []).append(nodeid)

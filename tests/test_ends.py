@@ -82,11 +82,11 @@ def test_only_one_module_knows_the_words() -> None:
         if file != "ends.py"
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare)
-        and "_reason" in ast.unparse(node)
         and any(
             isinstance(side, ast.Constant) and isinstance(side.value, str)
             for side in (node.left, *node.comparators)
         )
+        and "_reason" in ast.unparse(node)
     ]
 
     assert found == []

@@ -180,11 +180,15 @@ def floor(part: str) -> int:
     return next(n for n, parts in enumerate(FLOORS) if part in parts)
 
 
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    return [(file, node) for file, tree in sources().items() for node in ast.walk(tree)]
+
+
 def places(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    for file, tree in sources().items():
-        for node in ast.walk(tree):
-            if isinstance(node, kinds):
-                yield file, node
+    for file, node in nodes():
+        if isinstance(node, kinds):
+            yield file, node
 
 
 def where(file: str, node: ast.AST) -> str:

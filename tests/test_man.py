@@ -205,7 +205,8 @@ def read_variables() -> set[str]:
     """Return the names the code asks the environment for."""
     found = set()
     for path in (ROOT / "llmwrap").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        source = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(source)) if "environ" in source else ():
             text = (
                 ast.unparse(node) if isinstance(node, ast.Call | ast.Subscript) else ""
             )
