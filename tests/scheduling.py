@@ -24,9 +24,10 @@ _WHOLE = (
     "test_dist",
     "test_layers",
     "test_loadtest_page",
+    "test_nginx",
     "test_plugin",
 )
-"""What one of their tests builds is there for all."""
+"""What one of their tests builds is there for all, or wants ports of its own."""
 
 QUICK = "not slow"
 """The marks of `make quick`."""

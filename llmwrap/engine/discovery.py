@@ -18,7 +18,9 @@ from ..errors import BackendFailedError, LLMWrapError, RefusedError, Unreachable
 from ..threads import Future, start_together
 from .state import Discovered
 
-_CHOOSING_S = 0.08
+CHOOSING_S = 0.08
+"""How long one that answers waits for those before it."""
+
 _LOOK_S = 0.005
 _LOOPBACK_HOSTS = ("127.", "localhost", "[::1]")
 
@@ -36,13 +38,14 @@ def first_that_answers(
     tries: int = 1,
     until: float | None = None,
     check: Callable[[], object] = lambda: None,
+    choosing_s: float = CHOOSING_S,
 ) -> BackendSettings | None:
     """Return the first candidate, in the order given, that answers.
 
     For each the connect time-out, `tries` times that for one that took the connection,
-    `until` at the latest. The `remembered` one counts
-    whatever it answers, and is waited for where another would do; the others are, only
-    while nobody has answered. `check` ends it by raising.
+    `until` at the latest. The `remembered` one counts whatever it answers, and is
+    waited for where another would do; the others are, only for `choosing_s` or while
+    nobody has answered. `check` ends it by raising.
     """
     # Imported before the clock starts: the probes would share the 90 ms it takes.
     from ..transport import client  # noqa: F401
@@ -53,7 +56,7 @@ def first_that_answers(
     outcomes = start_together([_probe(c, c is remembered, tries) for c in candidates])
     open_ones = list(zip(candidates, outcomes, strict=True))
     while open_ones:
-        is_choosing = time.monotonic() < began + _CHOOSING_S
+        is_choosing = time.monotonic() < began + choosing_s
         for one in tuple(open_ones):
             candidate, outcome = one
             answers = _answers(outcome)
