@@ -197,7 +197,7 @@ def test_time_outs_are_those_of_each_request(cli: Runner, server: FakeServer) ->
     load = ("--concurrency", "1", "--requests", "2", "--warmup", "0")
     server.script(OLLAMA.path, Silence())
 
-    result = loadtest(cli, server, "--timeout", "200ms", "--json", load=load)
+    result = loadtest(cli, server, "--timeout", "1s", "--json", load=load)
 
     assert result.status == 10
     assert document(result)["errors_by_kind"] == {"timeout": 1}
