@@ -345,6 +345,32 @@ def add_backend(
     how often is tried again by default; with `has_several` -b makes a list.
     """
     group = parser.add_argument_group("backend")
+    _add_whom(group, has_several=has_several)
+    for name, text, default in _waits():
+        group.add_argument(
+            name,
+            metavar="S",
+            type=positive_duration,
+            help=f"{text} (default: {default})",
+        )
+    add_timeout(group, whole=whole, total=total)
+    group.add_argument(
+        "--retries",
+        metavar="N",
+        type=count,
+        help="attempts after the first, while nothing of the answer has come"
+        f" (default: {retries or _default('retry_attempts')})",
+    )
+    group.add_argument(
+        "--retry-delay",
+        metavar="S",
+        type=duration,
+        help="wait before the first retry; doubles each time"
+        f" (default: {format_duration(FIRST_RETRY_S)})",
+    )
+
+
+def _add_whom(group: Group, *, has_several: bool) -> None:
     several = "; repeatable: each item goes to whichever is free"
     group.add_argument(
         "-b",
@@ -368,28 +394,6 @@ def add_backend(
         default=[],
         help="one more header of the requests to the backend that is asked; @FILE reads"
         " them from a file of mode 0600; repeatable",
-    )
-    for name, text, default in _waits():
-        group.add_argument(
-            name,
-            metavar="S",
-            type=positive_duration,
-            help=f"{text} (default: {default})",
-        )
-    add_timeout(group, whole=whole, total=total)
-    group.add_argument(
-        "--retries",
-        metavar="N",
-        type=count,
-        help="attempts after the first, while nothing of the answer has come"
-        f" (default: {retries or _default('retry_attempts')})",
-    )
-    group.add_argument(
-        "--retry-delay",
-        metavar="S",
-        type=duration,
-        help="wait before the first retry; doubles each time"
-        f" (default: {format_duration(FIRST_RETRY_S)})",
     )
 
 
