@@ -6,7 +6,12 @@ import argparse
 
 from ..errors import UsageError
 from .context import Context
-from .options import add_cache_use, add_drawing, add_thinking
+from .options import (
+    add_cache_use,
+    add_drawing,
+    add_model_and_system,
+    add_thinking,
+)
 from .parser import (
     Command,
     Parser,
@@ -121,16 +126,7 @@ def _add_load(parser: Parser) -> None:
 
 def _add_prompts(parser: Parser) -> None:
     group = parser.add_argument_group("prompts")
-    group.add_argument(
-        "-m",
-        "--model",
-        metavar="M",
-        help="model; BACKEND/M names the backend too, a path to a .gguf file means"
-        " the embedded one",
-    )
-    group.add_argument(
-        "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
-    )
+    add_model_and_system(group)
     group.add_argument(
         "--prompts",
         metavar="FILE",

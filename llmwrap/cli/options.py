@@ -11,6 +11,20 @@ from .parser import Group, Parser, count, number, option_pair, positive_count, w
 
 def add_question(group: Group) -> None:
     """Add the options that make up a question, and say whom to ask."""
+    add_model_and_system(group)
+    add_files(group, "add a text file to the prompt, under its name; repeatable")
+    group.add_argument(
+        "-i",
+        "--image",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="image for a vision model, - for stdin; repeatable",
+    )
+
+
+def add_model_and_system(group: Group) -> None:
+    """Add the options that name the model and the system prompt."""
     group.add_argument(
         "-m",
         "--model",
@@ -20,15 +34,6 @@ def add_question(group: Group) -> None:
     )
     group.add_argument(
         "-s", "--system", metavar="TEXT", help="system prompt; @FILE reads a file"
-    )
-    add_files(group, "add a text file to the prompt, under its name; repeatable")
-    group.add_argument(
-        "-i",
-        "--image",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="image for a vision model, - for stdin; repeatable",
     )
 
 
