@@ -9,8 +9,9 @@ import pytest
 
 from llmwrap.backends.base import OWN, BackendSettings
 from llmwrap.config import BackendConfig, Config
+from llmwrap.engine.access import backend_settings, patience
 from llmwrap.engine.choice import Choice
-from llmwrap.engine.selection import Selector, backend_settings, patience
+from llmwrap.engine.selection import Selector
 from llmwrap.errors import ConfigError
 
 _TABLES = """

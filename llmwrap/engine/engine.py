@@ -22,7 +22,7 @@ from ..log import SILENT, Log
 from ..messages import Rendered, Request, Schema
 from ..metrics.recorder import Recorder
 from ..units import format_size
-from .access import Access
+from .access import Access, patience
 from .answer import Answer
 from .caching import Caching
 from .choice import CacheMode, Choice, Patience
@@ -30,7 +30,7 @@ from .cuts import prompt_bytes
 from .hashing import Hashing
 from .question import Addressee, Question, Questions
 from .runs import RunRecord
-from .selection import Selector, patience
+from .selection import Selector
 from .stored import Replay, StoredAnswer
 
 _SLOTS_S = 5.0

@@ -6,14 +6,12 @@ and asks nobody; what has to be asked (discovery, the default model) is discover
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..backends import BUILT_IN_KINDS
-from ..backends.base import BackendSettings, ClientCertificate
 from ..config import (
     BUILT_IN_BASE_URLS,
-    FIRST_RETRY_S,
     AliasConfig,
     BackendConfig,
     Config,
@@ -21,16 +19,10 @@ from ..config import (
     mask_secrets,
     parse_base_url,
 )
-from ..config.api_key import is_secret_name, key_in, read_own
 from ..errors import ConfigError, LLMWrapError, RefusedError
-from ..journal.records import blake2b
-from ..named_files import read_named
-from .choice import Choice, Patience
+from .choice import Choice
 from .state import is_known_name, read_discovered
 
-_OWN_KEYS = {"ollama": "OLLAMA_API_KEY", "openai": "OPENAI_API_KEY"}
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-_LARGEST_CERTIFICATE_BYTES = 1 << 20
 _GUESSED = ("ollama", "lmstudio")  # what has an address that nobody has to give
 _FILE_SUFFIX = ".gguf"
 
@@ -157,7 +149,7 @@ class Selector:
             return _openai_address(self._environ)
         given = None
         if backend.kind in OWN_VARIABLES:
-            given = _own_address(backend.kind, self._environ)
+            given = own_address(backend.kind, self._environ)
         # The embedded backend and an entry point's may need none.
         return given or BUILT_IN_BASE_URLS.get(backend.kind, "")
 
@@ -267,134 +259,7 @@ def is_model_file(name: str) -> bool:
     return name.lower().endswith(_FILE_SUFFIX)
 
 
-class Told(NamedTuple):
-    """The settings of a backend, and what is to be warned of its secrets."""
-
-    settings: BackendSettings
-    warnings: tuple[str, ...]
-
-
-def backend_settings(
-    backend: BackendConfig,
-    config: Config,
-    choice: Choice,
-    environ: Mapping[str, str],
-    *,
-    is_first_choice: bool,
-    is_reused: bool,
-    until: float | None = None,
-) -> Told:
-    """Return the settings of a backend, and warnings about its secrets.
-
-    Raises: ConfigError for a key or another secret that cannot be read.
-    """
-    own = read_own(backend, environ, until)
-    key = own.key
-    if is_first_choice and config.api_key:
-        key = config.api_key.reveal()
-    key = key or _owners_key(backend, environ)
-    _check_authorization(backend, key)
-    given = choice.headers if is_first_choice else ()
-    named = [value for name, value in given if is_secret_name(name)]
-    settings = BackendSettings(
-        name=backend.name,
-        kind=backend.kind,
-        base_url=backend.base_url or "",
-        environ=environ,
-        api_key=key,
-        connect_timeout_s=choice.connect_timeout_s or backend.connect_timeout_s,
-        silence_s=_silence_s(backend, choice),
-        proxy=backend.proxy,
-        ca_bundle=_ca_bundle(backend, environ),
-        ca_directory=None if backend.ca_bundle else environ.get("SSL_CERT_DIR") or None,
-        api_key_header=backend.api_key_header,
-        user=backend.user,
-        password=own.password,
-        headers=(*own.headers, *given),
-        query=own.query,
-        certificate=_certificate(backend, until),
-        secrets=(*own.secrets, *_parts(named)),
-        line_limit_bytes=config.limits.line_bytes,
-        body_limit_bytes=config.limits.body_bytes,
-        pool_size=config.streaming.max_concurrent_streams,
-        is_reused=is_reused,
-    )
-    return Told(settings, own.warnings)
-
-
-def _owners_key(backend: BackendConfig, environ: Mapping[str, str]) -> str | None:
-    """Return the key that goes to the address of its own variable, and nowhere else."""
-    for kind, variable in _OWN_KEYS.items():
-        try:
-            address = _own_address(kind, environ)
-        except ConfigError:
-            continue  # It is somebody else's trouble when another backend is asked.
-        if address and address == backend.base_url:
-            key = key_in(environ, variable)
-            return key.reveal() if key else None
-    return None
-
-
-def _check_authorization(backend: BackendConfig, key: str | None) -> None:
-    if backend.user and key and not backend.api_key_header:
-        raise ConfigError(
-            f"'{backend.name}' has a user and an API key, and both want the header"
-            " 'Authorization'",
-            hint="api_key_header names another one for the key",
-        )
-
-
-def _ca_bundle(backend: BackendConfig, environ: Mapping[str, str]) -> str | None:
-    named = (environ.get(name) for name in _CA_VARIABLES)
-    return backend.ca_bundle or next(filter(None, named), None)
-
-
-def _certificate(
-    backend: BackendConfig, until: float | None
-) -> ClientCertificate | None:
-    if not backend.client_certificate:
-        if backend.client_key:
-            raise ConfigError(
-                f"'{backend.name}' has a client_key and no client_certificate"
-            )
-        return None
-    hashed = blake2b(digest_size=16)
-    for path in filter(None, (backend.client_certificate, backend.client_key)):
-        try:
-            hashed.update(read_named(path, _LARGEST_CERTIFICATE_BYTES, until).data)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the client certificate '{path}':"
-                f" {(error.strerror or str(error)).lower()}"
-            ) from error
-    return ClientCertificate(
-        backend.client_certificate, backend.client_key, hashed.hexdigest()
-    )
-
-
-def _parts(values: Sequence[str]) -> list[str]:
-    """Return secrets, and each without the scheme before it."""
-    return [part for v in values for part in {v, v.rpartition(" ")[2]}]
-
-
-def patience(
-    backend: BackendConfig, config: Config, choice: Choice, called_at: float
-) -> Patience:
-    """Return how long to wait for an answer of `backend`."""
-    total_s = choice.total_timeout_s
-    if total_s is None:
-        total_s = config.streaming.total_timeout_s
-    retries = choice.retries
-    return Patience(
-        first_token_s=_or(choice.first_token_timeout_s, backend.first_token_timeout_s),
-        idle_s=_or(choice.idle_timeout_s, backend.idle_timeout_s),
-        until=called_at + total_s,
-        retries=backend.retry_attempts if retries is None else retries,
-        retry_delay_s=_or(choice.retry_delay_s, FIRST_RETRY_S),
-    )
-
-
-def _own_address(kind: str, environ: Mapping[str, str]) -> str | None:
+def own_address(kind: str, environ: Mapping[str, str]) -> str | None:
     """Return what the variable of a kind's own programs says. Raises: ConfigError."""
     if kind == "openai":
         return _openai_address(environ)
@@ -414,14 +279,3 @@ def _openai_address(environ: Mapping[str, str]) -> str | None:
     except ValueError as error:
         shown = mask_secrets(address)
         raise ConfigError(f"OPENAI_BASE_URL '{shown}': {error}") from error
-
-
-def _silence_s(backend: BackendConfig, choice: Choice) -> float:
-    # A net below the engine's clocks: a little slower than the slower of them.
-    first_s = _or(choice.first_token_timeout_s, backend.first_token_timeout_s)
-    idle_s = _or(choice.idle_timeout_s, backend.idle_timeout_s)
-    return max(first_s, idle_s) + 5.0
-
-
-def _or(chosen: float | None, configured: float) -> float:
-    return configured if chosen is None else chosen

@@ -28,10 +28,10 @@ from ..log import Log
 from ..threads import start_together
 from ..transport.cancel import CancelToken
 from ..units import format_duration
-from .access import Access
+from .access import Access, patience
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
 from .retries import backoff_s
-from .selection import Selection, is_model_file, patience
+from .selection import Selection, is_model_file
 from .state import keep_discovered, keep_names, read_discovered
 
 _LISTING_S = 10.0
