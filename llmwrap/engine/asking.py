@@ -12,8 +12,8 @@ from ..messages import Chunk, Request
 from ..streams import Source
 from ..transport.cancel import CancelToken
 from .answer import Record
+from .caching import Keeping
 from .choice import Patience
-from .keeping import Keeping
 
 
 class Running(Protocol):

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..schemas.checking import Checker
     from ..transport.cancel import CancelToken
     from .asking import Asking, Streams
-    from .keeping import Keeping
+    from .caching import Keeping
     from .targets import Target, Targets
 
 
