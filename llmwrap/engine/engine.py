@@ -19,7 +19,7 @@ from ..errors import (
     LLMWrapError,
 )
 from ..log import SILENT, Log
-from ..messages import Rendered, Request, Schema
+from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
 from ..units import format_size
 from .access import Access, patience
@@ -38,14 +38,10 @@ _SLOTS_S = 5.0
 TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
-    from ..schemas.checking import Checker
     from ..transport.cancel import CancelToken
     from .asking import Asking, Streams
     from .caching import Keeping
     from .targets import Target, Targets
-
-
-_MOST_CHECKERS = 16
 
 
 class Engine:
@@ -81,7 +77,6 @@ class Engine:
         self._recorder = None
         if not choice.is_measured:
             self._recorder = Recorder(environ, log, is_gathering=choice.is_inline)
-        self._checkers: dict[str, Checker] = {}
         self._told_options: set[tuple[str, str]] = set()
         self._natives: dict[str, Backend | None] = {}
         self._making = threading.Lock()
@@ -170,9 +165,10 @@ class Engine:
         request = request._replace(model=target.model)
         self._warn_of_options(target.backend, request)
         if request.schema:
-            from .structured import instructed  # late, as below
+            from ..schemas.checking import checker_of  # late: no hit needs them
+            from ..schemas.sending import instructed
 
-            self._checker(request.schema)
+            checker_of(request.schema)
             request = instructed(request)
         return target.backend.wire_request(request)
 
@@ -268,9 +264,12 @@ class Engine:
         from ..transport.cancel import CancelToken
         from .live import LiveAnswer
 
-        schema = question.request.schema
-        # A schema that is none is found out before anybody is asked.
-        checker = self._checker(schema) if schema else None
+        checker = None
+        if schema := question.request.schema:
+            from ..schemas.checking import checker_of
+
+            # A schema that is none is found out before anybody is asked.
+            checker = checker_of(schema)
         cancel = cancel or CancelToken()
         target = self._targets.target(question.selection, cancel)
         cancel.check()
@@ -325,17 +324,6 @@ class Engine:
     def _patience(self, config: BackendConfig, called_at: float) -> Patience:
         waiting = patience(config, self.config, self._choice, called_at)
         return waiting._replace(until=self._deadline(called_at))
-
-    def _checker(self, schema: Schema) -> Checker:
-        """Return what checks answers, made once for a schema. Raises: ConfigError."""
-        from ..schemas.checking import Checker  # late: no hit needs it
-
-        if found := self._checkers.get(schema.text):
-            return found
-        if len(self._checkers) >= _MOST_CHECKERS:
-            self._checkers = {}
-        checker = self._checkers[schema.text] = Checker(schema)
-        return checker
 
     def _context_behind(
         self, config: BackendConfig, model: str, named: str

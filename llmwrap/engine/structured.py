@@ -19,7 +19,7 @@ from ..errors import LLMWrapError, SchemaError, name_server
 from ..messages import Chunk, Completion, Message, Request, Schema
 from ..schemas.checking import Checker
 from ..schemas.loops import LoopWatch
-from ..schemas.sending import sentence
+from ..schemas.sending import instructed
 from ..transport.cancel import CancelToken
 from .answer import Answer, Course
 from .asking import Asking
@@ -230,19 +230,6 @@ def _whole(completion: Completion) -> Chunk:
         finish_reason=completion.finish_reason,
         usage=completion.usage,
     )
-
-
-def instructed(request: Request, *, is_compact: bool = False) -> Request:
-    """Return a request whose system prompt says what the answer must be."""
-    if request.schema is None:
-        return request
-    words = sentence(request.schema, is_compact=is_compact)
-    first, *others = request.messages
-    if first.role == "system":
-        first = first._replace(content=f"{first.content}\n\n{words}")
-    else:
-        first, others = Message("system", words), [first, *others]
-    return request._replace(messages=(first, *others))
 
 
 def corrected(

@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, NoReturn
 
@@ -24,6 +25,7 @@ from .loops import DIGITS
 
 MOST_COMPLAINTS = 20
 _LONGEST_COMPLAINT = 200
+_REMEMBERED = 16  # many answers are of one schema
 _LONGEST_NUMBER = DIGITS
 _FENCED = re.compile(r"(?s)```[^\n`]*\n(.*)```")
 _OPENING = re.compile(r"[\[{]")
@@ -76,6 +78,12 @@ class Checker:
         except ValueError as error:
             return Checked(text, (_shortened(str(error)),))
         return Checked(text if complaints else found, complaints)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def checker_of(schema: Schema) -> Checker:
+    """Return what checks answers against a schema, made once. Raises: ConfigError."""
+    return Checker(schema)
 
 
 def _most(complaints: Iterable[str]) -> tuple[str, ...]:

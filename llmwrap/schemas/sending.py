@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from ..messages import Json, Schema
+from ..messages import Json, Message, Request, Schema
 
 _NEVER = frozenset({"$schema", "$id", "$comment", "examples", "default"})
 _CHOKING = frozenset(
@@ -79,6 +79,19 @@ def sentence(schema: Schema, *, is_compact: bool = False) -> str:
         f"Answer with one JSON value{how} and nothing else; it must be valid against"
         f" this JSON Schema: {text}"
     )
+
+
+def instructed(request: Request, *, is_compact: bool = False) -> Request:
+    """Return a request whose system prompt says what the answer must be."""
+    if request.schema is None:
+        return request
+    words = sentence(request.schema, is_compact=is_compact)
+    first, *others = request.messages
+    if first.role == "system":
+        first = first._replace(content=f"{first.content}\n\n{words}")
+    else:
+        first, others = Message("system", words), [first, *others]
+    return request._replace(messages=(first, *others))
 
 
 def _document(schema: Schema) -> dict[str, Json]:
