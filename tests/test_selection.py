@@ -9,7 +9,7 @@ import pytest
 
 from llmwrap.backends.base import OWN, BackendSettings
 from llmwrap.config import BackendConfig, Config
-from llmwrap.engine.access import backend_settings, patience
+from llmwrap.engine.access import Access, backend_settings
 from llmwrap.engine.choice import Choice
 from llmwrap.engine.selection import Selector
 from llmwrap.errors import ConfigError
@@ -210,8 +210,9 @@ def test_a_tables_time_out_is_the_longest_silence(tmp_path: Path) -> None:
     selector = _selector(tmp_path, _TABLES)
     config = Config.load(tmp_path / "config.toml", {"HOME": str(tmp_path)})
     table = selector.backend("ollama")
+    access = Access(config, Choice(idle_timeout_s=1.0), {}, is_reused=True)
 
-    waiting = patience(table, config, Choice(idle_timeout_s=1.0), called_at=100.0)
+    waiting = access.patience(table, called_at=100.0)
 
     assert waiting.first_token_s == 7.0
     assert waiting.idle_s == 1.0

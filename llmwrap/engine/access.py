@@ -41,8 +41,9 @@ class _Reached(NamedTuple):
 class Access:
     """The settings of backends, by one configuration, environment and set of options.
 
-    `is_reused` False says that only one question will be asked; `until` is when reading
-    a key is given up. Any thread may call everything.
+    `is_reused` False says that only one question will be asked; `until` is the deadline
+    of the whole command on the monotonic clock: without one each answer has its own.
+    Any thread may call everything.
     """
 
     def __init__(
@@ -93,6 +94,26 @@ class Access:
                 )
                 self._warnings += warnings
             return self._made[way]
+
+    def deadline(self, called_at: float) -> float:
+        """Return until when an answer that was asked for may take."""
+        if self._until is not None:
+            return self._until
+        total_s = self.choice.total_timeout_s
+        return called_at + (total_s or self.config.streaming.total_timeout_s)
+
+    def patience(self, backend: BackendConfig, called_at: float) -> Patience:
+        """Return how long to wait for an answer of a backend."""
+        choice, retries = self.choice, self.choice.retries
+        return Patience(
+            first_token_s=_or(
+                choice.first_token_timeout_s, backend.first_token_timeout_s
+            ),
+            idle_s=_or(choice.idle_timeout_s, backend.idle_timeout_s),
+            until=self.deadline(called_at),
+            retries=backend.retry_attempts if retries is None else retries,
+            retry_delay_s=_or(choice.retry_delay_s, FIRST_RETRY_S),
+        )
 
     def way(self, backend: BackendConfig, named: str = "") -> Way:
         """Return how a backend was chosen; `named` is the model of the request."""
@@ -218,23 +239,6 @@ def _certificate(
 def _parts(values: Sequence[str]) -> list[str]:
     """Return secrets, and each without the scheme before it."""
     return [part for v in values for part in {v, v.rpartition(" ")[2]}]
-
-
-def patience(
-    backend: BackendConfig, config: Config, choice: Choice, called_at: float
-) -> Patience:
-    """Return how long to wait for an answer of `backend`."""
-    total_s = choice.total_timeout_s
-    if total_s is None:
-        total_s = config.streaming.total_timeout_s
-    retries = choice.retries
-    return Patience(
-        first_token_s=_or(choice.first_token_timeout_s, backend.first_token_timeout_s),
-        idle_s=_or(choice.idle_timeout_s, backend.idle_timeout_s),
-        until=called_at + total_s,
-        retries=backend.retry_attempts if retries is None else retries,
-        retry_delay_s=_or(choice.retry_delay_s, FIRST_RETRY_S),
-    )
 
 
 def _silence_s(backend: BackendConfig, choice: Choice) -> float:

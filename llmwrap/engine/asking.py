@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..backends.base import Backend
-from ..errors import LLMWrapError
+from ..config import BackendConfig
+from ..errors import LLMWrapError, name_server
 from ..log import Log
 from ..messages import Chunk, Request
 from ..streams import Source
@@ -14,6 +14,9 @@ from ..transport.cancel import CancelToken
 from .answer import Record
 from .caching import Keeping
 from .choice import Patience
+from .question import Question
+from .selection import explain_split
+from .targets import Targets
 
 
 class Running(Protocol):
@@ -63,15 +66,17 @@ class Streams(Protocol):
 class Asking(NamedTuple):
     """One question to one backend.
 
-    `called_at` is when it was asked, on the monotonic clock; `record` takes what
-    became of it; `keeping` None leaves the cache alone; `cancel` ends it; `advise`
-    gives an error the hint that helps; `context_of` is asked for the context of a model
-    once the server has turned out to be an Ollama that would not refuse; `whole_name`
-    is what the model's name was split from.
+    `request` is what it is asked, `called_at` when it was asked, on the monotonic
+    clock; `record` takes what became of it; `keeping` None leaves the cache alone;
+    `cancel` ends it; `config` is how the backend is configured, and `targets` knows the
+    server.
     """
 
-    backend: Backend
+    question: Question
     request: Request
+    config: BackendConfig
+    backend: Backend
+    targets: Targets
     pool: Streams
     patience: Patience
     answer_limit_bytes: int
@@ -80,9 +85,6 @@ class Asking(NamedTuple):
     record: Record
     keeping: Keeping | None
     cancel: CancelToken
-    advise: Callable[[LLMWrapError], None] = lambda _: None
-    context_of: Callable[[str], int | None] = lambda _: None
-    whole_name: str = ""
 
     @property
     def where(self) -> str:
@@ -96,3 +98,14 @@ class Asking(NamedTuple):
         return (
             f"{backend.name} at {backend.address}" if backend.address else backend.name
         )
+
+    def explain(self, error: LLMWrapError) -> None:
+        """Say which server it was, and what helps."""
+        question = self.question
+        name_server(error, self.server)
+        self.targets.advise(error, self.config, question.request, question.named)
+        explain_split(error, self.backend.name, question.selection.whole)
+
+    def context_tokens(self, model: str) -> int | None:
+        """Return the context of a model of an Ollama that would not refuse."""
+        return self.targets.context_behind(self.config, model, self.question.named)

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ..config.schema import HistoryConfig
 
+_LONGEST_DELAY_S = 60.0
+
 CacheMode: TypeAlias = Literal["use", "off", "refresh", "only"]
 """Look and store, leave the cache alone, ask anew and store, or never ask."""
 
@@ -67,11 +69,18 @@ class ConversationChoice(NamedTuple):
 class Patience(NamedTuple):
     """How long to wait for one answer, and how often to try.
 
-    `until` is the deadline of the whole command on the monotonic clock.
+    `until` is the deadline of it all on the monotonic clock.
     """
 
     first_token_s: float
     idle_s: float
-    until: float | None
+    until: float
     retries: int
     retry_delay_s: float
+
+    def backoff_s(self, retries: int) -> float:
+        """Return how long to wait after so many retries: exponential, with jitter."""
+        from random import uniform  # late: only a retry needs it
+
+        backoff = min(self.retry_delay_s * 2.0**retries, _LONGEST_DELAY_S)
+        return uniform(0.5, 1.0) * backoff  # noqa: S311  no secret hangs on it

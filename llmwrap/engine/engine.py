@@ -10,7 +10,7 @@ from typing import Self
 
 from .. import lives
 from ..cache.response_cache import ResponseCache
-from ..config import BackendConfig, Config, mask_secrets
+from ..config import BackendConfig, Config
 from ..errors import (
     CancelledError,
     ClosedError,
@@ -22,10 +22,10 @@ from ..log import SILENT, Log
 from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
 from ..units import format_size
-from .access import Access, patience
+from .access import Access
 from .answer import Answer
 from .caching import Caching
-from .choice import CacheMode, Choice, Patience
+from .choice import CacheMode, Choice
 from .cuts import prompt_bytes
 from .hashing import Hashing
 from .question import Addressee, Question, Questions
@@ -77,8 +77,6 @@ class Engine:
         self._recorder = None
         if not choice.is_measured:
             self._recorder = Recorder(environ, log, is_gathering=choice.is_inline)
-        self._told_options: set[tuple[str, str]] = set()
-        self._natives: dict[str, Backend | None] = {}
         self._making = threading.Lock()
         self._is_closed = False
         self._made_targets: Targets | None = None
@@ -145,7 +143,7 @@ class Engine:
         run = RunRecord(self._recorder, mode, self.cache, rendered)
         try:
             self._check_size(request)
-            hashing = Hashing(self._log, self._deadline(called_at), cancel)
+            hashing = Hashing(self._log, self._access.deadline(called_at), cancel)
             question = self._question(request, mode, hashing)
             for backend, model in question.candidates[:1]:
                 run.meant(backend, model)
@@ -163,7 +161,7 @@ class Engine:
         self._check_size(request)
         target = self.target(request.model or None)
         request = request._replace(model=target.model)
-        self._warn_of_options(target.backend, request)
+        self._targets.warn_of_options(target.backend, request)
         if request.schema:
             from ..schemas.checking import checker_of  # late: no hit needs them
             from ..schemas.sending import instructed
@@ -198,11 +196,8 @@ class Engine:
         named: str = "",
     ) -> None:
         """Give an error of a backend the hint that helps; see hints.py."""
-        if not error.trouble or error.hint:
-            return
-        from .hints import advise
-
-        advise(error, self._access.way(backend, named), self.backend(backend), request)
+        if error.trouble:  # else nothing has to be imported for it
+            self._targets.advise(error, backend, request, named)
 
     def warming(self, backend: BackendConfig, model: str) -> str:
         """Return how to load a model ahead, nothing where the backend cannot."""
@@ -278,7 +273,7 @@ class Engine:
         question = self._questions.completed(question, found)
         if mode != "off":
             question = self._questions.filed(question, self.backend, hashing)
-        self._warn_of_options(target.backend, question.request)
+        self._targets.warn_of_options(target.backend, question.request)
         keeping = self._caching.keeping(question, target.backend, mode)
         if keeping and (entry := keeping.begin()):
             replay = Replay(entry, target.backend.name, called_at)
@@ -305,71 +300,21 @@ class Engine:
             backend=target.backend,
             request=question.request,
             pool=self._pool,
-            patience=self._patience(target.config, called_at),
+            patience=self._access.patience(target.config, called_at),
             answer_limit_bytes=self.config.limits.answer_bytes,
             log=self._log,
             called_at=called_at,
             record=run.end,
             keeping=keeping,
             cancel=cancel,
-            advise=lambda error: self.advise(
-                error, target.config, question.request, question.named
-            ),
-            context_of=lambda model: self._context_behind(
-                target.config, model, question.named
-            ),
-            whole_name=question.selection.whole,
+            question=question,
+            config=target.config,
+            targets=self._targets,
         )
-
-    def _patience(self, config: BackendConfig, called_at: float) -> Patience:
-        waiting = patience(config, self.config, self._choice, called_at)
-        return waiting._replace(until=self._deadline(called_at))
-
-    def _context_behind(
-        self, config: BackendConfig, model: str, named: str
-    ) -> int | None:
-        """Return the context that Ollama, behind a /v1 of its own, has in force.
-
-        Says once what that /v1 is, and what refuses where it would cut.
-        """
-        from .hints import context_in_force, native_of
-
-        address = config.base_url or ""
-        if address not in self._natives:
-            way = self._access.way(config, named)
-            self._natives[address], there = native_of(way)
-            refuses = f"; {there} refuses it instead" if there else ""
-            self._log.note(
-                f"{config.name} at {mask_secrets(address)} is Ollama's OpenAI API,"
-                f" which cuts a prompt that is too long in silence{refuses}"
-            )
-        native = self._natives[address]
-        return context_in_force(native, model) if native else None
-
-    def _warn_of_options(self, backend: Backend, request: Request) -> None:
-        """Name what a server may overlook; once in a run."""
-        for name in backend.unknown_options(request):
-            if (backend.name, name) not in self._told_options:
-                self._told_options.add((backend.name, name))
-                self._log.warning(
-                    f"'{name}' is no option that {backend.name} is known to have; it is"
-                    " sent, and may be overlooked"
-                )
-        if request.schema and request.think is False and backend.kind == "ollama":
-            self._log.warning(
-                "Ollama may overlook a schema where reasoning is forbidden; the answer"
-                " is checked all the same"
-            )
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError("it is closed, and nothing can be asked any more")
-
-    def _deadline(self, called_at: float) -> float:
-        if self._until is not None:
-            return self._until
-        total_s = self._choice.total_timeout_s
-        return called_at + (total_s or self.config.streaming.total_timeout_s)
 
     def _check_size(self, request: Request) -> None:
         limit = self.config.limits.prompt_bytes

@@ -19,7 +19,6 @@ from ..errors import (
     IncompleteError,
     LLMWrapError,
     RefusedError,
-    name_server,
 )
 from ..messages import Chunk, Completion, End
 from ..metrics.timing import Stopwatch
@@ -31,7 +30,6 @@ from .deadlines import deadline_error
 from .folding import Folder
 from .question import Question
 from .retries import Retries
-from .selection import explain_split
 from .stored import Replay
 from .telemetry import log_completion, log_request
 from .verdict import judged
@@ -166,9 +164,7 @@ class LiveCourse(Course):
 
     def explain(self, error: LLMWrapError) -> None:
         """Say which server it was, and what helps."""
-        name_server(error, self._asking.server)
-        self._asking.advise(error)
-        explain_split(error, self._asking.backend.name, self._asking.whole_name)
+        self._asking.explain(error)
 
     def _awaited(self) -> Entry | None:
         """Wait for somebody else's answer to the same, and return it if it came."""
@@ -274,8 +270,7 @@ class LiveCourse(Course):
         A connection that breaks behind the end marker is forgiven, unless a marker has
         turned out to be none before; what the server itself says is not.
         """
-        until = self._asking.patience.until
-        earliest = limit if until is None else min(limit, until)
+        earliest = min(limit, self._asking.patience.until)
         try:
             return stream.next_chunk(max(0.0, earliest - time.monotonic()))
         except StreamEnded:
@@ -327,7 +322,7 @@ class LiveCourse(Course):
         if error := cut_error(asking.request, counted):
             self._how_ended = "cut"
             raise error
-        context = asking.context_of(completion.model) if folder.is_ollama else None
+        context = asking.context_tokens(completion.model) if folder.is_ollama else None
         return list(suspicions(asking.request, completion, counted, context))
 
     def _complete(self) -> None:

@@ -10,7 +10,6 @@ from .asking import Asking
 from .deadlines import deadline_error
 
 _LOADING_POLLS_S = (0.1, 0.2, 0.4, 0.5)  # then the last one again
-_LONGEST_DELAY_S = 60.0
 
 
 class Retries:
@@ -56,7 +55,7 @@ class Retries:
         allowed = min(error.retries_allowed, patience.retries)
         if self._retries >= allowed or not is_empty:
             raise error
-        delay_s = backoff_s(patience.retry_delay_s, self._retries)
+        delay_s = patience.backoff_s(self._retries)
         delay_s = max(delay_s, error.retry_after_s or 0.0)
         self._check_wait(delay_s, error)
         self._asking.log.info(
@@ -75,18 +74,9 @@ class Retries:
             raise deadline_error(
                 self._asking, is_total=False, is_empty=True, is_loading=True
             ) from error
-        until = self._asking.patience.until
-        if until is not None and end > until:
+        if end > self._asking.patience.until:
             if limit is not None:
                 raise deadline_error(
                     self._asking, is_total=True, is_empty=True
                 ) from error
             raise error
-
-
-def backoff_s(first_delay_s: float, retries: int) -> float:
-    """Return how long to wait after so many retries: exponential, with jitter."""
-    from random import uniform  # late: only a retry needs it
-
-    backoff = min(first_delay_s * 2.0**retries, _LONGEST_DELAY_S)
-    return uniform(0.5, 1.0) * backoff  # noqa: S311  no secret hangs on it

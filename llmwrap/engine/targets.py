@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from .. import lives
 from ..backends import create_backend
 from ..backends.base import Backend, BackendSettings
-from ..config import BackendConfig
+from ..config import BackendConfig, mask_secrets
 from ..errors import (
     UNLIMITED,
     BackendFailedError,
@@ -25,12 +25,13 @@ from ..errors import (
     RefusedError,
 )
 from ..log import Log
+from ..messages import Request
 from ..threads import start_together
 from ..transport.cancel import CancelToken
 from ..units import format_duration
-from .access import Access, patience
+from .access import Access
+from .choice import Patience
 from .discovery import embedded_is_ready, first_that_answers, nothing_found
-from .retries import backoff_s
 from .selection import Selection, is_model_file
 from .state import keep_discovered, keep_names, read_discovered
 
@@ -46,14 +47,6 @@ class _Lookup(Protocol[_T_co]):
     """A small call of a backend."""
 
     def __call__(self, *, timeout_s: float) -> _T_co: ...
-
-
-class _Waiting(NamedTuple):
-    """How long a look-up is waited for (monotonic), and how often it is tried."""
-
-    first_token_until: float
-    retries: int
-    retry_delay_s: float
 
 
 class Target(NamedTuple):
@@ -90,6 +83,8 @@ class Targets:
         self._models: dict[str, str] = {}
         self._backends: dict[tuple[str, str | None], Backend] = {}
         self._told: set[str] = set()
+        self._told_options: set[tuple[str, str]] = set()
+        self._natives: dict[str, Backend | None] = {}
         self._local: set[tuple[str, str]] = set()
 
     def start_anew(self) -> None:
@@ -139,13 +134,61 @@ class Targets:
                 backend, config, cancel, is_found=selection.is_given
             )
         except LLMWrapError as error:
-            from .hints import advise  # late: only an error needs it
-
-            advise(error, self._access.way(config), backend)
+            self.advise(error, config)
             if not error.hint and _is_of_a_list(error):
                 error.hint = "name one with -m"
             raise
         return Target(backend, config, model)
+
+    def advise(
+        self,
+        error: LLMWrapError,
+        config: BackendConfig,
+        request: Request | None = None,
+        named: str = "",
+    ) -> None:
+        """Give an error of a backend the hint that helps; see hints.py."""
+        if not error.trouble or error.hint:
+            return
+        from .hints import advise  # late: only an error needs it
+
+        advise(error, self._access.way(config, named), self.backend(config), request)
+
+    def context_behind(
+        self, config: BackendConfig, model: str, named: str
+    ) -> int | None:
+        """Return the context that Ollama, behind a /v1 of its own, has in force.
+
+        Says once what that /v1 is, and what refuses where it would cut.
+        """
+        from .hints import context_in_force, native_of
+
+        address = config.base_url or ""
+        if address not in self._natives:
+            way = self._access.way(config, named)
+            self._natives[address], there = native_of(way)
+            refuses = f"; {there} refuses it instead" if there else ""
+            self._log.note(
+                f"{config.name} at {mask_secrets(address)} is Ollama's OpenAI API,"
+                f" which cuts a prompt that is too long in silence{refuses}"
+            )
+        native = self._natives[address]
+        return context_in_force(native, model) if native else None
+
+    def warn_of_options(self, backend: Backend, request: Request) -> None:
+        """Name what a server may overlook; once in a run."""
+        for name in backend.unknown_options(request):
+            if (backend.name, name) not in self._told_options:
+                self._told_options.add((backend.name, name))
+                self._log.warning(
+                    f"'{name}' is no option that {backend.name} is known to have; it is"
+                    " sent, and may be overlooked"
+                )
+        if request.schema and request.think is False and backend.kind == "ollama":
+            self._log.warning(
+                "Ollama may overlook a schema where reasoning is forbidden; the answer"
+                " is checked all the same"
+            )
 
     def _check_local(self, backend: Backend, name: str) -> None:
         """Check once that a backend has a model itself. Raises: ConfigError."""
@@ -194,7 +237,7 @@ class Targets:
         tries = waiting.retries + 1
         for attempt in range(tries if remembered else 1):
             if attempt:
-                cancel.wait(backoff_s(waiting.retry_delay_s, attempt - 1))
+                cancel.wait(waiting.backoff_s(attempt - 1))
             found = first_that_answers(
                 settings,
                 remembered,
@@ -245,7 +288,7 @@ class Targets:
         """
         try:
             backend = self.backend(config)
-            until = self._patience(config).first_token_until
+            until = self._patience(config).until
             models = self._in_time(backend, backend.models, until, cancel)
         except CancelledError:
             raise
@@ -308,35 +351,36 @@ class Targets:
         waiting = self._patience(config)
         if is_short:
             limit_s = self._access.choice.connect_timeout_s or config.connect_timeout_s
-            until = min(waiting.first_token_until, time.monotonic() + limit_s)
-            waiting = waiting._replace(first_token_until=until)
+            until = min(waiting.until, time.monotonic() + limit_s)
+            waiting = waiting._replace(until=until)
         retries = 0
         while True:
             try:
                 return self._in_time(
-                    backend, backend.default_model, waiting.first_token_until, cancel
+                    backend, backend.default_model, waiting.until, cancel
                 )
             except LLMWrapError as error:
                 is_loading = isinstance(error, BackendFailedError) and error.is_loading
                 if is_loading:
                     delay_s = _LOADING_POLL_S
                 elif retries < min(waiting.retries, error.retries_allowed):
-                    delay_s = backoff_s(waiting.retry_delay_s, retries)
+                    delay_s = waiting.backoff_s(retries)
                     retries += 1
                 else:
                     raise
                 delay_s = max(delay_s, error.retry_after_s or 0.0)
-                if time.monotonic() + delay_s > waiting.first_token_until:
+                if time.monotonic() + delay_s > waiting.until:
                     if is_loading:
                         raise _still_loading(backend) from error
                     raise
             cancel.wait(delay_s)
 
-    def _patience(self, config: BackendConfig) -> _Waiting:
+    def _patience(self, config: BackendConfig) -> Patience:
+        """Return how long a look-up is waited for, and how often it is tried."""
         now = time.monotonic()
-        waiting = patience(config, self._access.config, self._access.choice, now)
+        waiting = self._access.patience(config, now)
         until = min(now + waiting.first_token_s, self._until or math.inf)
-        return _Waiting(until, waiting.retries, waiting.retry_delay_s)
+        return waiting._replace(until=until)
 
     def _in_time(
         self, backend: Backend, call: _Lookup[T], until: float, cancel: CancelToken
