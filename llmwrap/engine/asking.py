@@ -6,11 +6,12 @@ from typing import NamedTuple, Protocol
 
 from ..backends.base import Backend
 from ..config import BackendConfig
-from ..errors import LLMWrapError, name_server
+from ..errors import DeadlineError, LLMWrapError, name_server
 from ..log import Log
 from ..messages import Chunk, Request
 from ..streams import Source
 from ..transport.cancel import CancelToken
+from ..units import format_duration
 from .answer import Record
 from .caching import Keeping
 from .choice import Patience
@@ -97,6 +98,34 @@ class Asking(NamedTuple):
         backend = self.backend
         return (
             f"{backend.name} at {backend.address}" if backend.address else backend.name
+        )
+
+    def deadline_error(
+        self, *, is_total: bool, is_empty: bool, is_loading: bool = False
+    ) -> DeadlineError:
+        """Return the error for the time-out that passed.
+
+        `is_total` means the deadline of the whole command, `is_empty` that nothing of
+        the answer has come, `is_loading` that the server said that it loads.
+        """
+        where, first_s = self.where, format_duration(self.patience.first_token_s)
+        is_streamed = self.request.is_streamed
+        if is_loading and not is_total:
+            return DeadlineError(
+                f"{where} still loads its model after {first_s}",
+                hint="--first-token-timeout waits longer",
+            )
+        if is_total:
+            return DeadlineError(
+                f"{where} did not finish before the deadline", hint="--timeout sets it"
+            )
+        if is_empty or not is_streamed:
+            what = "sent no token" if is_streamed else "did not answer"
+            return DeadlineError(f"{where} {what} within {first_s}", trouble="silent")
+        idle_s = format_duration(self.patience.idle_s)
+        return DeadlineError(
+            f"{where} fell silent for {idle_s} in the middle of its answer",
+            hint="--idle-timeout waits longer",
         )
 
     def explain(self, error: LLMWrapError) -> None:

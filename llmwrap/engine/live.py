@@ -26,7 +26,6 @@ from ..streams import StreamEnded
 from .answer import Answer, Course, kind_of
 from .asking import Asking, Running
 from .cuts import cut_error, suspicions
-from .deadlines import deadline_error
 from .folding import Folder
 from .question import Question
 from .retries import Retries
@@ -298,7 +297,7 @@ class LiveCourse(Course):
 
     def _out_of_time(self, *, is_total: bool) -> LLMWrapError:
         is_empty = self._folder.is_empty
-        return deadline_error(self._asking, is_total=is_total, is_empty=is_empty)
+        return self._asking.deadline_error(is_total=is_total, is_empty=is_empty)
 
     def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
         watch = self._stopwatch

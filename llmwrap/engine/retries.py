@@ -7,7 +7,6 @@ import time
 from ..errors import BackendFailedError, LLMWrapError
 from ..units import format_duration
 from .asking import Asking
-from .deadlines import deadline_error
 
 _LOADING_POLLS_S = (0.1, 0.2, 0.4, 0.5)  # then the last one again
 
@@ -69,14 +68,12 @@ class Retries:
         self, delay_s: float, error: LLMWrapError, limit: float | None = None
     ) -> None:
         """Raise at once when a wait would last beyond the deadline."""
-        end = time.monotonic() + delay_s
+        end, asking = time.monotonic() + delay_s, self._asking
         if limit is not None and end > limit:
-            raise deadline_error(
-                self._asking, is_total=False, is_empty=True, is_loading=True
+            raise asking.deadline_error(
+                is_total=False, is_empty=True, is_loading=True
             ) from error
-        if end > self._asking.patience.until:
+        if end > asking.patience.until:
             if limit is not None:
-                raise deadline_error(
-                    self._asking, is_total=True, is_empty=True
-                ) from error
+                raise asking.deadline_error(is_total=True, is_empty=True) from error
             raise error
