@@ -106,6 +106,11 @@ class Request(NamedTuple):
     schema: Schema | None = None
     earlier: Earlier | None = None
 
+    @property
+    def prompt_bytes(self) -> int:
+        """Return the size of all messages, images not counted."""
+        return sum(len(m.content.encode("utf-8", "replace")) for m in self.messages)
+
 
 class Usage(NamedTuple):
     """Token counts by the server; None when it did not say."""

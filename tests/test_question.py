@@ -136,7 +136,7 @@ def test_weights_that_somebody_learned_meanwhile_count(
     home.environ["OLLAMA_HOST"] = server.url
     questions, cache = _questions(home)
     request = Request("ollama/alpha", (Message("user", "Why?"),))
-    question = questions.filed(questions.question(request), unasked)
+    question = questions.resolved(request, "use", unasked)
     with wrapped(home, server) as wrapper:
         wrapper.chat("Something else?", "alpha")
 
@@ -148,7 +148,7 @@ def test_weights_that_somebody_learned_meanwhile_count(
 
 def test_more_candidates_are_more_of_the_same(home: Home, server: FakeServer) -> None:
     questions, _ = _questions(home)
-    question = questions.question(Request("ollama/alpha", ()))
+    question = questions.resolved(Request("ollama/alpha", ()), "off", unasked)
     [first] = question.candidates
 
     both = question._replace(candidates=(first, Addressee(first.backend, "beta")))
@@ -194,7 +194,9 @@ def test_where_nothing_of_the_users_own_goes_the_place_is_as_it_was(
 ) -> None:
     questions, _ = _questions(home)
     for kind in BUILT_IN_KINDS[:2]:
-        [(config, model)] = questions.question(Request(f"{kind}/m", ())).candidates
+        request = Request(f"{kind}/m", ())
+        question = questions.resolved(request, "off", unasked)
+        [(config, model)] = question.candidates
         place = questions.place(Addressee(config, model), unasked)
         settings = BackendSettings(kind, kind, config.base_url or "", home.environ)
 

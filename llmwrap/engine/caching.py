@@ -20,7 +20,6 @@ from ..log import Log
 from ..messages import Completion
 from .choice import CacheMode, Choice
 from .question import Question
-from .stored import Replay
 
 TYPE_CHECKING = False  # a hit needs neither backends nor threads
 if TYPE_CHECKING:
@@ -56,33 +55,25 @@ class Caching:
             is_many=is_many,
         )
 
-    def replay(
-        self, question: Question, called_at: float, mode: CacheMode
-    ) -> Replay | None:
+    def stored(self, question: Question) -> Entry | None:
         """Return the stored answer to a question, None to ask it.
 
-        Raises: CacheError when nothing may be asked and nothing is there, and as
-        `hashing` does.
+        Raises: CacheError when nothing may be asked and nothing is there.
         """
-        if mode in ("off", "refresh"):
+        if question.mode in ("off", "refresh"):
             return None
-        is_only = mode == "only"
+        is_only, entry = question.mode == "only", None
         if question.key:
             entry = self.cache.get(question.key, expired_too=is_only)
-            if entry:
-                return Replay(entry, question.candidates[0].backend.name, called_at)
-        if is_only:
+        if is_only and entry is None:
             raise self._missing(question)
-        return None
+        return entry
 
-    def keeping(
-        self, question: Question, backend: Backend, mode: CacheMode
-    ) -> Keeping | None:
+    def keeping(self, question: Question, backend: Backend) -> Keeping | None:
         """Return what keeps the answer to a question, None when nothing does."""
         if not question.key:
             return None
-        log, digests, is_alone = self._log, self._digests, mode == "refresh"
-        return Keeping(self.cache, question, backend, log, digests, is_alone=is_alone)
+        return Keeping(self.cache, question, backend, self._log, self._digests)
 
     def learn(self, backend: Backend, place: Place, model: str) -> None:
         """Learn which weights a model has after a pull: older answers are void.
@@ -150,8 +141,8 @@ class Digests:
 class Keeping:
     """Hold the flight of an answer, or wait for that of another; keep the answer.
 
-    Belongs to the thread that reads the answer. `is_alone` leaves out the flight: the
-    answer is asked for whatever the cache has.
+    Belongs to the thread that reads the answer. Where the question wants a new answer,
+    there is no flight: it is asked for whatever the cache has.
     """
 
     def __init__(
@@ -161,8 +152,6 @@ class Keeping:
         backend: Backend,
         log: Log,
         digests: Digests,
-        *,
-        is_alone: bool,
     ) -> None:
         self.question = question
         """The question, about the weights that are known now."""
@@ -170,7 +159,6 @@ class Keeping:
         self._backend = backend
         self._log = log
         self._digests = digests
-        self._is_alone = is_alone
         self._waiting: Waiting | None = None
         self._held: Held | None = None
         self._flight_key = b""
@@ -183,7 +171,7 @@ class Keeping:
 
     def begin(self) -> Entry | None:
         """Hold the flight or find out whose it is; return what was stored meanwhile."""
-        if self._is_alone:
+        if self.question.mode == "refresh":
             return None
         flight_key = self.question.flight_key
         flight = self._cache.begin_flight(flight_key)

@@ -20,13 +20,6 @@ _LEAST_WORDS = 100
 _MOST_BYTES_PER_TOKEN = 16
 
 
-def prompt_bytes(request: Request) -> int:
-    """Return the size of all messages, images not counted."""
-    return sum(
-        len(message.content.encode("utf-8", "replace")) for message in request.messages
-    )
-
-
 def cut_error(request: Request, counted: int) -> IncompleteError | None:
     """Return the error for a prompt that was cut for certain.
 
@@ -57,7 +50,7 @@ def suspicions(
         )
     if not _says_something(request, counted):
         return
-    size_bytes = prompt_bytes(request)
+    size_bytes = request.prompt_bytes
     if size_bytes > counted * _MOST_BYTES_PER_TOKEN:
         yield (
             f"the server counted {counted} tokens in a prompt of"

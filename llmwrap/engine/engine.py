@@ -11,27 +11,19 @@ from typing import Self
 from .. import lives
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig, Config
-from ..errors import (
-    CancelledError,
-    ClosedError,
-    DeadlineError,
-    LimitError,
-    LLMWrapError,
-)
+from ..errors import ClosedError, LLMWrapError
 from ..log import SILENT, Log
 from ..messages import Rendered, Request
 from ..metrics.recorder import Recorder
-from ..units import format_size
 from .access import Access
 from .answer import Answer
 from .caching import Caching
-from .choice import CacheMode, Choice
-from .cuts import prompt_bytes
+from .choice import Choice
 from .hashing import Hashing
-from .question import Addressee, Question, Questions
+from .question import Addressee, Questions
 from .runs import RunRecord
 from .selection import Selector
-from .stored import Replay, StoredAnswer
+from .stored import StoredAnswer
 
 _SLOTS_S = 5.0
 
@@ -39,8 +31,7 @@ TYPE_CHECKING = False  # a hit in the cache needs neither sockets nor threads
 if TYPE_CHECKING:
     from ..backends.base import Backend, WireRequest
     from ..transport.cancel import CancelToken
-    from .asking import Asking, Streams
-    from .caching import Keeping
+    from .dispatch import Dispatch
     from .targets import Target, Targets
 
 
@@ -80,7 +71,7 @@ class Engine:
         self._making = threading.Lock()
         self._is_closed = False
         self._made_targets: Targets | None = None
-        self._made_pool: Streams | None = None
+        self._made_dispatch: Dispatch | None = None
         lives.enter(self)
 
     def __enter__(self) -> Self:
@@ -93,8 +84,8 @@ class Engine:
         """Cancel what is under way and close every connection, for good."""
         with self._making:
             self._is_closed = True
-        if self._made_pool:
-            self._made_pool.close()
+        if self._made_dispatch:
+            self._made_dispatch.close()
         if self._made_targets:
             self._made_targets.close()
         if self._recorder:
@@ -141,34 +132,24 @@ class Engine:
         if is_fresh and mode == "use":
             mode = "refresh"
         run = RunRecord(self._recorder, mode, self.cache, rendered)
+        hashing = Hashing(self._log, self._access.deadline(called_at), cancel)
         try:
-            self._check_size(request)
-            hashing = Hashing(self._log, self._access.deadline(called_at), cancel)
-            question = self._question(request, mode, hashing)
-            for backend, model in question.candidates[:1]:
-                run.meant(backend, model)
-            replay = self._caching.replay(question, called_at, mode)
-            run.looked_up(time.monotonic() - called_at)
-            if replay is None:
-                return self._asked(question, called_at, run, mode, cancel, hashing)
+            question = self._questions.resolved(request, mode, self.backend, hashing)
+            run.question = question
+            entry = self._caching.stored(question)
+            run.lookup_s = time.monotonic() - called_at
+            if entry is None:
+                dispatch = self._dispatch
+                return dispatch.ask_server(question, called_at, run, cancel, hashing)
         except LLMWrapError as error:
             run.fail(error)
             raise
-        return StoredAnswer(replay, question, self._log, run.end)
+        return StoredAnswer(entry, question, called_at, self._log, run.end)
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""
-        self._check_size(request)
-        target = self.target(request.model or None)
-        request = request._replace(model=target.model)
-        self._targets.warn_of_options(target.backend, request)
-        if request.schema:
-            from ..schemas.checking import checker_of  # late: no hit needs them
-            from ..schemas.sending import instructed
-
-            checker_of(request.schema)
-            request = instructed(request)
-        return target.backend.wire_request(request)
+        question = self._questions.resolved(request, "off", self.backend)
+        return self._dispatch.wire_request(question)
 
     def target(self, model: str | None = None) -> Target:
         """Return whom to ask, with the model chosen when none is named.
@@ -232,97 +213,9 @@ class Engine:
         """Return how many questions the server answers at once, if it tells."""
         return self.target().backend.slots(timeout_s=_SLOTS_S)
 
-    def _question(
-        self, request: Request, mode: CacheMode, hashing: Hashing
-    ) -> Question:
-        question = self._questions.question(request)
-        if mode == "off":
-            return question
-        try:
-            return self._questions.filed(question, self.backend, hashing)
-        except (CancelledError, DeadlineError):
-            raise
-        except LLMWrapError:
-            if mode == "only":
-                raise
-            return question  # It is said again where the key, or the file, is needed.
-
-    def _asked(
-        self,
-        question: Question,
-        called_at: float,
-        run: RunRecord,
-        mode: CacheMode,
-        cancel: CancelToken | None,
-        hashing: Hashing,
-    ) -> Answer:
-        from ..transport.cancel import CancelToken
-        from .live import LiveAnswer
-
-        checker = None
-        if schema := question.request.schema:
-            from ..schemas.checking import checker_of
-
-            # A schema that is none is found out before anybody is asked.
-            checker = checker_of(schema)
-        cancel = cancel or CancelToken()
-        target = self._targets.target(question.selection, cancel)
-        cancel.check()
-        found = Addressee(target.config, target.model)
-        run.meant(*found)
-        question = self._questions.completed(question, found)
-        if mode != "off":
-            question = self._questions.filed(question, self.backend, hashing)
-        self._targets.warn_of_options(target.backend, question.request)
-        keeping = self._caching.keeping(question, target.backend, mode)
-        if keeping and (entry := keeping.begin()):
-            replay = Replay(entry, target.backend.name, called_at)
-            return StoredAnswer(replay, keeping.question, self._log, run.end)
-        asking = self._asking(question, target, called_at, run, keeping, cancel)
-        if schema and checker:
-            from .structured import StructuredAnswer
-
-            return StructuredAnswer(asking, schema, checker)
-        return LiveAnswer(asking)
-
-    def _asking(
-        self,
-        question: Question,
-        target: Target,
-        called_at: float,
-        run: RunRecord,
-        keeping: Keeping | None,
-        cancel: CancelToken,
-    ) -> Asking:
-        from .asking import Asking
-
-        return Asking(
-            backend=target.backend,
-            request=question.request,
-            pool=self._pool,
-            patience=self._access.patience(target.config, called_at),
-            answer_limit_bytes=self.config.limits.answer_bytes,
-            log=self._log,
-            called_at=called_at,
-            record=run.end,
-            keeping=keeping,
-            cancel=cancel,
-            question=question,
-            config=target.config,
-            targets=self._targets,
-        )
-
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError("it is closed, and nothing can be asked any more")
-
-    def _check_size(self, request: Request) -> None:
-        limit = self.config.limits.prompt_bytes
-        if prompt_bytes(request) > limit:
-            raise LimitError(
-                f"the prompt is longer than {format_size(limit)}",
-                hint="limits.prompt sets the bound",
-            )
 
     @property
     def _targets(self) -> Targets:
@@ -340,19 +233,14 @@ class Engine:
             return self._made_targets
 
     @property
-    def _pool(self) -> Streams:
+    def _dispatch(self) -> Dispatch:
+        from .dispatch import Dispatch
+
+        targets = self._targets
         with self._making:
             self._check_open()
-            if self._made_pool is None:
-                self._made_pool = self._new_pool()
-            return self._made_pool
-
-    def _new_pool(self) -> Streams:
-        if self._choice.is_measured or self._choice.is_inline:
-            from .inline import InlineStreams
-
-            return InlineStreams()
-        from ..streams import StreamPool
-
-        streaming = self.config.streaming
-        return StreamPool(streaming.max_concurrent_streams, streaming.buffer_chunks)
+            if self._made_dispatch is None:
+                self._made_dispatch = Dispatch(
+                    self._access, self._questions, self._caching, targets, self._log
+                )
+            return self._made_dispatch

@@ -17,9 +17,12 @@ from ..cache.generations import UNKNOWN, Generation
 from ..cache.owner import owner_of
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig
+from ..errors import CancelledError, DeadlineError, LimitError, LLMWrapError
 from ..messages import Request
 from ..paths import state_dir
+from ..units import format_size
 from .access import Access
+from .choice import CacheMode
 from .selection import Selection
 from .state import read_discovered
 
@@ -39,14 +42,15 @@ class Question(NamedTuple):
 
     `candidates` are those who may be asked, in order; there are none while a server
     has to be found, and `is_known` tells whether they were there before anybody was
-    asked. `request` names the model of the first one. `place` is where its answer
-    belongs, None when it is neither looked for nor kept; then there is no `key`.
-    `generation` is what was known of the weights, `asked` the request as the key has
-    it. `named` is the model as the user wrote it.
+    asked. `request` names the model of the first one. `mode` is what the cache is to
+    do. `place` is where the answer belongs, None when it is neither looked for nor
+    kept; then there is no `key`. `generation` is what was known of the weights, `asked`
+    the request as the key has it. `named` is the model as the user wrote it.
     """
 
     request: Request
     selection: Selection
+    mode: CacheMode = "use"
     candidates: tuple[Addressee, ...] = ()
     is_known: bool = True
     place: Place | None = None
@@ -54,6 +58,11 @@ class Question(NamedTuple):
     asked: bytes = b""
     key: bytes = b""
     named: str = ""
+
+    def to(self, addressee: Addressee) -> Question:
+        """Return the same question to somebody."""
+        request = self.request._replace(model=addressee.model)
+        return self._replace(request=request, candidates=(addressee,))
 
     @property
     def flight_key(self) -> bytes:
@@ -87,27 +96,42 @@ class Questions:
         self._selections: dict[str, Selection] = {}
         self._places: dict[tuple[str, str | None], Place] = {}
 
-    def question(self, request: Request) -> Question:
+    def resolved(
+        self,
+        request: Request,
+        mode: CacheMode,
+        backend_of: Making,
+        on_block: Callable[[], object] = lambda: None,
+    ) -> Question:
         """Return the question of a request, as far as it is known who answers it.
 
-        Raises: ConfigError.
+        Where it may be asked, what keeps from telling whose the answer is goes without
+        a word: it is said again where the key, or the file, is needed. Raises:
+        LimitError for a prompt that is too long, ConfigError, and as `place`.
         """
+        self._check_size(request)
         selection = self._selection(request.model)
+        question = Question(request, selection, mode, named=request.model)
         known = self._known(selection, request.model)
-        question = Question(request, selection, named=request.model)
-        return _addressed(question, known)
+        if known is None:
+            return question
+        question = question.to(known)
+        try:
+            return self.filed(question, backend_of, on_block)
+        except (CancelledError, DeadlineError):
+            raise
+        except LLMWrapError:
+            if mode == "only":
+                raise
+            return question
 
     def completed(self, question: Question, found: Addressee) -> Question:
         """Return a question whose server or model may have had to be found."""
         if question.candidates == (found,):
             return question
-        unfiled = Question(
-            question.request,
-            question.selection,
-            is_known=False,
-            named=question.named,
-        )
-        return _addressed(unfiled, found)
+        request, selection, mode, *_ = question
+        named = question.named
+        return Question(request, selection, mode, is_known=False, named=named).to(found)
 
     def filed(
         self,
@@ -117,10 +141,10 @@ class Questions:
     ) -> Question:
         """Return a question with the place and the key of its answer.
 
-        As it is where nobody is known yet, or it cannot be told whose the answer is.
-        Raises: as `place`.
+        As it is where the cache is left alone, or it cannot be told whose the answer
+        is. Raises: as `place`.
         """
-        if question.key or not question.candidates:
+        if question.key or question.mode == "off":
             return question
         first = question.candidates[0]
         place = self._cache.tried(
@@ -171,6 +195,14 @@ class Questions:
         path = model_path(model, environ)
         return Place(GGUF, gguf_sha256(path, state_dir(environ), on_block))
 
+    def _check_size(self, request: Request) -> None:
+        limit = self._access.config.limits.prompt_bytes
+        if request.prompt_bytes > limit:
+            raise LimitError(
+                f"the prompt is longer than {format_size(limit)}",
+                hint="limits.prompt sets the bound",
+            )
+
     def _selection(self, model: str) -> Selection:
         """Return whom the rules mean; where that is all, they are asked only once."""
         if selection := self._selections.get(model):
@@ -192,10 +224,3 @@ class Questions:
         if name is None and backend.kind != "embedded":
             return None
         return Addressee(backend, name or "")
-
-
-def _addressed(question: Question, addressee: Addressee | None) -> Question:
-    if addressee is None:
-        return question
-    request = question.request._replace(model=addressee.model)
-    return question._replace(request=request, candidates=(addressee,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..cache.response_cache import ResponseCache
-from ..config import BackendConfig, mask_secrets
+from ..config import mask_secrets
 from ..errors import LLMWrapError
 from ..messages import Completion, Rendered
 from ..metrics.classes import packed
@@ -13,6 +13,7 @@ from ..metrics.recorder import Recorder
 from ..metrics.run import CacheOutcome, Run
 from .answer import kind_of
 from .choice import CacheMode
+from .question import Question
 
 _OUTCOMES: dict[CacheMode, CacheOutcome] = {
     "use": "miss",
@@ -35,49 +36,35 @@ class RunRecord:
         cache: ResponseCache,
         rendered: Rendered | None = None,
     ) -> None:
+        self.question: Question | None = None
+        """What is asked, as far as it is known; errors belong to its model, too."""
+        self.lookup_s: float | None = None
+        """How long the cache took, if anybody looked into it."""
         self._recorder = recorder
+        self._mode = mode
         self._cache = cache
-        if recorder is None:
-            return  # A load test makes thousands a second.
-        self._run = Run(
-            started_at=time.time(),
-            outcome=_OUTCOMES[mode],
-            template=rendered.template if rendered else "",
-            rendering_s=rendered.rendering_s if rendered else None,
-        )
-
-    def meant(self, backend: BackendConfig, model: str) -> None:
-        """Take who is asked: errors and answers of one model belong together."""
-        if self._recorder:
-            address = mask_secrets(backend.base_url or "")
-            self._run = self._run._replace(
-                backend=backend.name, model=model, address=address
-            )
-
-    def looked_up(self, elapsed_s: float) -> None:
-        """Take how long the cache took, if anybody looked into it."""
-        if self._recorder and self._run.outcome == "miss":
-            self._run = self._run._replace(lookup_s=elapsed_s)
+        self._rendered = rendered
+        self._started_at = time.time()
 
     def fail(self, error: LLMWrapError) -> None:
         """Record that nobody could be asked."""
         if self._recorder:
-            self._record(self._run._replace(error=kind_of(error)))
+            self._record(self._run()._replace(error=kind_of(error)))
 
     def end(self, completion: Completion, error: str) -> None:
         """Record an answer as far as it came, and the kind of the error, if any."""
         if self._recorder is None:
-            return
-        timing, usage = completion.timing, completion.usage
+            return  # A load test makes thousands a second.
+        run, timing, usage = self._run(), completion.timing, completion.usage
         self._record(
-            self._run._replace(
+            run._replace(
                 ttft_s=timing.ttft_s,
                 e2e_s=timing.e2e_s,
                 tpot_s=timing.tpot_s,
                 queued_s=timing.queued_s,
-                outcome="hit" if completion.is_cached else self._run.outcome,
-                backend=self._run.backend or completion.backend,
-                model=self._run.model or completion.model,
+                outcome="hit" if completion.is_cached else run.outcome,
+                backend=run.backend or completion.backend,
+                model=run.model or completion.model,
                 error=error,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
@@ -87,6 +74,21 @@ class RunRecord:
                 asked_again=completion.asked_again,
             )
         )
+
+    def _run(self) -> Run:
+        """Return what is known before there is an answer."""
+        outcome, rendered = _OUTCOMES[self._mode], self._rendered
+        run = Run(
+            started_at=self._started_at,
+            lookup_s=self.lookup_s if outcome == "miss" else None,
+            outcome=outcome,
+            template=rendered.template if rendered else "",
+            rendering_s=rendered.rendering_s if rendered else None,
+        )
+        for backend, model in self.question.candidates[:1] if self.question else ():
+            address = mask_secrets(backend.base_url or "")
+            run = run._replace(backend=backend.name, model=model, address=address)
+        return run
 
     def _record(self, run: Run) -> None:
         if run.outcome in ("hit", "miss"):

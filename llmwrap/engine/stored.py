@@ -71,9 +71,14 @@ class StoredAnswer(Answer):
     """An answer of the cache; no server has to be there."""
 
     def __init__(
-        self, replay: Replay, question: Question, log: Log, record: Record
+        self,
+        entry: Entry,
+        question: Question,
+        called_at: float,
+        log: Log,
+        record: Record,
     ) -> None:
-        super().__init__(StoredCourse(replay, question, log, record))
+        super().__init__(StoredCourse(entry, question, called_at, log, record))
 
 
 class StoredCourse(Course):
@@ -82,11 +87,17 @@ class StoredCourse(Course):
     is_cached = True
 
     def __init__(
-        self, replay: Replay, question: Question, log: Log, record: Record
+        self,
+        entry: Entry,
+        question: Question,
+        called_at: float,
+        log: Log,
+        record: Record,
     ) -> None:
         super().__init__()
         self._question = question
-        self._replay = replay
+        name = question.candidates[0].backend.name
+        self._replay = Replay(entry, name, called_at)
         self._log = log
         self._record: Record | None = record
 

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from .. import lives
 from ..backends.options import has_own_seed
 from ..errors import LLMWrapError, SchemaError, name_server
-from ..messages import Chunk, Completion, Message, Request, Schema
+from ..messages import Chunk, Completion, Message, Request
 from ..schemas.checking import Checker
 from ..schemas.loops import LoopWatch
 from ..schemas.sending import instructed
@@ -33,8 +33,8 @@ _LONGEST_QUOTED = 16 << 10  # characters of a bad answer; the rest is more of th
 class StructuredAnswer(Answer):
     """An answer of a backend that was checked against its schema."""
 
-    def __init__(self, asking: Asking, schema: Schema, checker: Checker) -> None:
-        course = StructuredCourse(asking, schema, checker)
+    def __init__(self, asking: Asking, checker: Checker) -> None:
+        course = StructuredCourse(asking, checker)
         super().__init__(course)
         lives.on_death(self, course.abandon)
 
@@ -42,10 +42,10 @@ class StructuredAnswer(Answer):
 class StructuredCourse(Course):
     """How such an answer comes about, over all that are asked for."""
 
-    def __init__(self, asking: Asking, schema: Schema, checker: Checker) -> None:
+    def __init__(self, asking: Asking, checker: Checker) -> None:
         super().__init__()
         self._asking = asking
-        self._schema = schema
+        self._schema = checker.schema
         self._checker = checker
         self._earlier_attempts = 0
         self._asked_again = 0

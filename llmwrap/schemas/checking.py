@@ -55,6 +55,7 @@ class Checker:
                 "answers cannot be checked without jsonschema-rs",
                 hint="pip install 'llmwrap[schema]'",
             ) from error
+        self.schema = schema
         document = json.loads(schema.text)
         try:
             self._validator = jsonschema_rs.validator_for(document, offline=True)
