@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .. import lives
 from ..backends.base import BackendSettings, ClientCertificate
+from ..cache.owner import owner_of
 from ..config import FIRST_RETRY_S, BackendConfig, Config
 from ..config.api_key import is_secret_name, key_in, read_own
 from ..errors import ConfigError
@@ -30,16 +31,8 @@ if TYPE_CHECKING:
     from .hints import Way
 
 
-class _Reached(NamedTuple):
-    """One backend at one address, as first choice or as another."""
-
-    name: str
-    address: str | None
-    is_first_choice: bool
-
-
 class Access:
-    """The settings of backends, by one configuration, environment and set of options.
+    """How backends are reached, by one configuration, environment, set of options.
 
     `is_reused` False says that only one question will be asked; `until` is the deadline
     of the whole command on the monotonic clock: without one each answer has its own.
@@ -58,47 +51,38 @@ class Access:
         self.config = config
         self.choice = choice
         self.environ = environ
-        self._is_reused = is_reused
-        self._until = until
-        self._made: dict[_Reached, BackendSettings] = {}
-        self._warnings: list[str] = []
-        self._making = threading.Lock()
+        self.is_reused = is_reused
+        self.until = until
+        self._reached: dict[tuple[str, str | None, bool], Reached] = {}
+        self.warnings: list[str] = []
+        """What is still to be said of the keys."""
+        self.reading = threading.Lock()
+        """Held while keys are read."""
         lives.enter(self)
 
     def start_anew(self) -> None:
         """Wait for none of the parent's threads, in a forked child."""
-        self._making = threading.Lock()
+        self.reading = threading.Lock()
 
     def selector(self, model: str | None = None) -> Selector:
         """Return the rules that choose a backend, for a model that a request names."""
         choice = self.choice._replace(model=model) if model else self.choice
         return Selector(self.config, choice, self.environ)
 
-    def settings(
+    def reached(
         self, backend: BackendConfig, *, is_first_choice: bool = True
-    ) -> BackendSettings:
-        """Return how a backend is reached. Raises: ConfigError for an unusable key."""
-        way = _Reached(backend.name, backend.base_url, is_first_choice)
-        if settings := self._made.get(way):
-            return settings
-        with self._making:
-            if way not in self._made:
-                self._made[way], warnings = backend_settings(
-                    backend,
-                    self.config,
-                    self.choice,
-                    self.environ,
-                    is_first_choice=is_first_choice,
-                    is_reused=self._is_reused,
-                    until=self._until,
-                )
-                self._warnings += warnings
-            return self._made[way]
+    ) -> Reached:
+        """Return how a backend is reached, the same each time."""
+        key = (backend.name, backend.base_url, is_first_choice)
+        if found := self._reached.get(key):
+            return found
+        made = Reached(self, backend, is_first_choice=is_first_choice)
+        return self._reached.setdefault(key, made)
 
     def deadline(self, called_at: float) -> float:
         """Return until when an answer that was asked for may take."""
-        if self._until is not None:
-            return self._until
+        if self.until is not None:
+            return self.until
         total_s = self.choice.total_timeout_s
         return called_at + (total_s or self.config.streaming.total_timeout_s)
 
@@ -125,10 +109,52 @@ class Access:
 
     def warn(self, log: Log) -> None:
         """Say, once, what is to be said of the keys: when somebody is asked."""
-        with self._making:
-            warnings, self._warnings = self._warnings, []
+        with self.reading:
+            warnings, self.warnings = self.warnings, []
         for warning in warnings:
             log.warning(warning)
+
+
+class Reached:
+    """How one backend is reached, found out when it is first wanted, and once.
+
+    Not on the way of any question: none of this depends on what is asked. Any thread
+    may ask for everything.
+    """
+
+    def __init__(
+        self, access: Access, backend: BackendConfig, *, is_first_choice: bool
+    ) -> None:
+        self._access = access
+        self._backend = backend
+        self._is_first_choice = is_first_choice
+        self._settings: BackendSettings | None = None
+        self._owner: bytes | None = None
+
+    @property
+    def settings(self) -> BackendSettings:
+        """Return what it is made with. Raises: ConfigError for an unusable key."""
+        access = self._access
+        with access.reading:
+            if self._settings is None:
+                self._settings, warnings = backend_settings(
+                    self._backend,
+                    access.config,
+                    access.choice,
+                    access.environ,
+                    is_first_choice=self._is_first_choice,
+                    is_reused=access.is_reused,
+                    until=access.until,
+                )
+                access.warnings += warnings
+            return self._settings
+
+    @property
+    def owner(self) -> bytes:
+        """Return whose its answers are. Raises: as `settings`, OSError."""
+        if self._owner is None:
+            self._owner = owner_of(self.settings.own, self._access.environ)
+        return self._owner
 
 
 class Told(NamedTuple):

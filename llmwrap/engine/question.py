@@ -14,7 +14,6 @@ from ..backends import BUILT_IN_KINDS
 from ..backends.base import Backend
 from ..cache.fingerprint import GGUF, Place, asked, key_of, server_place
 from ..cache.generations import UNKNOWN, Generation
-from ..cache.owner import owner_of
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig
 from ..errors import CancelledError, DeadlineError, LimitError, LLMWrapError
@@ -94,7 +93,6 @@ class Questions:
         self._access = access
         self._cache = cache
         self._selections: dict[str, Selection] = {}
-        self._places: dict[tuple[str, str | None], Place] = {}
 
     def resolved(
         self,
@@ -176,17 +174,10 @@ class Questions:
         backend, model = addressee
         if backend.kind == "embedded":
             return self._file_place(model, on_block)
-        key = (backend.name, backend.base_url)
-        if place := self._places.get(key):
-            return place
-        settings = self._access.settings(backend)
-        owner = owner_of(settings.own, self._access.environ)
+        owner, address = self._access.reached(backend).owner, backend.base_url or ""
         if backend.kind not in BUILT_IN_KINDS:
-            foreign = backend_of(backend).place
-            return server_place(backend.kind, str(foreign or backend.name), owner)
-        place = server_place(backend.kind, settings.base_url, owner)
-        self._places[key] = place
-        return place
+            address = str(backend_of(backend).place or backend.name)
+        return server_place(backend.kind, address, owner)
 
     def _file_place(self, model: str, on_block: Callable[[], object]) -> Place:
         from ..models.installed import gguf_sha256, model_path

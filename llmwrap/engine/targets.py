@@ -211,7 +211,8 @@ class Targets:
         """Return the backend of a configuration, made once. Raises: ConfigError."""
         key = (config.name, config.base_url)
         if key not in self._backends:
-            settings = self._access.settings(config, is_first_choice=is_first_choice)
+            reached = self._access.reached(config, is_first_choice=is_first_choice)
+            settings = reached.settings
             self._access.warn(self._log)
             # Of two threads that make it at once, both get the one that is closed.
             self._backends.setdefault(key, create_backend(settings))
@@ -229,7 +230,7 @@ class Targets:
         known = selector.remembered()
         candidates = selector.candidates()
         settings = [
-            self._access.settings(one, is_first_choice=False).without_own()
+            self._access.reached(one, is_first_choice=False).settings.without_own()
             for one in candidates
         ]
         remembered = settings[candidates.index(known)] if known else None
