@@ -192,13 +192,12 @@ def test_each_setting_of_a_backend_is_the_users_own_or_is_not() -> None:
 def test_where_nothing_of_the_users_own_goes_the_place_is_as_it_was(
     home: Home,
 ) -> None:
-    questions, _ = _questions(home)
+    config = Config.load(os.devnull, home.environ)
+    access = Access(config, Choice(), home.environ, is_reused=False)
     for kind in BUILT_IN_KINDS[:2]:
-        request = Request(f"{kind}/m", ())
-        question = questions.resolved(request, "off", unasked)
-        [(config, model)] = question.candidates
-        place = questions.place(Addressee(config, model), unasked)
-        settings = BackendSettings(kind, kind, config.base_url or "", home.environ)
+        backend = access.selector().backend(kind)
+        place = access.place(backend, "m", unasked)
+        settings = BackendSettings(kind, kind, backend.base_url or "", home.environ)
 
         assert place == (kind, create_backend(settings).place, b"")
     assert not (home.path / "state").exists()

@@ -1,17 +1,20 @@
-"""How each backend is reached and waited for, found out once for an engine.
+"""How each backend is reached and waited for, and where its answers belong.
 
-A key may be read from a pipe, which gives it only once: whoever wants to know whose an
-answer is, and whoever asks for it, get the same settings.
+Found out once for an engine, whatever is asked: a key may be read from a pipe, which
+gives it only once, and whoever wants to know whose an answer is, and whoever asks for
+it, get the same settings.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from .. import lives
-from ..backends.base import BackendSettings, ClientCertificate
+from ..backends import BUILT_IN_KINDS
+from ..backends.base import Backend, BackendSettings, ClientCertificate
+from ..cache.fingerprint import GGUF, Place, server_place
 from ..cache.owner import owner_of
 from ..config import FIRST_RETRY_S, BackendConfig, Config
 from ..config.api_key import is_secret_name, key_in, read_own
@@ -19,6 +22,7 @@ from ..errors import ConfigError
 from ..journal.records import blake2b
 from ..log import Log
 from ..named_files import read_named
+from ..paths import state_dir
 from .choice import Choice, Patience
 from .selection import Selector, own_address
 
@@ -29,6 +33,10 @@ _LARGEST_CERTIFICATE_BYTES = 1 << 20
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .hints import Way
+
+
+Making: TypeAlias = Callable[[BackendConfig], Backend]
+"""Makes the backend of a configuration."""
 
 
 class Access:
@@ -78,6 +86,34 @@ class Access:
             return found
         made = Reached(self, backend, is_first_choice=is_first_choice)
         return self._reached.setdefault(key, made)
+
+    def place(
+        self,
+        backend: BackendConfig,
+        model: str,
+        backend_of: Making,
+        on_block: Callable[[], object] = lambda: None,
+    ) -> Place:
+        """Return where the answers of a model belong.
+
+        `backend_of` makes a backend that is not built in, which may have a place of its
+        own. `on_block` is called while a model file is hashed, and may raise.
+        Raises: ConfigError for an unusable key, RefusedError for a model file that is
+        not there; OSError where it cannot be told whose they are.
+        """
+        if backend.kind == "embedded":
+            return self._file_place(model, on_block)
+        owner, address = self.reached(backend).owner, backend.base_url or ""
+        if backend.kind not in BUILT_IN_KINDS:
+            address = str(backend_of(backend).place or backend.name)
+        return server_place(backend.kind, address, owner)
+
+    def _file_place(self, model: str, on_block: Callable[[], object]) -> Place:
+        from ..models.installed import gguf_sha256, model_path
+
+        environ = self.environ
+        path = model_path(model, environ)
+        return Place(GGUF, gguf_sha256(path, state_dir(environ), on_block))
 
     def deadline(self, called_at: float) -> float:
         """Return until when an answer that was asked for may take."""

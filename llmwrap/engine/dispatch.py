@@ -65,29 +65,29 @@ class Dispatch:
         question = self._questions.filed(question, self._targets.backend, hashing)
         self._targets.warn_of_options(target.backend, question.request)
         keeping = self._caching.keeping(question, target.backend)
-        if keeping and (entry := keeping.begin()):
-            question = keeping.question
-            return StoredAnswer(entry, question, called_at, self._log, run.end)
-        asking = Asking(
-            question=question,
-            request=question.request,
-            config=target.config,
-            backend=target.backend,
-            targets=self._targets,
-            pool=self._pool,
-            patience=self._access.patience(target.config, called_at),
-            answer_limit_bytes=self._access.config.limits.answer_bytes,
-            log=self._log,
-            called_at=called_at,
-            record=run.end,
-            keeping=keeping,
-            cancel=cancel,
-        )
-        if checker:
-            from .structured import StructuredAnswer
+        if keeping is None or (entry := keeping.begin()) is None:
+            asking = Asking(
+                question=question,
+                request=question.request,
+                config=target.config,
+                backend=target.backend,
+                targets=self._targets,
+                pool=self._pool,
+                patience=self._access.patience(target.config, called_at),
+                answer_limit_bytes=self._access.config.limits.answer_bytes,
+                log=self._log,
+                called_at=called_at,
+                record=run.end,
+                keeping=keeping,
+                cancel=cancel,
+            )
+            if checker:
+                from .structured import StructuredAnswer
 
-            return StructuredAnswer(asking, checker)
-        return LiveAnswer(asking)
+                return StructuredAnswer(asking, checker)
+            return LiveAnswer(asking)
+        question = keeping.question
+        return StoredAnswer(entry, question, called_at, self._log, run.end)
 
     def wire_request(self, question: Question) -> WireRequest:
         """Return the request that would be sent; it may look up the model."""

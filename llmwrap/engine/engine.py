@@ -20,7 +20,7 @@ from .answer import Answer
 from .caching import Caching
 from .choice import Choice
 from .hashing import Hashing
-from .question import Addressee, Questions
+from .question import Questions
 from .runs import RunRecord
 from .selection import Selector
 from .stored import StoredAnswer
@@ -203,7 +203,7 @@ class Engine:
         if self._caching.mode == "off" or not backend.has_digests:
             return
         try:
-            place = self._questions.place(Addressee(config, model), self.backend)
+            place = self._access.place(config, model, self.backend)
         except OSError as error:
             self._log.debug(f"the digest of '{model}' is not kept: {error}")
             return

@@ -66,7 +66,7 @@ class LiveCourse(Course):
         self._stream: Running | None = None
         if not (asking.keeping and asking.keeping.is_waiting):
             try:
-                self._stream = self._begin()
+                self._start()
             except BaseException:
                 self.abandon()
                 raise
@@ -136,15 +136,14 @@ class LiveCourse(Course):
         self._is_ended = True
         self._is_parents = True
 
-    def _begin(self) -> Running:
-        log_request(self._asking.log, self._asking.backend, self._asking.request)
-        return self._start()
-
     def _start(self) -> Running:
         asking, token = self._asking, self._token
-        return asking.pool.start(
+        if self._stream is None:  # not with each attempt
+            log_request(asking.log, asking.backend, asking.request)
+        self._stream = asking.pool.start(
             lambda: asking.backend.chat(asking.request, token), token
         )
+        return self._stream
 
     def leave(self) -> None:
         """End the request unless it is complete, and wait a little for its end."""
@@ -186,7 +185,7 @@ class LiveCourse(Course):
 
     def _attempts_to_the_end(self) -> Iterator[Chunk]:
         if self._stream is None:
-            self._stream = self._begin()
+            self._start()
         retries = Retries(self._asking)
         while True:
             first_until = time.monotonic() + self._asking.patience.first_token_s
@@ -197,7 +196,7 @@ class LiveCourse(Course):
                 is_empty = self._folder.is_empty
                 self._wait(retries.delay_s(error, first_until, is_empty=is_empty))
                 self._attempts = retries.attempts
-                self._stream = self._start()
+                self._start()
 
     def _attempt(self, first_until: float) -> Iterator[Chunk]:
         try:
@@ -244,7 +243,7 @@ class LiveCourse(Course):
         self._asking.record(self.completion or self.partial, kind_of(error))
 
     def _read(self, first_until: float, *, is_whole: bool = False) -> Iterator[Chunk]:
-        folder, stream = self._folder, self._stream or self._begin()
+        folder, stream = self._folder, self._stream or self._start()
         waiting_since = time.monotonic()
         while True:
             limit = first_until

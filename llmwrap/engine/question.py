@@ -8,25 +8,19 @@ to be found.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from ..backends import BUILT_IN_KINDS
-from ..backends.base import Backend
-from ..cache.fingerprint import GGUF, Place, asked, key_of, server_place
+from ..cache.fingerprint import Place, asked, key_of
 from ..cache.generations import UNKNOWN, Generation
 from ..cache.response_cache import ResponseCache
 from ..config import BackendConfig
 from ..errors import CancelledError, DeadlineError, LimitError, LLMWrapError
 from ..messages import Request
-from ..paths import state_dir
 from ..units import format_size
-from .access import Access
+from .access import Access, Making
 from .choice import CacheMode
 from .selection import Selection
 from .state import read_discovered
-
-Making: TypeAlias = Callable[[BackendConfig], Backend]
-"""Makes the backend of a configuration."""
 
 
 class Addressee(NamedTuple):
@@ -105,7 +99,7 @@ class Questions:
 
         Where it may be asked, what keeps from telling whose the answer is goes without
         a word: it is said again where the key, or the file, is needed. Raises:
-        LimitError for a prompt that is too long, ConfigError, and as `place`.
+        LimitError for a prompt that is too long, ConfigError, and as `Access.place`.
         """
         self._check_size(request)
         selection = self._selection(request.model)
@@ -140,13 +134,13 @@ class Questions:
         """Return a question with the place and the key of its answer.
 
         As it is where the cache is left alone, or it cannot be told whose the answer
-        is. Raises: as `place`.
+        is. Raises: as `Access.place`.
         """
         if question.key or question.mode == "off":
             return question
         first = question.candidates[0]
         place = self._cache.tried(
-            "owner", lambda: self.place(first, backend_of, on_block), None
+            "owner", lambda: self._access.place(*first, backend_of, on_block), None
         )
         if place is None:
             return question
@@ -158,33 +152,6 @@ class Questions:
             asked=written,
             key=key_of(written, place, generation.digest),
         )
-
-    def place(
-        self,
-        addressee: Addressee,
-        backend_of: Making,
-        on_block: Callable[[], object] = lambda: None,
-    ) -> Place:
-        """Return where the answers of a model belong.
-
-        `on_block` is called while a model file is hashed for it, and may raise.
-        Raises: ConfigError for an unusable key, RefusedError for a model file that is
-        not there; OSError where it cannot be told whose they are.
-        """
-        backend, model = addressee
-        if backend.kind == "embedded":
-            return self._file_place(model, on_block)
-        owner, address = self._access.reached(backend).owner, backend.base_url or ""
-        if backend.kind not in BUILT_IN_KINDS:
-            address = str(backend_of(backend).place or backend.name)
-        return server_place(backend.kind, address, owner)
-
-    def _file_place(self, model: str, on_block: Callable[[], object]) -> Place:
-        from ..models.installed import gguf_sha256, model_path
-
-        environ = self._access.environ
-        path = model_path(model, environ)
-        return Place(GGUF, gguf_sha256(path, state_dir(environ), on_block))
 
     def _check_size(self, request: Request) -> None:
         limit = self._access.config.limits.prompt_bytes
