@@ -89,6 +89,7 @@ NOT_FOR_A_HIT = {
     "tomllib",
     "urllib3",
     "llmwrap.cache.memory",
+    "llmwrap.engine.dispatch",
     "llmwrap.engine.live",
     "llmwrap.engine.targets",
     "llmwrap.streams",

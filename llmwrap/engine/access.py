@@ -170,19 +170,9 @@ class Reached:
     @property
     def settings(self) -> BackendSettings:
         """Return what it is made with. Raises: ConfigError for an unusable key."""
-        access = self._access
-        with access.reading:
+        with self._access.reading:
             if self._settings is None:
-                self._settings, warnings = backend_settings(
-                    self._backend,
-                    access.config,
-                    access.choice,
-                    access.environ,
-                    is_first_choice=self._is_first_choice,
-                    is_reused=access.is_reused,
-                    until=access.until,
-                )
-                access.warnings += warnings
+                self._settings = self._read()
             return self._settings
 
     @property
@@ -191,6 +181,20 @@ class Reached:
         if self._owner is None:
             self._owner = owner_of(self.settings.own, self._access.environ)
         return self._owner
+
+    def _read(self) -> BackendSettings:
+        access = self._access
+        settings, warnings = backend_settings(
+            self._backend,
+            access.config,
+            access.choice,
+            access.environ,
+            is_first_choice=self._is_first_choice,
+            is_reused=access.is_reused,
+            until=access.until,
+        )
+        access.warnings += warnings
+        return settings
 
 
 class Told(NamedTuple):

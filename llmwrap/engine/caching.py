@@ -62,9 +62,8 @@ class Caching:
         """
         if question.mode in ("off", "refresh"):
             return None
-        is_only, entry = question.mode == "only", None
-        if question.key:
-            entry = self.cache.get(question.key, expired_too=is_only)
+        is_only, key = question.mode == "only", question.key
+        entry = self.cache.get(key, expired_too=is_only) if key else None
         if is_only and entry is None:
             raise self._missing(question)
         return entry

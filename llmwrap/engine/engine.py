@@ -59,7 +59,6 @@ class Engine:
         self._environ = environ
         self._choice = choice
         self._log = log
-        self._until = until
         self._access = Access(
             config, choice, environ, is_reused=not is_one_shot, until=until
         )
@@ -177,7 +176,7 @@ class Engine:
         named: str = "",
     ) -> None:
         """Give an error of a backend the hint that helps; see hints.py."""
-        if error.trouble:  # else nothing has to be imported for it
+        if error.trouble and not error.hint:  # else nothing is imported for it
             self._targets.advise(error, backend, request, named)
 
     def warming(self, backend: BackendConfig, model: str) -> str:
@@ -224,12 +223,7 @@ class Engine:
         with self._making:
             self._check_open()
             if self._made_targets is None:
-                self._made_targets = Targets(
-                    self._access,
-                    self._log,
-                    until=self._until,
-                    is_settled=self._choice.is_inline,
-                )
+                self._made_targets = Targets(self._access, self._log)
             return self._made_targets
 
     @property

@@ -121,9 +121,14 @@ class Questions:
         """Return a question whose server or model may have had to be found."""
         if question.candidates == (found,):
             return question
-        request, selection, mode, *_ = question
-        named = question.named
-        return Question(request, selection, mode, is_known=False, named=named).to(found)
+        unfiled = Question(
+            question.request,
+            question.selection,
+            question.mode,
+            is_known=False,
+            named=question.named,
+        )
+        return unfiled.to(found)
 
     def filed(
         self,

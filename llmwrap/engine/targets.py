@@ -60,23 +60,16 @@ class Target(NamedTuple):
 class Targets:
     """Find out whom to ask, by one configuration and one set of options.
 
-    Any thread may call it. `until` is that of the engine; with `is_settled` what was
-    found once holds for all questions.
+    Any thread may call it. Where each answer is driven by its reader, as in a batch,
+    what was found once holds for all questions.
     """
 
-    def __init__(
-        self,
-        access: Access,
-        log: Log,
-        *,
-        until: float | None,
-        is_settled: bool = False,
-    ) -> None:
+    def __init__(self, access: Access, log: Log) -> None:
         self._access = access
         self._environ = access.environ
         self._log = log
-        self._until = until
-        self._is_settled = is_settled
+        self._until = access.until
+        self._is_settled = access.choice.is_inline
         self._finding = threading.Lock()
         lives.enter(self)
         self._found: BackendConfig | None = None
