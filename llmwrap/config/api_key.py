@@ -1,7 +1,7 @@
 """What of the user's own goes to a backend: keys, passwords, headers, a query.
 
 Every one is read here, from its variable or file, and none is ever shown. Not for the
-rule who gets which (engine/selection.py), nor that nothing of a table goes to another
+rule who gets which (engine/access.py), nor that nothing of a table goes to another
 address.
 """
 
