@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import signal
 import sys
 import threading
@@ -26,6 +27,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile llmwrap: thousands of programs are started, some of which may not."""
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(ROOT / "llmwrap", quiet=1)
+
+
+def pytest_collection() -> None:
+    """Look for no garbage while ten thousand tests are made: there is none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, but never again among the tests and modules."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -22,12 +22,14 @@ word in their name share one process."""
 _WHOLE = (
     "test_direct_twins",
     "test_dist",
+    "test_fakeserver_clients",
+    "test_fakeserver_clients_openai",
     "test_layers",
     "test_loadtest_page",
     "test_nginx",
     "test_plugin",
 )
-"""What one of their tests builds is there for all, or wants ports of its own."""
+"""What one of their tests builds or imports is there for all, or wants ports."""
 
 QUICK = "not slow"
 """The marks of `make quick`."""

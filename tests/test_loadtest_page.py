@@ -8,6 +8,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 from array import array
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from llmwrap.loadtest.summary import Outcome, summary_of
 
 from .test_loadtest_results import FAILED, SETTING, outcome, sample
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+if find_spec("matplotlib") is None:
+    pytest.skip("matplotlib is not installed", allow_module_level=True)
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _VOID = {"meta", "br", "img", "link", "hr", "input"}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from .compare import Change, shown
 from .keeping import Kept
-from .plots import Plot
+
+if TYPE_CHECKING:
+    from .plots import Plot
 
 _STYLE = """
 :root { color-scheme: light; }
