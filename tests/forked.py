@@ -71,7 +71,7 @@ class Forked(subprocess.Popen[bytes]):
             "tells_way": tells_way,
             "memory_bytes": memory_bytes,
         }
-        self._told = -1
+        self.told = -1
         super().__init__(["llmwrap", *argv], **options)
 
     # Popen has prepared the descriptors; those of parent and child alternate.
@@ -87,7 +87,7 @@ class Forked(subprocess.Popen[bytes]):
             "is_session": is_session,
             **self._more,
         }
-        self._told, telling = os.pipe()
+        self.told, telling = os.pipe()
         try:
             inherited = [own if one == -1 else one for own, one in enumerate(theirs)]
             _server().send(job, [*inherited, telling])
@@ -99,7 +99,7 @@ class Forked(subprocess.Popen[bytes]):
 
     def _hear(self, expected: bytes) -> int:
         """Return what the server, or the program, tells next."""
-        while told := os.read(self._told, 1 + NUMBER_BYTES):
+        while told := os.read(self.told, 1 + NUMBER_BYTES):
             number = int.from_bytes(told[1:], "little", signed=True)
             if told[:1] == expected:
                 return number
@@ -110,10 +110,10 @@ class Forked(subprocess.Popen[bytes]):
         raise ChildProcessError("the fork server has gone")
 
     def _try_wait(self, flags: int) -> tuple[int, int]:
-        if flags & os.WNOHANG and not select.select([self._told], [], [], 0)[0]:
+        if flags & os.WNOHANG and not select.select([self.told], [], [], 0)[0]:
             return 0, 0
         status = self._hear(STATUS)
-        os.close(self._told)
+        os.close(self.told)
         return self.pid, status
 
     # Called by poll(), and by Popen's finalizer with what to say of one that is lost.

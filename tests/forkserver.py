@@ -133,7 +133,7 @@ class _Children:
             os.close(pipe)
 
 
-def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """Return the next job and its descriptors, None at the end."""
     head, descriptors, *_ = socket.recv_fds(connection, LENGTH_BYTES, 4)
     if not head:
@@ -164,10 +164,10 @@ def main(connection: socket.socket) -> None:
             children.bury()
         if told not in ready:
             continue
-        received = _received(connection)
-        if received is None:
+        asked = received(connection)
+        if asked is None:
             return
-        job, descriptors = received
+        job, descriptors = asked
         pid = os.fork()
         if not pid:
             _start(job, descriptors)
