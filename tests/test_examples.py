@@ -20,6 +20,7 @@ import pytest
 from .fakeserver import FakeServer
 from .readme import blocks
 from .runner import ROOT, SPAWN_S, Home
+from .shims import Shims, shims
 from .terminals import opened
 from .test_man import CRON_FIELDS, PAGES, example_blocks
 
@@ -48,10 +49,11 @@ TOOLS = {
     "man": "echo tar",
     "col": "cat",
     "less": "cat",
-    "llmwrap": f'exec {shlex.quote(sys.executable)} -m llmwrap "$@"',
-    "load_test": f'exec {shlex.quote(sys.executable)} -m llmwrap loadtest "$@"',
     "edit": 'echo "In one line." >> "$1"',
 }
+
+PROGRAMS: dict[str, list[str]] = {"llmwrap": [], "load_test": ["loadtest"]}
+START = f"exec {shlex.quote(sys.executable)} -m llmwrap"
 
 FILES = {
     "lines.txt": "Good morning\nGood night\n",
@@ -106,9 +108,10 @@ def manual() -> Iterator[Example]:
 class World:
     """A home with the files, tools and servers of the examples."""
 
-    def __init__(self, home: Home, server: FakeServer) -> None:
+    def __init__(self, home: Home, server: FakeServer, programs: Shims) -> None:
         self._home = home
         self._server = server
+        self._started: set[str] = set()
         self._work = home.path / "work"
         lmstudio = f"LLMWRAP_BACKENDS_LMSTUDIO_BASE_URL={server.url}/v1"
         self._substitutes = {
@@ -121,11 +124,13 @@ class World:
             "20261127-1310": ID,
             **{place: f"{home.path}{place}" for place in PLACES},
         }
-        for path in (*PLACES, "/bin", "/work", "/.local/share"):
+        for path in (*PLACES, "/bin", "/started", "/work", "/.local/share"):
             Path(f"{home.path}{path}").mkdir(parents=True)
         for name, text in TOOLS.items():
-            (home.path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-            (home.path / "bin" / name).chmod(0o755)
+            tool(home.path / "bin" / name, text)
+        for name, words in PROGRAMS.items():
+            programs.make(home.path / "bin" / name, *words)
+            tool(home.path / "started" / name, f'{START} {shlex.join(words)} "$@"')
         for name, text in FILES.items():
             for directory in (home.path, self._work):  # what cron starts is at home
                 (directory / name).write_bytes(text.encode("latin-1"))
@@ -144,7 +149,10 @@ class World:
         )
 
     def problem(self, example: Example) -> str:
-        """Run one example; return what is wrong with it, empty if nothing is."""
+        """Run one example; return what is wrong with it, empty if nothing is.
+
+        The first of each kind starts the program, the others have it forked.
+        """
         text = example.text
         for old, new in self._substitutes.items():
             text = text.replace(old, new)
@@ -165,7 +173,7 @@ class World:
         done = subprocess.run(
             argv,
             cwd=self._home.path if is_timed else self._work,
-            env=self._home.environ,
+            env=self._environ(example.kind),
             input=stdin,
             capture_output=True,
             timeout=SPAWN_S,
@@ -179,17 +187,30 @@ class World:
             return ""
         return f"{example.text}\n  {done.returncode} {done.stdout!r} {stderr}"
 
+    def _environ(self, kind: str) -> dict[str, str]:
+        environ = self._home.environ
+        if kind in self._started:
+            return environ
+        self._started.add(kind)
+        return {**environ, "PATH": f"{self._home.path}/started:{environ['PATH']}"}
+
     def _shell(self, line: str, place: Path) -> None:
         subprocess.run(
             ["bash", "-c", line], cwd=place, env=self._home.environ, check=True
         )
 
 
+def tool(path: Path, text: str) -> None:
+    """Write a program for the PATH."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def world(home: Home) -> Iterator[World]:
     """Give the home of the examples."""
-    with FakeServer(models=MODELS) as server:
-        yield World(home, server)
+    with FakeServer(models=MODELS) as server, shims() as programs:
+        yield World(home, server, programs)
 
 
 def is_run(example: Example) -> bool:
@@ -223,7 +244,8 @@ def test_every_example_works_where_it_stands(
 def test_every_example_of_a_full_screen_opens_one(
     world: World, home: Home, tmp_path: Path, line: str
 ) -> None:
-    with opened(home, tmp_path, ["bash", "-c"], line, size=(80, 24)) as window:
+    path = {"PATH": f"{home.path}/started:{home.environ['PATH']}"}
+    with opened(home, tmp_path, ["bash", "-c"], line, size=(80, 24), **path) as window:
         window.wait_for("llama3.2")
         window.send("C-d")
         window.wait_for("ENDED with 0")
