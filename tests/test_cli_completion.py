@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from llmwrap.cli.words import BUILT, HELP
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
 from .shellterminal import ShellTerminal
+from .shims import Shims, shims
 
 PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")
 SHELLS = ("bash", "zsh", "fish")
@@ -28,10 +28,10 @@ CONVERSATIONS = ("20260102-030405-bcdf", "20260807-060504-fdcb")
 PROMPT = "READY> "
 DONE = "<done>"
 
-# A program that keeps what it was called with, but for the names.
+# A program that keeps what it was called with, but for the names, which it forks.
 SPY = f"""#!/bin/sh
 case " $* " in
-    " __complete "*) exec '{sys.executable}' -m llmwrap "$@" ;;
+    " __complete "*) exec "$HOME/llmwrap" "$@" ;;
 esac
 printf '%s\\n' "$@" >"$HOME/argv"
 printf '{DONE}'
@@ -140,8 +140,16 @@ needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is missin
 
 
 @pytest.fixture
-def spied(cli: Runner, tmp_path: Path) -> dict[str, str]:
+def programs() -> Iterator[Shims]:
+    """Give what makes programs that are forked."""
+    with shims() as one:
+        yield one
+
+
+@pytest.fixture
+def spied(cli: Runner, tmp_path: Path, programs: Shims) -> dict[str, str]:
     """Give an environment in which the program can be found, and keeps its argv."""
+    programs.make(cli.home.path / "llmwrap")
     directory = tmp_path / "bin"
     directory.mkdir()
     for name in PROGRAMS:
