@@ -29,7 +29,7 @@ _ENVIRON = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 _LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 _HARMLESS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 _OPTIONS = {"stdin", "stdout", "stderr", "bufsize", "umask", "start_new_session"}
-_OPTIONS |= {"ahead_s", "tells_way", "memory_bytes"}
+_OPTIONS |= {"ahead_s", "tells_way", "memory_bytes", "is_held"}
 
 
 def is_possible(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
@@ -49,8 +49,9 @@ class Forked(subprocess.Popen[bytes]):
     """A program that runs, and what Popen offers of it. `options` are those of Popen.
 
     Its clock is `ahead_s` ahead; it has `memory_bytes` of addresses at most, 0 meaning
-    no limit. Once it has ended, `peak_bytes` is the most memory that it had, and
-    `is_direct` says whether direct mode had answered it, if `tells_way`.
+    no limit; one that `is_held` does nothing before SIGUSR1 reaches it. Once it has
+    ended, `peak_bytes` is the most memory that it had, and `is_direct` says whether
+    direct mode had answered it, if `tells_way`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Forked(subprocess.Popen[bytes]):
         ahead_s: int = 0,
         tells_way: bool = False,
         memory_bytes: int = 0,
+        is_held: bool = False,
         **options: Any,
     ) -> None:
         self.is_direct = False
@@ -70,6 +72,7 @@ class Forked(subprocess.Popen[bytes]):
             "ahead_s": ahead_s,
             "tells_way": tells_way,
             "memory_bytes": memory_bytes,
+            "is_held": is_held,
         }
         self.told = -1
         super().__init__(["llmwrap", *argv], **options)

@@ -1,7 +1,8 @@
 """Death and errors at each system call that touches the cache, one after the other.
 
 SQLite's way: fail the n-th operation for every n. The program is the real one; strace
-does to it what a dying machine or a full disk would.
+does to it what a dying machine or a full disk would. It is forked, and traced from its
+first line on: what Python does before, and imports, could be struck by mistake.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from .cachemade import Warnings, cache_at, entry_of, text_of
-from .cacheworld import ANSWER, World, assert_right, remove
+from .cacheworld import ANSWER, ASK_S, World, assert_right, remove
 from .fakeserver import FakeServer
 from .runner import Result, Runner
 
@@ -103,13 +104,22 @@ class _Traced:
         remove(self.world.root)
         if self._primed.exists():
             shutil.copytree(self._primed, self.world.root)
-        through = [self._strace, "-f", "-y", "-qq", "-s", "16", "-o", str(self._log)]
-        # What is not traced costs no time; but no signal is injected so (strace 6.1).
-        through += [] if "signal" in inject else ["--seccomp-bpf"]
+        tracing = ["-f", "-y", "-s", "16", "-o", str(self._log)]
         calls = [inject.partition(":")[0]] if inject else _CALLS
-        through += ["--trace=" + ",".join(calls)]
-        through += [f"--inject={inject}"] if inject else []
-        return self.world.ask(*self._argv, *more, through=through)
+        tracing += ["--trace=" + ",".join(calls)]
+        tracing += [f"--inject={inject}"] if inject else []
+        with self.world.start(*self._argv, *more, is_held=True) as process:
+            tracer = subprocess.Popen(
+                [self._strace, *tracing, "-p", str(process.pid)], stderr=subprocess.PIPE
+            )
+            with tracer:
+                assert tracer.stderr is not None
+                said = tracer.stderr.readline()
+                process.send_signal(signal.SIGUSR1)
+                stdout, stderr = process.communicate(b"", ASK_S)
+                tracer.communicate(timeout=ASK_S)
+        assert b"attached" in said, said
+        return Result(process.returncode, stdout, stderr.decode())
 
     def strike(self, call: _Call, inject: str) -> Result:
         """Ask, and strike at a call; its number may have changed in the meantime."""
