@@ -31,6 +31,7 @@ from llmwrap.repl.ttys import FrameOutput, Terminal
 
 from .fakeserver import FakeServer
 from .runner import Home
+from .scrolling import Scrolling
 
 LONG_S = 20.0
 
@@ -49,7 +50,7 @@ class Emulated:
         self.changed = threading.Condition()
         self.written: list[str] = []
         self.columns, self.rows = columns, rows
-        self._screen = pyte.HistoryScreen(columns, rows, history=5000, ratio=1)
+        self._screen = Scrolling(columns, rows, kept=5000)
         self._stream = pyte.Stream(self._screen)
 
     def write(self, text: str) -> int:
@@ -101,7 +102,7 @@ class Emulated:
     def text(self) -> str:
         """Return all rows, those that scrolled away too."""
         lines = []
-        for row in self._screen.history.top:
+        for row in self._screen.above:
             cells = (row[x].data for x in range(max(row, default=-1) + 1))
             lines.append("".join(cells).rstrip())
         return "\n".join([*lines, *(line.rstrip() for line in self._screen.display)])

@@ -138,7 +138,7 @@ def _forked(job: dict[str, Any], descriptors: list[int]) -> Forked | None:
 
 def _watch(program: Forked, connection: socket.socket) -> None:
     """Tell the shim the status; a shim that was killed takes the program with it."""
-    ready, _, _ = select.select([program.told, connection], [], [])
+    ready, _, _ = select.select([program.told, connection.fileno()], [], [])
     if program.told not in ready:
         program.terminate()
     status = program.wait()

@@ -92,7 +92,7 @@ def test_a_shim_that_is_killed_takes_the_program_with_it(
     for is_shim in (True, False):
         asked = threading.Event()
         server.script(OLLAMA.path, Tell(asked), Silence())
-        argv = [home.path / "shim" / "llmwrap", *address(server), "-n", "hi"]
+        argv = [str(home.path / "shim" / "llmwrap"), *address(server), "-n", "hi"]
         with subprocess.Popen(argv, env=environ, stdin=subprocess.DEVNULL) as one:
             assert asked.wait(SPAWN_S)
             if is_shim:

@@ -26,15 +26,15 @@ ANSWERS = {
     "cjk": "世界の言葉、" * 60 + "end\n\n- 한국어 " + "말" * 50,
     "emoji": "a 👍 b 🎉 c ❤\ufe0f d 👩\u200d👩\u200d👧 e 🇩🇪 f\n" * 5,
     "long words": f"{'x' * 300} {'y' * 300}",
-    "long code": "```c\n" + "int main(void); " * 40 + "\n```\nend",
+    "long code": "```c\n" + "int main(void); " * 20 + "\n```\nend",
     "wide table": "| a | b | c | d |\n|---|--:|:-:|---|\n| one | two **b** "
     f"| three words here | {'four ' * 40} |\n| 1 | 2 |\n",
     "long table": "| n | text |\n|---|---|\n"
     + "".join(f"| {n} | cell {n} |\n" for n in range(60)),
     "unclosed fence": "text\n\n```py\nx = '''\nstill open\n",
     "unclosed marks": "a **b `c [d](e",
-    "1000 lines": "".join(
-        f"- item {n}\n" if n % 50 else f"\n## Part {n}\n\n" for n in range(1000)
+    "250 lines": "".join(
+        f"- item {n}\n" if n % 50 else f"\n## Part {n}\n\n" for n in range(250)
     ),
     "crlf": "one\r\n\r\n```py\r\nx = 1\r\n```\r\nend\r",
     "spaces": "  \n\n  a\n\n \n",
@@ -301,7 +301,7 @@ def test_without_colour_there_is_none() -> None:
 def test_the_work_for_a_token_does_not_grow() -> None:
     """Counted in calls, not in seconds: those of the second half against the first."""
     show = Show((80, 24))
-    tokens = re.findall(r"\s*\S{1,4}|\s+", (ANSWERS["mixed"] + f"\n\n{PROSE}\n\n") * 2)
+    tokens = re.findall(r"\s*\S{1,4}|\s+", ANSWERS["mixed"] + f"\n\n{PROSE}\n\n")
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

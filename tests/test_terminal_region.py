@@ -10,6 +10,8 @@ import pytest
 from llmwrap.terminal.region import Region, rewraps
 from llmwrap.terminal.render import Row
 
+from .scrolling import Scrolling
+
 JOINERS = str.maketrans("", "", "\u200d\ufe0f")
 
 
@@ -22,7 +24,7 @@ class Emulator:
     def __init__(self, columns: int, lines: int) -> None:
         self.size = (columns, lines)
         self.written: list[str] = []
-        self._screen = pyte.HistoryScreen(columns, lines, history=100_000, ratio=1)
+        self._screen = Scrolling(columns, lines, kept=100_000)
         self._stream = pyte.Stream(self._screen)
 
     def write(self, text: str) -> None:
@@ -39,7 +41,7 @@ class Emulator:
         """All rows down to the cursor's, those that scrolled away included."""
         above = [
             "".join(row[x].data for x in range(self.size[0])).rstrip()
-            for row in self._screen.history.top
+            for row in self._screen.above
         ]
         display = self._screen.display[: self._screen.cursor.y + 1]
         return above + [row.rstrip() for row in display]
