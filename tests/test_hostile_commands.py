@@ -10,7 +10,7 @@ import pytest
 
 from llmwrap.cli.words import BUILT
 
-from .drawing import Emulated
+from .drawing import Blank
 from .fakeserver import (
     FakeServer,
     Usage,
@@ -174,12 +174,12 @@ def _make_templates(directory: Path) -> None:
     (directory / "bad.mustache").write_text(f"{{{{#{EVIL}}}}}", encoding="utf-8")
 
 
-def run(cli: Runner, line: str, *more: str) -> tuple[Result, Emulated]:
-    """Run a command on a terminal, and let one show what it wrote."""
+def run(cli: Runner, line: str, *more: str) -> tuple[Result, Blank]:
+    """Run a command on a terminal, and let one have what it wrote."""
     context = one_place(cli.context(tty=True))
     argv = [word.replace("EVIL", EVIL) for word in [*line.split(), *more]]
     result = cli.run_in(context, *argv)
-    screen = Emulated(80, 24)
+    screen = Blank(80, 24)
     screen.write(result.text.replace("\n", "\r\n"))
     return result, screen
 

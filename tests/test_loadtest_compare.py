@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from random import Random
 
@@ -14,7 +15,10 @@ from llmwrap.loadtest.compare import Change, Gate, is_spread_known, worse
 from llmwrap.loadtest.compare import changes as changes_of_runs
 from llmwrap.loadtest.samples import Sample
 
-_RUNS = 25
+_IS_LONG = int(os.environ.get("LLMWRAP_TEST_ROUNDS", "0")) >= 500
+"""Whether to simulate as many comparisons as the gate was once proved by."""
+_RUNS = 25 if _IS_LONG else 10
+_PAIRS = 40 if _IS_LONG else 20
 _REQUESTS = 200
 
 
@@ -272,7 +276,7 @@ def test_runs_that_differ_by_themselves_are_no_false_alarm(
     counts: tuple[int, int],
 ) -> None:
     """Of single runs, which cannot know it, 12 % are."""
-    assert share_worse(40, counts, slower=1.0) <= 0.05
+    assert share_worse(_PAIRS, counts, slower=1.0) <= 0.05
 
 
 @pytest.mark.slow
@@ -280,7 +284,7 @@ def test_runs_that_differ_by_themselves_are_no_false_alarm(
 def test_a_fifth_slower_is_found_among_runs_that_differ(
     counts: tuple[int, int], least: float
 ) -> None:
-    assert share_worse(20, counts, slower=1.2) >= least
+    assert share_worse(_PAIRS // 2, counts, slower=1.2) >= least
 
 
 def test_how_much_runs_differ_is_known_where_there_are_two() -> None:
