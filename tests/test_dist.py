@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -72,28 +73,39 @@ def names_in(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+def made(path: Path, *wanted: str | Path) -> Path:
+    """Make an environment of what is wanted and of nothing else; return its Python.
+
+    By the pip of these tests, which need not compile what few programs import.
+    """
+    venv.create(path)
+    python = path / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--quiet", "--no-compile", *wanted)
+    return python
+
+
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("index")
-    wanted = [
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(directory),
-        "setuptools",
-    ]
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a Python that has what building requires, and can build."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    directory = tmp_path_factory.mktemp("builder")
     try:
-        run(sys.executable, "-m", "pip", *wanted)
+        return made(directory / "made", "build", *project["build-system"]["requires"])
     except AssertionError as error:
-        pytest.skip(f"no package index: {str(error).strip().splitlines()[-1]}")
+        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps")
+        try:
+            run(*pip, "--dest", directory, "setuptools")
+        except AssertionError:
+            pytest.skip(f"no package index: {str(error).strip().splitlines()[-1]}")
+        raise
 
 
 @pytest.fixture(scope="module")
-def dists(index: None, tmp_path_factory: pytest.TempPathFactory) -> Dists:
+def dists(builder: Path, tmp_path_factory: pytest.TempPathFactory) -> Dists:
     directory = tmp_path_factory.mktemp("dist")
     tree = copy_of_tree(directory / "tree")
-    build = (sys.executable, "-m", "build", "--outdir")
+    build = (builder, "-m", "build", "--no-isolation", "--outdir")
     # Of both, the first makes the sdist, and the wheel of what the sdist holds.
     run(*build, directory / "both", cwd=tree)
     run(*build, directory / "wheel", "--wheel", cwd=tree)
@@ -107,8 +119,7 @@ def dists(index: None, tmp_path_factory: pytest.TempPathFactory) -> Dists:
 def environment(dists: Dists, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path with a blank, which no first line of a script can name.
     path = tmp_path_factory.mktemp("some environment")
-    venv.create(path, with_pip=True)
-    run(path / "bin" / "python", "-m", "pip", "install", "--quiet", dists.wheel)
+    made(path, dists.wheel)
     return path
 
 
