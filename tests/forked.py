@@ -36,9 +36,10 @@ def is_possible(environ: Mapping[str, str], options: Mapping[str, Any]) -> bool:
     """Tell whether a forked program is as good as a started one.
 
     What Python or the C library read when they start is the server's; `environ` may
-    not ask for anything else. `options` are those of Popen.
+    not ask for anything else, but for more places to import from. `options` are those
+    of Popen.
     """
-    is_ours = environ.get("PYTHONPATH", _ROOT) == _ROOT
+    is_ours = environ.get("PYTHONPATH", _ROOT).split(os.pathsep)[0] == _ROOT
     is_locale = all(_ENVIRON.get(name) == environ.get(name) for name in _LOCALE)
     told = [name for name in environ if name.startswith("PYTHON")]
     is_usual = set(told) <= set(_HARMLESS)

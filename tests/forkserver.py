@@ -76,6 +76,7 @@ def _start(job: dict[str, Any], descriptors: list[int]) -> NoReturn:
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     sys.argv = [str(program.__file__), *job["argv"]]
     sys.path[0] = job["cwd"]
+    sys.path[2:2] = os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         mode = "w" if number else "r"
         stream = os.fdopen(number, mode, encoding="utf-8", closefd=False)
