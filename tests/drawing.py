@@ -43,6 +43,15 @@ _OURS = re.compile(
 )
 
 
+def alien_in(written: str) -> str:
+    """Return the control characters that are not our own.
+
+    A single backspace is: prompt_toolkit moves the cursor by one so.
+    """
+    left = re.sub(r"(?<!\x08)\x08(?!\x08)", "", _OURS.sub("", written))
+    return "".join(c for c in left if not (c.isprintable() or c in "\r\n"))
+
+
 class Emulated:
     """A terminal's screen, its scrollback, and every byte that was written to it."""
 
@@ -92,12 +101,8 @@ class Emulated:
 
     @property
     def alien(self) -> str:
-        """Return the control characters in it that are not our own.
-
-        A single backspace is: prompt_toolkit moves the cursor by one so.
-        """
-        left = re.sub(r"(?<!\x08)\x08(?!\x08)", "", _OURS.sub("", self.raw))
-        return "".join(c for c in left if not (c.isprintable() or c in "\r\n"))
+        """Return the control characters in it that are not our own."""
+        return alien_in(self.raw)
 
     def text(self) -> str:
         """Return all rows, those that scrolled away too."""
