@@ -8,7 +8,7 @@ import pytest
 
 from llmwrap.ends import end_of, is_cut, is_no_answer, marker
 
-from .test_layers import sources
+from .test_layers import nodes, where
 
 _WORDS = {
     "abort", "content_filter", "end_turn", "eos_token", "insufficient_system_resource",
@@ -70,23 +70,24 @@ def test_a_model_that_was_loaded_is_no_answer() -> None:
 def test_only_one_module_knows_the_words() -> None:
     """What a marker means is decided in one place, or two would differ one day."""
     found = [
-        f"llmwrap/{file}:{node.lineno} {node.value!r}"
-        for file, tree in sources().items()
-        if file != "ends.py"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value in _WORDS
-    ]
-    found += [
-        f"llmwrap/{file}:{node.lineno} {ast.unparse(node)}"
-        for file, tree in sources().items()
-        if file != "ends.py"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare)
-        and any(
-            isinstance(side, ast.Constant) and isinstance(side.value, str)
-            for side in (node.left, *node.comparators)
-        )
-        and "_reason" in ast.unparse(node)
+        where(file, node)
+        for file, node in nodes()
+        if file != "ends.py" and (_is_word(node) or _is_of_a_reason(node))
     ]
 
     assert found == []
+
+
+def _is_word(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in _WORDS
+
+
+def _is_of_a_reason(node: ast.AST) -> bool:
+    """Tell whether it compares a reason with a text."""
+    if not isinstance(node, ast.Compare):
+        return False
+    sides = (node.left, *node.comparators)
+    is_text = any(
+        isinstance(side, ast.Constant) and isinstance(side.value, str) for side in sides
+    )
+    return is_text and "_reason" in ast.unparse(node)

@@ -158,16 +158,16 @@ def sources() -> dict[str, ast.Module]:
 
 @cache
 def imports() -> list[Import]:
-    return [found for file, tree in sources().items() for found in _imports(file, tree)]
+    return list(_imports())
 
 
-def _imports(file: str, tree: ast.Module) -> Iterator[Import]:
-    package = ["llmwrap", *file.split("/")[:-1]]
-    for node in ast.walk(tree):
+def _imports() -> Iterator[Import]:
+    for file, node in nodes():
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(file, node.lineno, alias.name)
         elif isinstance(node, ast.ImportFrom):
+            package = ["llmwrap", *file.split("/")[:-1]]
             base = package[: len(package) - node.level + 1] if node.level else []
             start = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:

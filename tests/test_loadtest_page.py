@@ -15,7 +15,7 @@ import pytest
 
 from llmwrap.loadtest.compare import changes
 from llmwrap.loadtest.page import page_of
-from llmwrap.loadtest.plots import plots_of
+from llmwrap.loadtest.plots import Plot, plots_of
 from llmwrap.loadtest.summary import Outcome, summary_of
 
 from .test_loadtest_results import FAILED, SETTING, outcome, sample
@@ -45,9 +45,12 @@ def busy_test() -> Outcome:
     )
 
 
-def page(whole: Outcome, *, has_samples: bool = False) -> str:
+def page(whole: Outcome) -> str:
+    return page_with(plots_of(whole), whole)
+
+
+def page_with(plots: list[Plot], whole: Outcome, *, has_samples: bool = False) -> str:
     found = changes([whole.samples], [whole.samples])
-    plots = plots_of(whole)
     return page_of(whole, summary_of(whole), plots, found, has_samples=has_samples)
 
 
@@ -80,8 +83,13 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def whole_page() -> str:
-    return page(busy_test(), has_samples=True)
+def plots() -> list[Plot]:
+    return plots_of(busy_test())
+
+
+@pytest.fixture(scope="module")
+def whole_page(plots: list[Plot]) -> str:
+    return page_with(plots, busy_test(), has_samples=True)
 
 
 def test_it_has_every_plot(whole_page: str) -> None:
@@ -112,10 +120,8 @@ def test_it_is_one_file_that_asks_for_nothing_and_runs_nothing(whole_page: str) 
     assert "default-src 'none'" in whole_page
 
 
-def test_each_plot_is_an_image_of_its_own(whole_page: str) -> None:
+def test_each_plot_is_an_image_of_its_own(plots: list[Plot], whole_page: str) -> None:
     """In one document names must be there once, or a plot is cut by another's path."""
-    plots = plots_of(busy_test())
-
     for plot in plots:
         ET.fromstring(plot.svg)
     clips = re.findall(r'<clipPath id="(.*?)"', whole_page)
@@ -125,7 +131,9 @@ def test_each_plot_is_an_image_of_its_own(whole_page: str) -> None:
 
 @pytest.mark.untraced
 def test_the_same_test_makes_the_same_page(whole_page: str) -> None:
-    assert page(busy_test(), has_samples=True) == whole_page
+    again = plots_of(busy_test())
+
+    assert page_with(again, busy_test(), has_samples=True) == whole_page
 
 
 def test_names_of_others_cannot_be_markup() -> None:
