@@ -136,6 +136,8 @@ def test_facts_are_found_wherever_they_stand() -> None:
         b"{'a': " * 5_000,
         b"<" * 100_000,
         b"<title" * 20_000,
+        b"<title>" * 14_000,
+        b"<script>" * 12_000,
         b"{'" + b"(" * 200 + b"}",
         b"\xff\xfe{",
         b'{"error":"' + b'{\\"error\\":' * 3_000,

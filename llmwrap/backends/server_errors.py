@@ -47,8 +47,10 @@ _MOST_TEXT = 64 * 1024
 
 # Patterns are compiled when something is wrong: it would take each short run 8 ms.
 _ADDRESS = r"https?://[^\s\"'<>\\)\]}]+"
-_TITLE = r"(?is)<(title|h1)\b[^>]*>(.*?)</\1\s*>"
-_TAG = r"(?is)<(script|style)\b.*?</\1\s*>|<[^>]*>"
+# None of these goes on from each of many beginnings to the end of a text.
+_TITLE = r"(?is)<(title|h1)\b[^<>]*>(.{0,1000}?)</\1\s*>"
+_TAG = r"<[^<>]*>"
+_HIDDEN, _HIDDEN_END = r"(?is)<(?:script|style)\b.*", r"(?i)</(?:script|style)\s*>"
 _BYTES = r"""(?s)b(['"])(.*)\1$"""
 _QUOTED = r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _NAMED_WORDS = (
@@ -186,7 +188,9 @@ def words_of_page(text: str) -> str:
 
     found = re.search(_TITLE, text)
     inside = found[2] if found else text
-    return _one_line(unescape(re.sub(_TAG, " ", inside)))
+    *before, rest = re.split(_HIDDEN_END, inside)
+    shown = " ".join([*(re.sub(_HIDDEN, "", part) for part in before), rest])
+    return _one_line(unescape(re.sub(_TAG, " ", shown)))
 
 
 def _nested_error(document: dict[str, Json]) -> Json:
