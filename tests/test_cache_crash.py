@@ -12,7 +12,7 @@ import pytest
 
 from .runner import ROOT
 
-_ROUNDS = int(os.environ.get("LLMWRAP_TEST_ROUNDS", "20"))
+_ROUNDS = int(os.environ.get("LLMWRAP_TEST_ROUNDS", "10"))
 _ROUND_S = 2.0
 _LEAST_INSIDE_RATIO = 0.2
 

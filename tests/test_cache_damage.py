@@ -17,7 +17,7 @@ from llmwrap.journal.records import HEADER_BYTES
 from .cachemade import Warnings, cache_at, entry_of, key_of, text_of
 
 _MASKS = (0x01, 0x10, 0x80, 0xFF)
-_FLIPS = 1000
+_FLIPS = 1000 if int(os.environ.get("LLMWRAP_TEST_ROUNDS", "0")) >= 500 else 250
 _SEEDS = 4
 _TWICE = key_of(1)
 _TEXTS = {key_of(0): "zero", _TWICE: "one, new", key_of(2): "two", key_of(3): "three"}
@@ -138,9 +138,7 @@ def test_a_writer_killed_before_the_old_record_was_dead_leaves_one_answer(
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(_SEEDS))
-def test_a_thousand_random_flips_alter_no_answer(
-    tmp_path: Path, log: Warnings, seed: int
-) -> None:
+def test_random_flips_alter_no_answer(tmp_path: Path, log: Warnings, seed: int) -> None:
     texts = {key_of(n, shard=n % 16): f"answer {n} " * (n % 7) for n in range(64)}
     cache = cache_at(tmp_path, log)
     for key, text in texts.items():

@@ -69,7 +69,9 @@ def read(kind: type[http.client.HTTPResponse], data: bytes) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("head", [USUAL, OLLAMA, *ODD.values()], ids=repr)
+@pytest.mark.parametrize(
+    "head", [USUAL, OLLAMA, *ODD.values()], ids=["usual", "ollama", *ODD]
+)
 def test_a_head_is_what_http_client_reads(head: bytes) -> None:
     expected = read(http.client.HTTPResponse, head + BODY)
 

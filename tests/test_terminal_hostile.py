@@ -72,7 +72,7 @@ def test_no_text_at_all_gets_through(text: str, is_bytewise: bool) -> None:
         "".join(f"```l{n}\nx\n```\n" for n in range(300)),
         "".join(f"{'  ' * (n % 50)}- x\n" for n in range(500)),
     ],
-    ids=ascii,
+    ids=lambda text: ascii(text[:12]),
 )
 def test_monsters_are_drawn_within_the_screen(text: str) -> None:
     show = Show((40, 10))
