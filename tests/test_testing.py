@@ -211,6 +211,7 @@ def test_the_client_of_ollama_takes_it_for_a_server(
     assert [one.model for one in ollama_client.list().models] == ["fake:latest"]
 
 
+@pytest.mark.slow
 def test_the_client_of_openai_takes_it_for_a_server(
     openai_client: openai.OpenAI,
 ) -> None:
