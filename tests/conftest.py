@@ -29,15 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(ROOT / "llmwrap", quiet=1)
 
 
-def pytest_collection() -> None:
-    """Look for no garbage while ten thousand tests are made: there is none."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while ten thousand tests are made: there is none.
+
+    Nor later among the tests and modules, each time that something else has grown.
+    """
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Look for garbage from now on, but never again among the tests and modules."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
