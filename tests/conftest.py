@@ -18,6 +18,7 @@ from .fakeserver import FakeServer
 from .fakeserver.ports import RefusedPort
 from .runner import ROOT, Home, Runner
 from .scheduling import QUICK, SLOW, Scheduling, sample, slow_first
+from .shims import Shims, shims
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -117,3 +118,10 @@ def server() -> Iterator[FakeServer]:
     """Give a server with the models alpha:latest and beta:7b that speaks all APIs."""
     with FakeServer() as running:
         yield running
+
+
+@pytest.fixture
+def programs() -> Iterator[Shims]:
+    """Give what makes programs for a real shell that are forked, not started."""
+    with shims() as one:
+        yield one

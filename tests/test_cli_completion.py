@@ -19,7 +19,7 @@ from llmwrap.cli.words import BUILT, HELP
 from .fakeserver import FakeServer
 from .runner import ROOT, Home, Runner
 from .shellterminal import ShellTerminal
-from .shims import Shims, shims
+from .shims import Shims
 
 PROGRAMS = ("llmwrap", "llm-wrapper", "llmwrap-loadtest", "load_test")
 SHELLS = ("bash", "zsh", "fish")
@@ -137,13 +137,6 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="bash is missing")
 needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is missing")
-
-
-@pytest.fixture
-def programs() -> Iterator[Shims]:
-    """Give what makes programs that are forked."""
-    with shims() as one:
-        yield one
 
 
 @pytest.fixture

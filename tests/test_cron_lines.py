@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from .asking import chats
 from .fakeserver import FakeServer
 from .readme import blocks
 from .runner import ROOT, SPAWN_S, Home
+from .shims import Shims
 from .test_man import CRON_FIELDS, PAGES, examples
 
 TABLES = [
@@ -33,9 +33,6 @@ if [ ! -s "$HOME/journal" ]; then
     case " $* " in *" -q "*) ;; *) echo "-- No entries --" ;; esac
 fi
 cat "$HOME/journal"
-"""
-LLMWRAP = f"""#!/bin/sh
-exec {shlex.quote(sys.executable)} -m llmwrap "$@"
 """
 
 
@@ -59,15 +56,15 @@ def exec_line() -> str:
 
 
 @pytest.fixture
-def world(home: Home, server: FakeServer) -> Home:
+def world(home: Home, server: FakeServer, programs: Shims) -> Home:
     """Give a home with the programs that the lines call."""
-    programs = home.path / "bin"
-    programs.mkdir()
-    for name, text in (("journalctl", JOURNALCTL), ("llmwrap", LLMWRAP)):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
+    directory = home.path / "bin"
+    directory.mkdir()
+    (directory / "journalctl").write_text(JOURNALCTL)
+    (directory / "journalctl").chmod(0o755)
+    programs.make(directory / "llmwrap")
     (home.path / "journal").write_text("")
-    home.environ["PATH"] = f"{programs}:{home.environ['PATH']}"
+    home.environ["PATH"] = f"{directory}:{home.environ['PATH']}"
     home.environ["PYTHONPATH"] = str(ROOT)
     home.environ["OLLAMA_HOST"] = server.url
     return home

@@ -20,7 +20,7 @@ import pytest
 from .fakeserver import FakeServer
 from .readme import blocks
 from .runner import ROOT, SPAWN_S, Home
-from .shims import Shims, shims
+from .shims import Shims
 from .terminals import opened
 from .test_man import CRON_FIELDS, PAGES, example_blocks
 
@@ -207,9 +207,9 @@ def tool(path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def world(home: Home) -> Iterator[World]:
+def world(home: Home, programs: Shims) -> Iterator[World]:
     """Give the home of the examples."""
-    with FakeServer(models=MODELS) as server, shims() as programs:
+    with FakeServer(models=MODELS) as server:
         yield World(home, server, programs)
 
 

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from .asking import OLLAMA, address, chats
 from .fakeserver import FakeServer, Silence, Tell
 from .runner import ROOT, SPAWN_S, Home
-from .shims import Shims, shims
+from .shims import Shims
 
 _LINES = {
     "what comes and goes": "echo word | llmwrap --dry-run - | grep -c word",
@@ -26,13 +25,6 @@ _LINES = {
     "one of Python's": "PYTHONUTF8=1 llmwrap --dry-run x | grep -c x",
     "no input": "llmwrap --dry-run x <&-",
 }
-
-
-@pytest.fixture
-def programs() -> Iterator[Shims]:
-    """Give what makes shims."""
-    with shims() as one:
-        yield one
 
 
 @pytest.fixture

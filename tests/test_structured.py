@@ -51,6 +51,7 @@ from .fakeserver import (
     whole_openai_reply,
 )
 from .runner import SPAWN_S, Home, Result, Runner
+from .shims import Shims
 from .test_man import CRON_FIELDS, examples
 
 DOG = "name, age int"
@@ -778,7 +779,12 @@ def test_a_file_is_not_looked_for_to_know_what_is_meant(
     ],
 )
 def test_the_lines_of_the_manual_run(
-    cli: Runner, server: FakeServer, start: str, answer: str, wanted: str
+    cli: Runner,
+    server: FakeServer,
+    programs: Shims,
+    start: str,
+    answer: str,
+    wanted: str,
 ) -> None:
     if shutil.which("jq") is None:
         pytest.skip("there is no jq")
@@ -789,8 +795,8 @@ def test_the_lines_of_the_manual_run(
         '{"type": "object", "required": ["level"]}'
     )
     server.answer = [answer]
-    programs = os.path.dirname(sys.executable)
-    path = f"{programs}{os.pathsep}{cli.home.environ['PATH']}"
+    programs.make(cli.home.path / "llmwrap")
+    path = f"{cli.home.path}{os.pathsep}{cli.home.environ['PATH']}"
 
     done = subprocess.run(
         ["sh", "-c", CRON_FIELDS.sub("", line)],
