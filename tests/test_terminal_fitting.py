@@ -61,7 +61,7 @@ def test_no_open_block_is_higher_than_the_screen(
     text: str, width: int, height: int
 ) -> None:
     fitter, renderer, context = Fitter(), Renderer(color=False), Preceding()
-    for position in range(0, min(len(text), 4500), 3):
+    for position in range(0, min(len(text), 2 * width * height), 3):
         for block in fitter.feed(text[position : position + 3], width, height):
             context = renderer.render(block, context, width).context
         if position % 5 == 0 and fitter.open is not None:

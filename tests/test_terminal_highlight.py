@@ -103,7 +103,7 @@ def test_what_is_looked_at_again_does_not_grow() -> None:
     highlighter = Highlighter()
     place = Code("python")
     sizes = []
-    for _ in range(2000):
+    for _ in range(500):
         place = highlighter.line(place, "    x = 'never at the margin'").after
         sizes.append(len(place.before))
 
