@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
 from llmwrap.ends import end_of, is_cut, is_no_answer, marker
 
-from .test_layers import nodes, where
+from .runner import ROOT
+from .test_layers import where
 
 _WORDS = {
     "abort", "content_filter", "end_turn", "eos_token", "insufficient_system_resource",
@@ -16,6 +18,8 @@ _WORDS = {
     "stop_sequence", "tool_use", "unload",
 }  # fmt: skip
 """End markers that mean nothing else anywhere."""
+_MAY_KNOW = re.compile(f"_reason|{'|'.join(_WORDS)}")
+"""What stands in each file that has to be looked into."""
 
 
 @pytest.mark.parametrize(
@@ -70,9 +74,11 @@ def test_a_model_that_was_loaded_is_no_answer() -> None:
 def test_only_one_module_knows_the_words() -> None:
     """What a marker means is decided in one place, or two would differ one day."""
     found = [
-        where(file, node)
-        for file, node in nodes()
-        if file != "ends.py" and (_is_word(node) or _is_of_a_reason(node))
+        where(file.name, node)
+        for file in (ROOT / "llmwrap").rglob("*.py")
+        if file.name != "ends.py" and _MAY_KNOW.search(text := file.read_text("utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if _is_word(node) or _is_of_a_reason(node)
     ]
 
     assert found == []
