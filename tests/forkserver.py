@@ -149,7 +149,7 @@ class _Children:
 
 
 def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Return the next job and its descriptors, None at the end."""
+    """Return the next job and its descriptors, None at the end, in its midst too."""
     head, descriptors, *_ = socket.recv_fds(connection, LENGTH_BYTES, 4)
     if not head:
         return None
@@ -157,6 +157,8 @@ def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | No
     while left:
         parts.append(connection.recv(left))
         left -= len(parts[-1])
+        if not parts[-1]:
+            return None
     return marshal.loads(b"".join(parts)), descriptors
 
 

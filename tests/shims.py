@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import shutil
 import socket
 import sys
@@ -25,7 +26,10 @@ from .forked import Forked, is_possible
 from .forkserver import LENGTH_BYTES, NUMBER_BYTES, received
 
 _FRESH = b"fresh"
-_SHIM = """#!{python} -IS
+# The first lines are a shell's, as a path may have blanks, and a text of Python's.
+_SHIM = """#!/bin/sh
+'''exec' {quoted} -IS "$0" "$@"
+' '''
 import _signal, _socket, marshal, posix, sys
 
 argv = [*{words!r}, *sys.argv[1:]]
@@ -62,7 +66,7 @@ posix._exit(status)
 
 
 class Shims:
-    """What shims ask to have a program forked. A context manager."""
+    """What shims ask to have a program forked."""
 
     def __init__(self) -> None:
         self._directory = tempfile.mkdtemp()  # a socket's path must be short
@@ -77,6 +81,7 @@ class Shims:
         """Make a program: llmwrap with these words before what it is given."""
         values = {
             "python": sys.executable,
+            "quoted": shlex.quote(sys.executable),
             "words": words,
             "place": self._place,
             "length": LENGTH_BYTES,
@@ -113,11 +118,12 @@ class Shims:
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
-            if program is None:
-                connection.sendall(_FRESH)
-                return
-            self.forked.append(program)
-            _watch(program, connection)
+            with suppress(OSError):  # the shim may be gone
+                if program is None:
+                    connection.sendall(_FRESH)
+                else:
+                    self.forked.append(program)
+                    _watch(program, connection)
 
 
 def _forked(job: dict[str, Any], descriptors: list[int]) -> Forked | None:
@@ -142,8 +148,7 @@ def _watch(program: Forked, connection: socket.socket) -> None:
     if program.told not in ready:
         program.terminate()
     status = program.wait()
-    with suppress(OSError):
-        connection.sendall(status.to_bytes(NUMBER_BYTES, "little", signed=True))
+    connection.sendall(status.to_bytes(NUMBER_BYTES, "little", signed=True))
 
 
 @contextmanager

@@ -113,12 +113,14 @@ class _Traced:
                 [self._strace, *tracing, "-p", str(process.pid)], stderr=subprocess.PIPE
             )
             with tracer:
-                assert tracer.stderr is not None
-                said = tracer.stderr.readline()
-                process.send_signal(signal.SIGUSR1)
-                stdout, stderr = process.communicate(b"", ASK_S)
-                tracer.communicate(timeout=ASK_S)
-        assert b"attached" in said, said
+                try:
+                    assert tracer.stderr
+                    assert b"attached" in tracer.stderr.readline()
+                    process.send_signal(signal.SIGUSR1)
+                    stdout, stderr = process.communicate(b"", ASK_S)
+                    tracer.communicate(timeout=ASK_S)
+                finally:
+                    process.kill()
         return Result(process.returncode, stdout, stderr.decode())
 
     def strike(self, call: _Call, inject: str) -> Result:
