@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import configparser
+import gc
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -150,10 +152,14 @@ class Import(NamedTuple):
 @cache
 def sources() -> dict[str, ast.Module]:
     files = sorted(PACKAGE.rglob("*.py"))
-    return {
+    gc.disable()
+    found = {
         path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8"))
         for path in files
     }
+    gc.freeze()  # half a million objects, in which there is no garbage
+    gc.enable()
+    return found
 
 
 @cache
@@ -162,7 +168,7 @@ def imports() -> list[Import]:
 
 
 def _imports() -> Iterator[Import]:
-    for file, node in nodes():
+    for file, node in places(ast.Import, ast.ImportFrom):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(file, node.lineno, alias.name)
@@ -181,14 +187,25 @@ def floor(part: str) -> int:
 
 
 @cache
-def nodes() -> list[tuple[str, ast.AST]]:
-    return [(file, node) for file, tree in sources().items() for node in ast.walk(tree)]
+def nodes() -> dict[type[ast.AST], list[tuple[str, ast.AST]]]:
+    """Return all nodes by kind; `ast.walk` takes three times as long."""
+    found: dict[type[ast.AST], list[tuple[str, ast.AST]]] = defaultdict(list)
+    for file, tree in sources().items():
+        left: list[ast.AST] = [tree]
+        while left:
+            node = left.pop()
+            found[type(node)].append((file, node))
+            for value in reversed(vars(node).values()):
+                if isinstance(value, ast.AST):
+                    left.append(value)
+                elif isinstance(value, list):
+                    left += [one for one in reversed(value) if isinstance(one, ast.AST)]
+    return found
 
 
 def places(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
-    for file, node in nodes():
-        if isinstance(node, kinds):
-            yield file, node
+    for kind in kinds:
+        yield from nodes()[kind]
 
 
 def where(file: str, node: ast.AST) -> str:
@@ -400,10 +417,9 @@ def test_every_wait_is_in_the_list_of_what_ends_it() -> None:
 
 def test_no_class_name_means_two_things() -> None:
     homes: dict[str, list[str]] = {}
-    for file, tree in sources().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                homes.setdefault(node.name, []).append(file)
+    for file, node in places(ast.ClassDef):
+        assert isinstance(node, ast.ClassDef)
+        homes.setdefault(node.name, []).append(file)
 
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
 
