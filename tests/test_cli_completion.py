@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +37,13 @@ case " $* " in
 esac
 printf '%s\\n' "$@" >"$HOME/argv"
 printf '{DONE}'
+"""
+
+# The program, started the first time and forked from then on.
+FIRST_STARTED = f"""#!/bin/sh
+[ -e "$HOME/started" ] && exec "$HOME/forked" "$@"
+touch "$HOME/started"
+exec {shlex.quote(sys.executable)} -m llmwrap "$@"
 """
 
 # How each shell is started for a person, with the script {script}.
@@ -371,6 +380,10 @@ def test_tab_completes_what_was_typed(
     if not shutil.which(shell):
         pytest.skip(f"{shell} is missing")
     (home.path / "the answer: 42.txt").touch()
+    program = home.path / "llmwrap"
+    program.rename(home.path / "forked")
+    program.write_text(FIRST_STARTED)
+    program.chmod(0o755)
     start, prepare = STARTS[shell]
     called = {}
 
@@ -383,3 +396,4 @@ def test_tab_completes_what_was_typed(
             called[line] = (home.path / "argv").read_text().splitlines()
 
     assert called == LINES
+    assert (home.path / "started").exists()
