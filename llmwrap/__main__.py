@@ -7,6 +7,11 @@ TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
     from typing import NoReturn
 
+_GARBAGE = 100_000
+"""How many more objects make it worth while to look for garbage. With Python's 700 all
+that is imported is looked through again and again, in vain, for a twelfth of the time
+of a one-shot; and what llmwrap drops is seldom garbage that has to be looked for."""
+
 
 def main() -> "NoReturn":
     """Run the program and leave with its exit status.
@@ -37,6 +42,9 @@ def main() -> "NoReturn":
         invocation = Invocation(sys.argv[1:], os.environ)
         if invocation.answer() and not invocation.unwritten:
             os._exit(0)
+    import gc
+
+    gc.set_threshold(_GARBAGE)
     from .cli.main import main_of_process
 
     os._exit(main_of_process(invocation))

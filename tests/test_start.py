@@ -130,6 +130,20 @@ main()
 """
 
 
+COUNT_COLLECTIONS = """
+import gc, os, sys
+gc.callbacks.append(lambda phase, info: collections.append(phase))
+def leave(status):
+    print(collections.count("start"), file=sys.stderr)
+    really_leave(status)
+really_leave, os._exit = os._exit, leave
+collections = []
+sys.argv = ["llmwrap", *{argv!r}]
+from llmwrap.__main__ import main
+main()
+"""
+
+
 def modules(
     cli: Runner,
     tmp_path: Path,
@@ -214,6 +228,22 @@ def test_an_answer_of_a_server_starts_a_thread(
     found = modules(cli, tmp_path, *address(server), "Hello")
 
     assert "_thread.start_new_thread" in found
+
+
+def test_an_answer_of_a_server_hardly_looks_for_garbage(
+    cli: Runner, server: FakeServer
+) -> None:
+    """Importing requests alone would make Python look 45 times."""
+    argv = [*address(server), "-q", "Hello"]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_COLLECTIONS.format(argv=argv)],
+        env=cli.environ({"PYTHONPATH": str(ROOT)}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+
+    assert int(done.stderr) < 5
 
 
 def test_a_hit_needs_no_network_and_no_threads(
