@@ -7,10 +7,13 @@ import re
 import threading
 
 import pytest
+from prompt_toolkit.history import InMemoryHistory
 
 from llmwrap.repl.chat_front import ChatFront
 from llmwrap.repl.front import Front
+from llmwrap.repl.mailbox import Event
 from llmwrap.repl.screen_front import ScreenFront
+from llmwrap.repl.slash import enter
 
 from .chatting import asked
 from .drawing import play, seen, stage, talked
@@ -49,6 +52,22 @@ def test_cached_and_live_answers_are_marked(
         if mark == "cached":
             again += [CTRL_L, "Hello" + ENTER, seen("alpha:latest · cached")]
         play(ScreenFront, on, *again)
+
+
+def test_what_is_not_drawn_yet_stays_out_of_a_new_conversation(
+    home: Home, server: FakeServer
+) -> None:
+    with stage(home, server) as on:
+        front = ScreenFront(on.room, on.terminal, InMemoryHistory())
+        mailbox = on.room.talk.mailbox
+        mailbox.post(Event("question", "Old"))
+        mailbox.post(Event("text", "what of an old answer came last"))
+        mailbox.note("says", "said meanwhile")
+
+        front.do(enter(on.room, "/clear"), is_other=True)
+
+        told = [event.text for event in mailbox.take()]
+        assert told == ["said meanwhile", "a new conversation begins"]
 
 
 def test_something_turns_while_the_first_token_is_awaited(

@@ -48,6 +48,7 @@ class ScreenFront(Front):
             multiline=False, on_text_changed=lambda b: self.view.search(b.text)
         )
         self._stopped = threading.Event()
+        self._taking = threading.Lock()
         self._bug: BaseException | None = None
         self.layout = ScreenLayout(self, self.view, self.searched)
         self.bind_common()
@@ -87,8 +88,16 @@ class ScreenFront(Front):
         super().set_theme(theme)
 
     def show_conversation(self, *, is_other: bool) -> None:
-        """Show the conversation as it is kept."""
-        self.view.load(_item(turn) for turn in self.talk.turns() if turn.is_said)
+        """Show the conversation as it is kept, and nothing else that happened so far.
+
+        What of an answer is not drawn yet is kept, or was of another conversation.
+        """
+        mailbox = self.talk.mailbox
+        with self._taking:
+            notes = [event for event in mailbox.take() if event.kind == "note"]
+            self.view.load(_item(turn) for turn in self.talk.turns() if turn.is_said)
+            for note in notes:
+                mailbox.post(note)
 
     def show_help(self) -> None:
         """Show what keys and commands do, or no longer."""
@@ -184,7 +193,8 @@ class ScreenFront(Front):
                 is_waiting = self.talk.is_waiting
                 if mailbox.wait(_TURN_S if is_waiting else _WAIT_S):
                     thinking = self.room.shows_thinking
-                    self.view.take(mailbox.take(), shows_thinking=thinking)
+                    with self._taking:
+                        self.view.take(mailbox.take(), shows_thinking=thinking)
                 elif not is_waiting:
                     continue
                 self._changed()
