@@ -9,7 +9,7 @@ import pytest
 
 from llmwrap.backends.base import OWN, BackendSettings
 from llmwrap.config import BackendConfig, Config
-from llmwrap.engine.access import Access, backend_settings
+from llmwrap.engine.access import Access
 from llmwrap.engine.choice import Choice
 from llmwrap.engine.selection import Selector
 from llmwrap.errors import ConfigError
@@ -159,9 +159,8 @@ def _key(selector: Selector, tmp_path: Path, environ: Mapping[str, str]) -> str 
     backend = selector.selection().backend
     assert backend is not None
     config = Config.load(tmp_path / "config.toml", {"HOME": str(tmp_path), **environ})
-    settings, _ = backend_settings(
-        backend, config, Choice(), environ, is_first_choice=True, is_reused=False
-    )
+    access = Access(config, Choice(), environ, is_reused=False)
+    settings = access.reached(backend).settings
     return settings.api_key
 
 
@@ -198,9 +197,8 @@ def test_the_key_is_in_no_repr(tmp_path: Path) -> None:
     backend = _selector(tmp_path, _TABLES, environ, backend="fast").selection().backend
     assert backend is not None
     config = Config.load(tmp_path / "config.toml", {"HOME": str(tmp_path)})
-    settings, _ = backend_settings(
-        backend, config, Choice(), environ, is_first_choice=True, is_reused=False
-    )
+    access = Access(config, Choice(), environ, is_reused=False)
+    settings = access.reached(backend).settings
 
     assert settings.api_key == "secret-key"
     assert "secret-key" not in repr(settings)

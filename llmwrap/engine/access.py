@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from .. import lives
 from ..backends import BUILT_IN_KINDS
@@ -169,7 +169,10 @@ class Reached:
 
     @property
     def settings(self) -> BackendSettings:
-        """Return what it is made with. Raises: ConfigError for an unusable key."""
+        """Return what it is made with.
+
+        Raises: ConfigError for a key or another secret that cannot be read.
+        """
         with self._access.reading:
             if self._settings is None:
                 self._settings = self._read()
@@ -183,73 +186,42 @@ class Reached:
         return self._owner
 
     def _read(self) -> BackendSettings:
-        access = self._access
-        settings, warnings = backend_settings(
-            self._backend,
-            access.config,
-            access.choice,
-            access.environ,
-            is_first_choice=self._is_first_choice,
+        access, backend = self._access, self._backend
+        config, choice, environ = access.config, access.choice, access.environ
+        own = read_own(backend, environ, access.until)
+        key = own.key
+        if self._is_first_choice and config.api_key:
+            key = config.api_key.reveal()
+        key = key or _owners_key(backend, environ)
+        _check_authorization(backend, key)
+        given = choice.headers if self._is_first_choice else ()
+        named = [value for name, value in given if is_secret_name(name)]
+        ca_directory = environ.get("SSL_CERT_DIR") or None
+        settings = BackendSettings(
+            name=backend.name,
+            kind=backend.kind,
+            base_url=backend.base_url or "",
+            environ=environ,
+            api_key=key,
+            connect_timeout_s=choice.connect_timeout_s or backend.connect_timeout_s,
+            silence_s=_silence_s(backend, choice),
+            proxy=backend.proxy,
+            ca_bundle=_ca_bundle(backend, environ),
+            ca_directory=None if backend.ca_bundle else ca_directory,
+            api_key_header=backend.api_key_header,
+            user=backend.user,
+            password=own.password,
+            headers=(*own.headers, *given),
+            query=own.query,
+            certificate=_certificate(backend, access.until),
+            secrets=(*own.secrets, *_parts(named)),
+            line_limit_bytes=config.limits.line_bytes,
+            body_limit_bytes=config.limits.body_bytes,
+            pool_size=config.streaming.max_concurrent_streams,
             is_reused=access.is_reused,
-            until=access.until,
         )
-        access.warnings += warnings
+        access.warnings += own.warnings
         return settings
-
-
-class Told(NamedTuple):
-    """The settings of a backend, and what is to be warned of its secrets."""
-
-    settings: BackendSettings
-    warnings: tuple[str, ...]
-
-
-def backend_settings(
-    backend: BackendConfig,
-    config: Config,
-    choice: Choice,
-    environ: Mapping[str, str],
-    *,
-    is_first_choice: bool,
-    is_reused: bool,
-    until: float | None = None,
-) -> Told:
-    """Return the settings of a backend, and warnings about its secrets.
-
-    Raises: ConfigError for a key or another secret that cannot be read.
-    """
-    own = read_own(backend, environ, until)
-    key = own.key
-    if is_first_choice and config.api_key:
-        key = config.api_key.reveal()
-    key = key or _owners_key(backend, environ)
-    _check_authorization(backend, key)
-    given = choice.headers if is_first_choice else ()
-    named = [value for name, value in given if is_secret_name(name)]
-    settings = BackendSettings(
-        name=backend.name,
-        kind=backend.kind,
-        base_url=backend.base_url or "",
-        environ=environ,
-        api_key=key,
-        connect_timeout_s=choice.connect_timeout_s or backend.connect_timeout_s,
-        silence_s=_silence_s(backend, choice),
-        proxy=backend.proxy,
-        ca_bundle=_ca_bundle(backend, environ),
-        ca_directory=None if backend.ca_bundle else environ.get("SSL_CERT_DIR") or None,
-        api_key_header=backend.api_key_header,
-        user=backend.user,
-        password=own.password,
-        headers=(*own.headers, *given),
-        query=own.query,
-        certificate=_certificate(backend, until),
-        secrets=(*own.secrets, *_parts(named)),
-        line_limit_bytes=config.limits.line_bytes,
-        body_limit_bytes=config.limits.body_bytes,
-        pool_size=config.streaming.max_concurrent_streams,
-        is_reused=is_reused,
-    )
-    return Told(settings, own.warnings)
 
 
 def _owners_key(backend: BackendConfig, environ: Mapping[str, str]) -> str | None:
