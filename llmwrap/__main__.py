@@ -7,7 +7,7 @@ TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
 if TYPE_CHECKING:
     from typing import NoReturn
 
-_GARBAGE = 100_000
+_GC_THRESHOLD = 100_000
 """How many more objects make it worth while to look for garbage. With Python's 700 all
 that is imported is looked through again and again, in vain, for a twelfth of the time
 of a one-shot; and what llmwrap drops is seldom garbage that has to be looked for."""
@@ -44,7 +44,7 @@ def main() -> "NoReturn":
             os._exit(0)
     import gc
 
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(_GC_THRESHOLD)
     from .cli.main import main_of_process
 
     os._exit(main_of_process(invocation))
