@@ -16,7 +16,7 @@ from .hashing import Hashing
 from .live import LiveAnswer
 from .question import Addressee, Question, Questions
 from .runs import RunRecord
-from .stored import StoredAnswer
+from .stored import StoredCourse
 from .targets import Targets
 
 
@@ -87,7 +87,8 @@ class Dispatch:
                 return StructuredAnswer(asking, checker)
             return LiveAnswer(asking)
         question = keeping.question
-        return StoredAnswer(entry, question, called_at, self._log, run.end)
+        course = StoredCourse(entry, question, called_at, self._log, run.end)
+        return Answer(course)
 
     def wire_request(self, question: Question) -> WireRequest:
         """Return the request that would be sent; it may look up the model."""

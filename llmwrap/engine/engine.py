@@ -23,7 +23,7 @@ from .hashing import Hashing
 from .question import Questions
 from .runs import RunRecord
 from .selection import Selector
-from .stored import StoredAnswer
+from .stored import StoredCourse
 
 _SLOTS_S = 5.0
 
@@ -143,7 +143,8 @@ class Engine:
         except LLMWrapError as error:
             run.fail(error)
             raise
-        return StoredAnswer(entry, question, called_at, self._log, run.end)
+        course = StoredCourse(entry, question, called_at, self._log, run.end)
+        return Answer(course)
 
     def wire_request(self, request: Request) -> WireRequest:
         """Return the request that `ask` would send; it may look up the model."""

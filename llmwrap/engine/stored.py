@@ -13,7 +13,7 @@ from ..ends import end_of
 from ..log import Log
 from ..messages import Chunk, Completion, Timing
 from ..units import format_duration
-from .answer import Answer, Course, Record, kind_of
+from .answer import Course, Record, kind_of
 from .question import Question
 
 
@@ -67,22 +67,8 @@ class Replay:
             log.note("the answer ends at the length limit you set")
 
 
-class StoredAnswer(Answer):
-    """An answer of the cache; no server has to be there."""
-
-    def __init__(
-        self,
-        entry: Entry,
-        question: Question,
-        called_at: float,
-        log: Log,
-        record: Record,
-    ) -> None:
-        super().__init__(StoredCourse(entry, question, called_at, log, record))
-
-
 class StoredCourse(Course):
-    """How an answer of the cache is given."""
+    """How an answer of the cache is given; no server has to be there."""
 
     is_cached = True
 
