@@ -164,9 +164,10 @@ class Stream:
                 if not self._put(chunk):
                     break
         except BaseException as error:  # handed on to the reader, whatever it is
-            # Without this frame, which knows the stream: that would be a circle.
-            trace = error.__traceback__
-            self._error = error.with_traceback(trace and trace.tb_next)
+            if not self._is_over:  # else nobody asks for it, and its frames know much
+                # Without this frame, which knows the stream: that would be a circle.
+                trace = error.__traceback__
+                self._error = error.with_traceback(trace and trace.tb_next)
         self._ended.set()
         self._queue.put(None)
 
