@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from .. import lives
@@ -180,32 +181,10 @@ class Store:
             os.path.join(self._root, "answers", name),
             layout.ANSWERS,
             budget_bytes=self._shard_bytes,
-            select=lambda records, room_bytes: self._kept(name, records, room_bytes),
+            select=partial(_kept, self._root, name, self._shard_bytes),
             is_synced=self._is_synced,
         )
         return made
-
-    def _kept(self, name: str, records: list[Record], room_bytes: int) -> list[Record]:
-        """Return the answers that stay, with those used last at the end.
-
-        There they are found first. All stay where there is room, expired or not: what
-        is too old for one reader is not for another, and `--cache-only` takes all.
-        """
-        moments = layout.moments_of_use(self._root, name)
-        now_ns = time.time_ns()
-        stay: list[_Kept] = []
-        for number, record in enumerate(records):
-            if payload := parse(record.payload):
-                used_at_s = layout.used_at_s(moments, record.key)
-                used_at_s = max(used_at_s, payload.stored_ns // 10**9)
-                has_time = not payload.has_expired(now_ns)
-                stay.append(_Kept(has_time, used_at_s, number, record))
-        sizes = [layout.ANSWERS.record_bytes(one.record.payload) for one in stay]
-        if sum(sizes) > room_bytes or len(stay) > _MOST_ENTRIES:
-            room_bytes = int(_KEPT_RATIO * min(room_bytes, self._shard_bytes))
-            stay = _that_fit(stay, room_bytes)
-        stay.sort(key=lambda one: one[1:3])
-        return [one.record for one in stay]
 
     def _make_directories(self) -> None:
         self._make_directory(os.path.join(self._root, "answers"))
@@ -220,6 +199,31 @@ class Store:
             os.makedirs(path, 0o700, exist_ok=True)
             if self._is_synced:
                 sync_directory(os.path.dirname(path))
+
+
+def _kept(
+    root: str, name: str, most_bytes: int, records: list[Record], room_bytes: int
+) -> list[Record]:
+    """Return the answers that stay, with those used last at the end.
+
+    There they are found first. All stay where there is room, expired or not: what
+    is too old for one reader is not for another, and `--cache-only` takes all.
+    """
+    moments = layout.moments_of_use(root, name)
+    now_ns = time.time_ns()
+    stay: list[_Kept] = []
+    for number, record in enumerate(records):
+        if payload := parse(record.payload):
+            used_at_s = layout.used_at_s(moments, record.key)
+            used_at_s = max(used_at_s, payload.stored_ns // 10**9)
+            has_time = not payload.has_expired(now_ns)
+            stay.append(_Kept(has_time, used_at_s, number, record))
+    sizes = [layout.ANSWERS.record_bytes(one.record.payload) for one in stay]
+    if sum(sizes) > room_bytes or len(stay) > _MOST_ENTRIES:
+        room_bytes = int(_KEPT_RATIO * min(room_bytes, most_bytes))
+        stay = _that_fit(stay, room_bytes)
+    stay.sort(key=lambda one: one[1:3])
+    return [one.record for one in stay]
 
 
 def _that_fit(answers: list[_Kept], room_bytes: int) -> list[_Kept]:
