@@ -17,6 +17,7 @@ import fcntl
 import os
 import stat
 import time
+from struct import pack
 
 from .errors import OutputError, UsageError
 from .paths import ensure_private_dir
@@ -38,6 +39,13 @@ _POLLS_S = (0.001, 0.002, *(0.005,) * 200, 0.05)
 _TRIES = 1000
 _MORE_BYTES = 4096  # what somebody may add while it is read; else it is read on
 _STALE_S = 3600.0
+
+_OPEN_FILE_LOCK = getattr(fcntl, "F_OFD_SETLK", None)
+_KINDS = {
+    fcntl.LOCK_SH: fcntl.F_RDLCK,
+    fcntl.LOCK_EX: fcntl.F_WRLCK,
+    fcntl.LOCK_UN: fcntl.F_UNLCK,
+}
 
 
 class BusyError(OSError):
@@ -196,13 +204,13 @@ def sync_directory(path: str) -> None:
         os.close(number)
 
 
-def sweep(directory: str, now: float, prefix: str = ".") -> None:
+def sweep(directory: str, now: float) -> None:
     """Remove what those who were killed left behind, once it is an hour old.
 
     Never raises: nothing depends on it.
     """
     try:
-        names = [name for name in os.listdir(directory) if name.startswith(prefix)]
+        names = [name for name in os.listdir(directory) if name.startswith(".")]
     except OSError:
         return
     for name in names:
@@ -235,6 +243,35 @@ def lock(number: int, until: float = 0.0, *, is_shared: bool = False) -> bool:
             return True
 
 
+def lock_byte(number: int, at: int, *, is_shared: bool = False) -> bool:
+    """Lock one byte of an open file, which need not be there; False if another has it.
+
+    It lasts until it is unlocked or the file closed, by the end of the process at the
+    latest. Where there is F_OFD_SETLK (Linux) it is the open file's, as that of `lock`
+    is. Elsewhere it is the process's: opened twice, it is locked twice, and closing one
+    of them unlocks. Raises: OSError.
+    """
+    try:
+        _set_byte_lock(number, at, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, says POSIX
+        return False
+    return True
+
+
+def unlock_byte(number: int, at: int) -> None:
+    """Unlock a byte. Raises: OSError."""
+    _set_byte_lock(number, at, fcntl.LOCK_UN)
+
+
+def _set_byte_lock(number: int, at: int, kind: int) -> None:
+    if _OPEN_FILE_LOCK is None:
+        fcntl.lockf(number, kind | fcntl.LOCK_NB, 1, at)
+        return
+    # Linux: struct flock of fcntl(2), the last one has to be 0.
+    asked = pack("hhqqi", _KINDS[kind], os.SEEK_SET, at, 1, 0)
+    fcntl.fcntl(number, _OPEN_FILE_LOCK, asked)
+
+
 def is_current(number: int, path: str) -> bool:
     """Tell whether an open file is still the one of that name. Raises: OSError."""
     mine = os.fstat(number)
@@ -243,6 +280,20 @@ def is_current(number: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
+
+
+def open_private(path: str) -> int:
+    """Open a private file, made if need be, and return its descriptor.
+
+    No program started meanwhile inherits it. Raises: OSError for what is no safe file.
+    """
+    number = os.open(path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
+    try:
+        _check_safe(number, path)
+    except OSError:
+        os.close(number)
+        raise
+    return number
 
 
 def lock_file(path: str, wait_s: float = 0.0, flags: int = 0) -> int | None:

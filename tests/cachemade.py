@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 from llmwrap.cache.entry import Entry
@@ -31,6 +32,16 @@ class Warnings(Log):
 
     def __len__(self) -> int:
         return len(self.records)
+
+
+def is_anything_in_flight(file: Path) -> bool:
+    """Tell whether anybody has a byte of the file of flights locked."""
+    with file.open("rb+") as opened:
+        try:
+            fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def cache_at(path: Path, log: Log, config: CacheConfig = CONFIG) -> ResponseCache:

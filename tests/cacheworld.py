@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .cachemade import is_anything_in_flight
 from .fakeserver import FakeServer, Tell, WaitFor, ollama_reply
 from .runner import Result, Runner
 
@@ -88,6 +89,15 @@ class World:
     def files(self, part: str) -> list[Path]:
         """Return the files of a part of the cache: answers, direct, models, used."""
         return sorted((self.root / part).iterdir())
+
+    @property
+    def in_flight(self) -> Path:
+        """Return the file in which processes see what the others ask."""
+        return self.root / "in-flight"
+
+    def is_anything_in_flight(self) -> bool:
+        """Tell whether any process holds a flight of this cache."""
+        return is_anything_in_flight(self.in_flight)
 
     @contextmanager
     def as_it_is(self) -> Iterator[None]:

@@ -268,20 +268,6 @@ def test_what_has_expired_stays_where_there_is_room(cache: ResponseCache) -> Non
     assert cache.get(KEY, expired_too=True)
 
 
-def test_flights_of_the_dead_are_swept_now_and_then(
-    config: CacheConfig, cache: ResponseCache
-) -> None:
-    flights = Path(config.path) / "flights"
-    cache.begin_flight(KEY)
-    (flights / "dead").touch()
-    os.utime(flights / "dead", (1, 1))
-
-    cache.put(bytes(32), fresh())
-
-    assert [path.name for path in flights.iterdir()] == [KEY.hex()]
-    cache.end_flight(KEY)
-
-
 def test_an_answer_that_is_too_large_is_not_kept_and_that_is_all(
     config: CacheConfig, said: Said
 ) -> None:

@@ -25,8 +25,9 @@ from .fakeserver import FakeServer
 from .runner import Result, Runner
 
 _CALLS = (
-    *("openat", "newfstatat", "lseek", "read", "write", "pwrite64", "ftruncate"),
-    *("flock", "fcntl", "fsync", "rename", "unlink", "mkdir", "utimensat", "close"),
+    *("openat", "newfstatat", "lseek", "read", "pread64", "write", "pwrite64"),
+    *("ftruncate", "flock", "fcntl", "fsync", "rename", "unlink", "mkdir"),
+    *("utimensat", "close"),
 )
 _CHANGES = re.compile(
     r"write|pwrite64|ftruncate|fsync|rename|unlink|mkdir|utimensat|openat.*O_CREAT"

@@ -91,7 +91,7 @@ def test_an_odd_thing_instead_of_a_file_costs_one_warning_at_most(
             assert content_below(precious.parent) == {"precious": _PRECIOUS}, name
 
 
-@pytest.mark.parametrize("part", ["answers", "direct", "models", "used", "flights", ""])
+@pytest.mark.parametrize("part", ["answers", "direct", "models", "used", ""])
 def test_an_odd_thing_instead_of_a_directory_costs_one_warning_at_most(
     world: World, precious: Path, part: str
 ) -> None:
@@ -111,12 +111,10 @@ def test_an_odd_thing_instead_of_a_flight_costs_one_warning_and_is_a_hit_then(
     world: World, precious: Path
 ) -> None:
     question = "another"
-    with world.holder(question):
-        [flight] = world.files("flights")
-    shutil.rmtree(world.root / "answers")
     for name, odd in _ODD.items():
         with world.as_it_is():
-            odd(flight, precious)
+            world.in_flight.unlink()
+            odd(world.in_flight, precious)
 
             assert_right(world.ask(question, memory_bytes=_MOST_BYTES))
             asked = world.asked
@@ -180,8 +178,9 @@ def test_nobody_else_may_read_what_is_kept(
     modes |= {path: path.stat().st_mode for path in world.root.rglob("*")}
 
     assert {path.parent.name for path in modes} >= {
-        *("answers", "direct", "models", "used", "flights", "llmwrap")
+        *("answers", "direct", "models", "used", "llmwrap")
     }
+    assert world.in_flight in modes
     for path, mode in modes.items():
         assert stat.S_IMODE(mode) == (0o700 if stat.S_ISDIR(mode) else 0o600), path
     assert stat.S_IMODE(world.root.stat().st_mode) == 0o700

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -62,21 +63,20 @@ def _ask_at_once(world: World, *, is_held: bool) -> list[Result]:
 
 
 def _wait_for_waiting(world: World, count: int) -> None:
-    """Wait until so many processes have the one flight's file open."""
+    """Wait until so many processes have opened the file to see who else asks."""
     until = time.monotonic() + ASK_S
     while time.monotonic() < until:
-        flights = [str(path) for path in world.files("flights")]
-        opened = sum(_has_open(pid, flights) for pid in os.listdir("/proc"))
+        opened = sum(_has_open(pid, world.in_flight) for pid in os.listdir("/proc"))
         if opened >= count:
             return
         threading.Event().wait(0.005)
     raise AssertionError("they do not wait for one another")
 
 
-def _has_open(pid: str, paths: Sequence[str]) -> bool:
+def _has_open(pid: str, path: Path) -> bool:
     try:
         numbers = os.listdir(f"/proc/{pid}/fd")
-        return any(os.readlink(f"/proc/{pid}/fd/{n}") in paths for n in numbers)
+        return any(os.readlink(f"/proc/{pid}/fd/{n}") == str(path) for n in numbers)
     except OSError:
         return False
 
@@ -103,7 +103,7 @@ def test_twenty_processes_that_ask_the_same_cost_one_request(
     assert world.asked == asked + 1
     assert_right(world.ask(), warnings=0)
     assert world.asked == asked + 1
-    assert world.files("flights") == []
+    assert not world.is_anything_in_flight()
 
 
 @contextmanager
@@ -161,18 +161,17 @@ def test_a_holder_that_is_stopped_is_not_waited_for(world: World) -> None:
 
 
 def test_a_flight_is_waited_for_as_long_as_it_is_alive(world: World) -> None:
-    """Three seconds, though nobody waits for more than one without a touch."""
+    """Three seconds, though nobody waits for more than one without a sign."""
     with world.holder() as holder, _waiting(world) as waiter:
-        [flight] = world.files("flights")
-        touched_ns = {flight.stat().st_mtime_ns}
+        signs = {world.in_flight.read_bytes()}
         until = time.monotonic() + ASK_S
-        while len(touched_ns) < 6 and time.monotonic() < until:
+        while len(signs) < 6 and time.monotonic() < until:
             threading.Event().wait(0.02)
-            touched_ns.add(flight.stat().st_mtime_ns)
+            signs.add(world.in_flight.read_bytes())
         assert waiter.poll() is None
         assert (holder.poll(), world.asked) == (None, 1)
 
-    assert len(touched_ns) == 6
+    assert len(signs) == 6
 
 
 def _wrapper(world: World) -> LLMWrapper:

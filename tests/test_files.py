@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,15 @@ from llmwrap.files import (
     NewFile,
     is_current,
     lock,
+    lock_byte,
     lock_file,
+    open_private,
+    unlock_byte,
     write_private,
     write_whole,
 )
+
+from .runner import ROOT
 
 
 def test_file_and_directories_are_private(tmp_path: Path) -> None:
@@ -165,11 +172,57 @@ def test_a_shared_lock_only_looks(tmp_path: Path) -> None:
     assert looks == [True, True]
 
 
+_LOCKED_ELSEWHERE = """
+import fcntl, sys
+if sys.argv[2] == "process's":
+    del fcntl.F_OFD_SETLK  # as on other systems than Linux
+from llmwrap.files import lock_byte, open_private
+number = open_private(sys.argv[1])
+print([lock_byte(number, at) for at in (5, 6)])
+"""
+
+
+@pytest.mark.parametrize("whose", ["file's", "process's"])
+def test_a_byte_is_locked_by_one_process_at_a_time(tmp_path: Path, whose: str) -> None:
+    path = str(tmp_path / "locks")
+    argv = [sys.executable, "-c", _LOCKED_ELSEWHERE, path, whose]
+    number = open_private(path)
+
+    seen = []
+    for kind in ("locked", "shared", "free"):
+        unlock_byte(number, 5)
+        assert kind == "free" or lock_byte(number, 5, is_shared=kind == "shared")
+        seen.append(subprocess.check_output(argv, text=True, cwd=ROOT).strip())
+    os.close(number)
+
+    assert seen == ["[False, True]", "[False, True]", "[True, True]"]
+    assert os.path.getsize(path) == 0
+
+
+def test_a_byte_that_is_locked_twice_in_a_process_is_so_by_one_of_them(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "locks")
+    one, other = open_private(path), open_private(path)
+    assert lock_byte(one, 5)
+    assert not lock_byte(other, 5, is_shared=True)
+
+    os.close(other)
+    third = open_private(path)
+    assert not lock_byte(third, 5)
+    os.close(one)
+
+    assert lock_byte(third, 5)
+    os.close(third)
+
+
 def test_only_a_regular_file_is_locked(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(OSError, match="no regular file"):
         lock_file(str(tmp_path / "pipe"))
+    with pytest.raises(OSError, match="no regular file"):
+        open_private(str(tmp_path / "pipe"))
 
 
 def test_a_disk_that_fails_at_the_end_leaves_nothing_either(

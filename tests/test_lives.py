@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import gc
-import os
 import threading
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from llmwrap import lives
 
 from .asking import OLLAMA, chats
+from .cachemade import is_anything_in_flight
 from .fakeserver import FakeServer, Silence, WaitFor, ollama_reply
 from .programs import run_program
 from .runner import ROOT, Home
@@ -107,28 +107,30 @@ def test_the_end_of_a_child_never_ends_the_answer_of_its_parent(
         home,
         server,
         f"""
+import pathlib
 wrapper = made()
 answer = wrapper.chat_stream("Hello!")
 for _ in range({pieces}):
     next(answer)
-def flights():
-    root = os.path.join(os.environ["XDG_CACHE_HOME"], "llmwrap", "flights")
-    return os.listdir(root)
-wait_until(lambda: len(flights()) == 1)
+from tests.cachemade import is_anything_in_flight
+in_flight = pathlib.Path(os.environ["XDG_CACHE_HOME"], "llmwrap", "in-flight")
+def is_in_flight():
+    return in_flight.exists() and is_anything_in_flight(in_flight)
+wait_until(is_in_flight)
 child = os.fork()
 if child == 0:
     {end}
 else:
     ended(child)
-    assert len(flights()) == 1, "the flight has gone"
+    assert is_in_flight(), "the flight has gone"
     open({str(flag)!r}, "w").close()
-    print(str(answer), flights())
+    print(str(answer), is_in_flight())
     wrapper.close()
     print(made().chat("Hello!").is_cached)
 """,
     )
 
-    assert (done.stdout, done.stderr, done.status) == ("one two []\nTrue\n", "", 0)
+    assert (done.stdout, done.stderr, done.status) == ("one two False\nTrue\n", "", 0)
     assert len(chats(server)) == 1
 
 
@@ -366,7 +368,7 @@ for _ in range({pieces}):
     )
 
     assert done == (0, "", "")
-    assert not os.listdir(home.path / "cache" / "llmwrap" / "flights")
+    assert not is_anything_in_flight(home.path / "cache" / "llmwrap" / "in-flight")
 
 
 def test_an_answer_that_was_dropped_ends_without_the_garbage_collector(

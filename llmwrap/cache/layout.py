@@ -3,7 +3,7 @@
     answers/00 ... ff   journals of answers, by the first byte of the key
     used/00 ... ff      for each of them 4096 moments of use, 4 bytes each
     models/             what an answer depends on besides its request: digests
-    flights/            one file for each answer that is under way
+    in-flight           which answers are under way, see flights.py
     direct/00 ... ff    invocations that can be answered at once (direct.py)
 
 A hit is noted in `used` by one small write to a place that the key decides, without a
@@ -65,9 +65,9 @@ def model_path(root: str, name: bytes) -> str:
     return f"{root}/models/{name.hex()}"
 
 
-def flight_path(root: str, key: bytes) -> str:
-    """Return the file that whoever asks for a key's answer holds locked."""
-    return f"{root}/flights/{key.hex()}"
+def flights_path(root: str) -> str:
+    """Return the file of which whoever asks for a key's answer holds a byte locked."""
+    return f"{root}/in-flight"
 
 
 def salt_path(state_dir: str) -> str:

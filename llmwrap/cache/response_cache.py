@@ -8,14 +8,12 @@ can be used again.
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from ..config import CacheConfig
 from ..errors import ConfigError
-from ..files import sweep
 from ..journal.records import Record
 from ..log import Log
 from ..paths import ensure_private_dir
@@ -297,10 +295,7 @@ class ResponseCache:
 
     def _put(self, key: bytes, payload: bytes) -> bool:
         self._prepare()
-        is_kept = self._store.put(key, payload)
-        if key[0] == 0:  # now and then: those who were killed left their flights
-            sweep(os.path.join(self.root, "flights"), time.time(), prefix="")
-        return is_kept
+        return self._store.put(key, payload)
 
     def _learn(self, generation: Generation, digest: str) -> Generation:
         if self.is_on_disk:

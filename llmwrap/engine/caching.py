@@ -191,9 +191,7 @@ class Keeping:
 
     def stop_waiting(self) -> Entry | None:
         """Wait no longer; return the answer if it is there now."""
-        if self._waiting:
-            self._waiting.leave()
-            self._waiting = None
+        self._waiting = None
         return self._stored()
 
     def attend(self) -> None:
@@ -233,9 +231,7 @@ class Keeping:
 
     def release(self) -> None:
         """Let those go who wait for us."""
-        if self._waiting:
-            self._waiting.leave()
-            self._waiting = None
+        self._waiting = None
         if self._held:
             self._held = None
             self._cache.end_flight(self._flight_key)
