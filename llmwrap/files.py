@@ -57,12 +57,20 @@ def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
 
     Raises: OSError for whatever makes it unsafe or unreadable.
     """
+    return read_stated(path, limit_bytes)[0]
+
+
+def read_stated(
+    path: str, limit_bytes: int = LARGEST_BYTES
+) -> tuple[bytes, os.stat_result | None]:
+    """Return what `read` does, and the file's status before; None for no file."""
     try:
         number = os.open(path, os.O_RDONLY | SAFE)
     except FileNotFoundError:
-        return b""
+        return b"", None
     try:
-        return _content(number, path, limit_bytes)
+        status = _safe_status(number, path)
+        return _content(number, path, status.st_size, limit_bytes), status
     finally:
         os.close(number)
 
@@ -274,12 +282,7 @@ def _set_byte_lock(number: int, at: int, kind: int) -> None:
 
 def is_current(number: int, path: str) -> bool:
     """Tell whether an open file is still the one of that name. Raises: OSError."""
-    mine = os.fstat(number)
-    try:
-        named = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return (mine.st_dev, mine.st_ino) == (named.st_dev, named.st_ino)
+    return _is_named(os.fstat(number), path)
 
 
 def open_private(path: str) -> int:
@@ -289,7 +292,7 @@ def open_private(path: str) -> int:
     """
     number = os.open(path, os.O_RDWR | os.O_CREAT | SAFE, 0o600)
     try:
-        _check_safe(number, path)
+        _safe_status(number, path)
     except OSError:
         os.close(number)
         raise
@@ -303,14 +306,20 @@ def lock_file(path: str, wait_s: float = 0.0, flags: int = 0) -> int | None:
     meanwhile inherits it. Who removes the file does so while it is locked, or two
     could each lock one of that name. Raises: OSError.
     """
+    locked = _locked(path, wait_s, flags)
+    return locked[0] if locked else None
+
+
+def _locked(path: str, wait_s: float, flags: int) -> tuple[int, os.stat_result] | None:
+    """Return what `lock_file` does, and the status of the file then."""
     until = time.monotonic() + wait_s
     for _ in range(_TRIES):
         number = os.open(path, os.O_RDWR | os.O_CREAT | flags | SAFE, 0o600)
         try:
-            _check_safe(number, path)
             is_locked = lock(number, until)
-            if is_locked and is_current(number, path):
-                return number
+            status = _safe_status(number, path)
+            if is_locked and _is_named(status, path):
+                return number, status
         except BaseException:
             os.close(number)
             raise
@@ -338,12 +347,12 @@ class LockedFile:
         self._size_bytes = 0
 
     def __enter__(self) -> Self:
-        number = lock_file(self.path, self._wait_s, os.O_APPEND)
-        if number is None:
+        locked = _locked(self.path, self._wait_s, os.O_APPEND)
+        if locked is None:
             problem = "another process keeps it locked"
             raise BusyError(errno.EAGAIN, problem, self.path)
-        self._number = number
-        self._size_bytes = os.fstat(number).st_size
+        self._number, status = locked
+        self._size_bytes = status.st_size
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -404,30 +413,41 @@ class LockedFile:
         os.unlink(self.path)
 
 
-def _check_safe(number: int, path: str) -> int:
-    """Return the size of a file that may be used. Raises: OSError."""
+def _safe_status(number: int, path: str) -> os.stat_result:
+    """Return the status of an open file that may be used. Raises: OSError."""
     status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", path)
     if status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "it belongs to another user", path)
-    return status.st_size
+    return status
 
 
-def _content(number: int, path: str, limit_bytes: int) -> bytes:
-    size = _check_safe(number, path)
+def _is_named(status: os.stat_result, path: str) -> bool:
+    """Tell whether a file is the one of that name. Raises: OSError."""
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(status, named)
+
+
+def _content(number: int, path: str, size: int, limit_bytes: int) -> bytes:
     if size > limit_bytes:
         raise OSError(errno.EFBIG, "it is too large", path)
     # To the end, not to the size the file had when it was opened: a reader that saw a
-    # record dead must see its successor.
-    parts = []
-    left = limit_bytes + 1
-    while left > 0 and (part := os.read(number, min(left, size + _MORE_BYTES))):
+    # record dead must see its successor. Behind that size, less than was wanted is the
+    # end.
+    parts: list[bytes] = []
+    length = 0
+    while length <= limit_bytes:
+        wanted = min(limit_bytes + 1 - length, size + _MORE_BYTES)
+        part = os.read(number, wanted)
         parts.append(part)
-        left -= len(part)
-    if left <= 0:
-        raise OSError(errno.EFBIG, "it is too large", path)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        length += len(part)
+        if not part or (len(part) < wanted and length >= size):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+    raise OSError(errno.EFBIG, "it is too large", path)
 
 
 def _write_all(number: int, data: bytes) -> None:

@@ -278,19 +278,19 @@ class ResponseCache:
         return entry
 
     def _read(self, key: bytes) -> bytes | None:
-        # Taken before it is read: what somebody adds meanwhile makes it a wrong one.
-        stamp = self._stamp(key)
-        if stamp is not None and self._absent.pop(key, None) == stamp:
+        absent = self._absent.pop(key, None)
+        if absent and absent == layout.stamp(self.root, key):
             return None  # It was looked for a moment ago, before the flight.
-        payload = self._store.get(key)
-        if payload is None and stamp is not None:
-            if len(self._absent) >= _MOST_ABSENT:
-                self._absent = {}
-            self._absent[key] = stamp
+        payload, status = self._store.get_stated(key)
+        stamp = layout.stamp_of(self.root, status) if self._has_stamps else None
         if payload is not None:
             # What is in memory is not noted each time: that takes longer than the hit.
             self._store.note_use(key)
             self._remember(key, payload, stamp)
+        elif stamp:
+            if len(self._absent) >= _MOST_ABSENT:
+                self._absent = {}
+            self._absent[key] = stamp
         return payload
 
     def _put(self, key: bytes, payload: bytes) -> bool:

@@ -82,7 +82,14 @@ class Store:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the payload of a key, expired or not."""
-        return self._shard(key[:1].hex()).find(key)
+        return self.get_stated(key)[0]
+
+    def get_stated(self, key: bytes) -> tuple[bytes | None, os.stat_result | None]:
+        """Return what `get` does, and the status of its journal before; None for none.
+
+        Whoever sees the same status later (`layout.stamp`) need not look again.
+        """
+        return self._shard(key[:1].hex()).find_stated(key)
 
     def put(self, key: bytes, payload: bytes) -> bool:
         """Keep a payload. Returns False when it is too large to be kept."""

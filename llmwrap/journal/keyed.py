@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, read, sweep
+from ..files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, read, read_stated, sweep
 from . import records
 from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Record, RecordFormat
 
@@ -48,8 +48,14 @@ class KeyedJournal:
 
         Raises: OSError, NewerError.
         """
-        record = self._kind.find(self._read(), key)
-        return record.payload if record else None
+        return self.find_stated(key)[0]
+
+    def find_stated(self, key: bytes) -> tuple[bytes | None, os.stat_result | None]:
+        """Return what `find` does, and the file's status before; None for no file."""
+        data, status = read_stated(self.path)
+        records.check_version(data, self.path)
+        record = self._kind.find(data, key)
+        return (record.payload if record else None), status
 
     def records(self) -> list[Record]:
         """Return the live records, oldest first. Raises: OSError, NewerError."""
