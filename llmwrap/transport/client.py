@@ -12,7 +12,6 @@ Requests go through the adapter directly, not through a Session: no cookies, no
 
 from __future__ import annotations
 
-import copy
 import http.client
 import io
 import time
@@ -58,6 +57,9 @@ class HttpClient:
         self.tls = tls or tls_of(endpoint)
         size = max(1, endpoint.pool_size)
         self._requests: dict[_Looks, requests.PreparedRequest] = {}
+        self._timeout = urllib3.Timeout(
+            connect=endpoint.connect_timeout_s, read=endpoint.silence_s
+        )
         self._adapter = CancellableAdapter(
             self.tls.context, pool_connections=1, pool_maxsize=size
         )
@@ -114,20 +116,20 @@ class HttpClient:
 
         All that look the same, and are as long, share headers that nobody changes.
         """
-        key = (method, path, accept, None if body is None else len(body))
-        kept = self._requests.get(key)
+        looks = (method, path, accept, None if body is None else len(body))
+        kept = self._requests.get(looks)
         if kept is None:
             headers = self.endpoint.request_headers(accept, has_body=body is not None)
             url = self.endpoint.base_url + path + self.endpoint.query
             kept = requests.Request(method, url, headers, data=body).prepare()
-            kept.body = None
+            # A plain dictionary: requests' own takes time at each look.
+            kept.headers = dict(kept.headers)  # type: ignore[assignment]
             if len(self._requests) >= _KEPT_REQUESTS:
                 self._requests.clear()
-            self._requests[key] = kept
-        if body is None:
-            return kept
-        prepared = copy.copy(kept)
-        prepared.body = body
+            self._requests[looks] = kept
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = kept.method, kept.url
+        prepared.headers, prepared.body = kept.headers, body
         return prepared
 
     def _send(
@@ -142,7 +144,7 @@ class HttpClient:
             return self._adapter.send(
                 prepared,
                 stream=True,
-                timeout=(endpoint.connect_timeout_s, endpoint.silence_s),
+                timeout=self._timeout,  # type: ignore[arg-type]  # it may be urllib3's
                 verify=True,
                 proxies=proxies,
             )
