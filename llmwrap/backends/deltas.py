@@ -77,6 +77,7 @@ class Said(NamedTuple):
 
 
 _THINKING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+_ELSEWHERE_KEYS = ("refusal", "text", "output_text")
 _PART_KEYS = ("text", "output_text", "content", "value", "refusal")
 
 
@@ -88,7 +89,7 @@ def said_by(message: dict[str, Json]) -> Said:
     """
     thinking = ""
     for key in _THINKING_KEYS:  # the same twice where there are two of them
-        if thinking := thinking or _free_text(message.get(key)):
+        if (value := message.get(key)) and (thinking := _free_text(value)):
             break
     content = message.get("content")
     if type(content) is str:
@@ -97,15 +98,10 @@ def said_by(message: dict[str, Json]) -> Said:
         text, thought = _parts(content)
         thinking = thinking or thought
     if not text:
-        text = next(filter(None, map(_free_text, _elsewhere(message))), "")
+        elsewhere = [message[key] for key in _ELSEWHERE_KEYS if message.get(key)]
+        text = next(filter(None, map(_free_text, elsewhere)), "")
     is_refusal = bool(text and _free_text(message.get("refusal")) == text)
     return Said(text, thinking, _tool(message), is_refusal)
-
-
-def _elsewhere(message: dict[str, Json]) -> Iterator[Json]:
-    yield message.get("refusal")
-    yield message.get("text")
-    yield message.get("output_text")
 
 
 def _parts(content: Json) -> tuple[str, str]:

@@ -34,10 +34,10 @@ _WORD_KEYS = (
     "detail", "details", "description", "error_description", "reason", "exception",
     "text", "info", "error", "errors", "fault", "cause",
 )  # fmt: skip
-_ERROR_KEYS = (
+_ERROR_KEYS = frozenset((
     "error", "errors", "detail", "fault", "faultstring", "error_message", "error_msg",
     "errormessage", "msg", "exception",
-)  # fmt: skip
+))  # fmt: skip
 _ANSWER_KEYS = ("choices", "delta", "content", "response", "output", "data")
 _CODE_KEYS = ("code", "status", "status_code", "http_status_code", "type", "title")
 _ADDRESS_KEYS = ("signin_url", "login_url", "auth_url", "verification_uri", "url")
@@ -203,13 +203,14 @@ def _nested_error(document: dict[str, Json]) -> Json:
         for holder in (choice, *_objects(choice.get("delta"), choice.get("message"))):
             if holder.get("error"):
                 return holder
-    if any(document.get(key) for key in _ANSWER_KEYS):
+    if any(map(document.get, _ANSWER_KEYS)):
         return None
     message = document.get("message")
     is_answer = "choices" in document or "done" in document
     if isinstance(message, str) and message and not is_answer:
         return document
-    if any(document.get(key) and key.lower() in _ERROR_KEYS for key in document):
+    is_named = not _ERROR_KEYS.isdisjoint(map(str.lower, document))
+    if is_named and any(document[k] and k.lower() in _ERROR_KEYS for k in document):
         return document
     return None
 

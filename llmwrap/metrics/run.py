@@ -5,7 +5,7 @@ A run is one answer that was asked for, whatever became of it.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..journal.packing import Packable, pack, unpack
 from .layout import OLDEST_S, RUNS
@@ -71,13 +71,8 @@ class Counts(NamedTuple):
 
 def pack_run(run: Run) -> bytes:
     """Return a run as the payload of a record: msgpack of its fields in order."""
-    return pack([RUN, *map(_packable, run)])
-
-
-def _packable(field: float | str | tuple[int | float, ...] | None) -> Packable:
-    if isinstance(field, tuple):
-        return [*field]
-    return field[:_LONGEST_NAME] if isinstance(field, str) else field
+    fields: list[Any] = [f[:_LONGEST_NAME] if isinstance(f, str) else f for f in run]
+    return pack([RUN, *fields])
 
 
 def unpack_record(payload: bytes) -> list[Packable]:
