@@ -89,7 +89,9 @@ def _kept(home: Path) -> bytes:
     """Return what all files under a home hold, but the key's own."""
     kept = b""
     for path in home.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # a new one has just taken its place
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # a new one has just taken its place
             if path.is_file() and path.name != "key":
                 kept += path.name.encode() + path.read_bytes()
     return kept

@@ -78,17 +78,18 @@ class RunRecord:
     def _run(self) -> Run:
         """Return what is known before there is an answer."""
         outcome, rendered = _OUTCOMES[self._mode], self._rendered
-        run = Run(
+        candidates = self.question.candidates if self.question else ()
+        first = candidates[0] if candidates else None
+        return Run(
             started_at=self._started_at,
             lookup_s=self.lookup_s if outcome == "miss" else None,
             outcome=outcome,
+            backend=first.backend.name if first else "",
+            model=first.model if first else "",
+            address=mask_secrets(first.backend.base_url or "") if first else "",
             template=rendered.template if rendered else "",
             rendering_s=rendered.rendering_s if rendered else None,
         )
-        for backend, model in self.question.candidates[:1] if self.question else ():
-            address = mask_secrets(backend.base_url or "")
-            run = run._replace(backend=backend.name, model=model, address=address)
-        return run
 
     def _record(self, run: Run) -> None:
         if run.outcome in ("hit", "miss"):
