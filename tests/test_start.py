@@ -130,6 +130,35 @@ main()
 """
 
 
+UP_TO_THE_SENDING = """
+import os, sys, typing
+def stop(event, arguments):
+    if event == "socket.connect":
+        os._exit(write())
+def write():
+    with open({file!r}, "w") as file:
+        file.write("\\n".join({found}))
+    return 0
+def compiled(kind):
+    notes = [*vars(kind).get("__annotations__", {{}}).values()]
+    return sum(isinstance(note, typing.ForwardRef) for note in notes)
+sys.addaudithook(stop)
+sys.argv = ["llmwrap", *{argv!r}]
+before = set(sys.modules)
+from llmwrap.__main__ import main
+main()
+"""
+"""Writes what there is when a connection is asked for, and goes no further."""
+
+LOADED = "sorted(set(sys.modules) - before)"
+COMPILED = """(
+    kind.__module__ + "." + kind.__name__
+    for name, module in sys.modules.items()
+    if name.startswith("llmwrap")
+    for kind in vars(module).values()
+    if isinstance(kind, type) and compiled(kind) > 7
+)"""
+
 COUNT_COLLECTIONS = """
 import gc, os, sys
 gc.callbacks.append(lambda phase, info: collections.append(phase))
@@ -156,6 +185,14 @@ def modules(
     """
     file = tmp_path / "modules"
     program = LIST_MODULES.format(argv=list(argv), file=str(file))
+    found = written(cli, file, program, environ)
+    return found | {name.partition(".")[0] for name in found}
+
+
+def written(
+    cli: Runner, file: Path, program: str, environ: Mapping[str, str | None] = {}
+) -> set[str]:
+    """Return the words that a program writes to a file."""
     # Without the site: an editable installation imports modules of its own there.
     places = [str(ROOT), *(path for path in sys.path if "site-packages" in path)]
     done = subprocess.run(
@@ -166,8 +203,15 @@ def modules(
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    found = set(file.read_text().split())
-    return found | {name.partition(".")[0] for name in found}
+    return set(file.read_text().split())
+
+
+def up_to_the_sending(cli: Runner, tmp_path: Path, found: str) -> set[str]:
+    """Return what there is in a one-shot when its question is about to go out."""
+    file = tmp_path / "sending"
+    argv = ["--base-url", "http://127.0.0.1:9", "-m", "alpha", "Hello"]
+    program = UP_TO_THE_SENDING.format(argv=argv, file=str(file), found=found)
+    return written(cli, file, program)
 
 
 def test_the_version_imports_nothing(cli: Runner, tmp_path: Path) -> None:
@@ -228,6 +272,13 @@ def test_an_answer_of_a_server_starts_a_thread(
     found = modules(cli, tmp_path, *address(server), "Hello")
 
     assert "_thread.start_new_thread" in found
+
+
+def test_no_long_value_has_its_annotations_compiled(
+    cli: Runner, tmp_path: Path
+) -> None:
+    """`typing` does so where they are text, for more than all else of the class."""
+    assert up_to_the_sending(cli, tmp_path, COMPILED) == set()
 
 
 def test_an_answer_of_a_server_hardly_looks_for_garbage(

@@ -6,10 +6,8 @@ by the entry-point group `llmwrap.backends`: the name is the `backend_type` of t
 configuration, the value is called with `BackendSettings` and returns a `Backend`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from ..errors import UsageError
 from ..messages import Chunk, Json, Request
@@ -83,7 +81,7 @@ class BackendSettings(NamedTuple):
             f"{name}={value}" for name in OWN if (value := getattr(self, name))
         )
 
-    def without_own(self) -> BackendSettings:
+    def without_own(self) -> Self:
         """Return the same with nothing of the user's own, for whom nobody named."""
         return self._replace(
             api_key=None,
@@ -182,7 +180,7 @@ class Backend(Protocol):
         """
         return self.address or self.name
 
-    def chat(self, request: Request, cancel: CancelToken) -> Iterator[Chunk]:
+    def chat(self, request: Request, cancel: "CancelToken") -> Iterator[Chunk]:
         """Yield the answer as it comes; the chunk with a finish reason ends it.
 
         Raises: the errors of errors.py, with what came before already yielded.
@@ -255,14 +253,14 @@ class Backend(Protocol):
         """Return how many questions it answers at once, None when it does not say."""
         return None
 
-    def pull(self, name: str, cancel: CancelToken) -> Iterator[Progress]:
+    def pull(self, name: str, cancel: "CancelToken") -> Iterator[Progress]:
         """Fetch a model, yielding how far it is."""
         raise UsageError(
             f"the {self.kind} backend cannot pull models",
             hint="Ollama can: llmwrap models pull -b ollama MODEL",
         )
 
-    def warm(self, request: Request, cancel: CancelToken) -> None:
+    def warm(self, request: Request, cancel: "CancelToken") -> None:
         """Load the model of a request, as that request would have it.
 
         So that the next question need not wait for it; the request has no messages.

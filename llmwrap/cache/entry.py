@@ -1,7 +1,5 @@
 """A stored answer as a value, and as the bytes of a record."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ..ends import is_cut

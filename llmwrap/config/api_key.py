@@ -5,8 +5,6 @@ rule who gets which (engine/access.py), nor that nothing of a table goes to anot
 address.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Not for options (the command line lays them over this value), and not for probin
 directory is made, no key read, no backend asked.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -89,7 +87,7 @@ class Config(NamedTuple):
         environ: Mapping[str, str] | None = None,
         *,
         until: float | None = None,
-    ) -> Config:
+    ) -> "Config":
         """Return the configuration: variables over the file over defaults.
 
         The file is `path`, else `$LLMWRAP_CONFIG`, else `llmwrap/config.toml` in the
@@ -106,7 +104,7 @@ class Config(NamedTuple):
         return cls._of(document, file, environ)
 
     @classmethod
-    def of_text(cls, content: bytes, path: str, environ: Mapping[str, str]) -> Config:
+    def of_text(cls, content: bytes, path: str, environ: Mapping[str, str]) -> "Config":
         """Return the configuration if a file held a content. Raises: ConfigError."""
         return cls._of(parse_toml(content, path), path, environ)
 
@@ -116,7 +114,7 @@ class Config(NamedTuple):
         document: Mapping[str, object] | None,
         file: str,
         environ: Mapping[str, str],
-    ) -> Config:
+    ) -> "Config":
         settings = Collected()
         if document is not None:
             place = PathBase(os.path.dirname(file), environ)

@@ -5,19 +5,14 @@ Defaults stand here and nowhere else, in their written form ("1h", "16MiB"), so 
 fields of the classes below, the settings as frozen values with numbers in base units.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Self
 
+from ..messages import Json
 from . import kinds
 from .addresses import mask_secrets
 from .kinds import Kind
-
-if TYPE_CHECKING:
-    from ..messages import Json
-
 
 FIRST_TOKEN_TIMEOUT_S = 300.0
 """The longest silence before the first token, where no `timeout` is set."""
@@ -398,7 +393,7 @@ class BackendConfig(NamedTuple):
         """Return the longest silence between two pieces of the answer."""
         return IDLE_TIMEOUT_S if self.timeout_s is None else self.timeout_s
 
-    def elsewhere(self) -> BackendConfig:
+    def elsewhere(self) -> Self:
         """Return what holds at another address too: kind, time-outs and certificates.
 
         Whatever else a table has belongs to its address and goes nowhere else.

@@ -1,7 +1,5 @@
 """All that one answer of a server needs to come about."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Protocol
 
 from ..backends.base import Backend

@@ -1,7 +1,5 @@
 """What the user asked for on top of the configuration."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..config.schema import HistoryConfig

@@ -5,10 +5,8 @@ handed to the look-up, the flight, the put and direct mode; completed when a ser
 to be found.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..cache.fingerprint import Place, asked, key_of
 from ..cache.generations import UNKNOWN, Generation
@@ -52,7 +50,7 @@ class Question(NamedTuple):
     key: bytes = b""
     named: str = ""
 
-    def to(self, addressee: Addressee) -> Question:
+    def to(self, addressee: Addressee) -> Self:
         """Return the same question to somebody."""
         request = self.request._replace(model=addressee.model)
         return self._replace(request=request, candidates=(addressee,))
@@ -65,7 +63,7 @@ class Question(NamedTuple):
         """
         return self._key(b"") if self.generation.digest else self.key
 
-    def with_generation(self, generation: Generation) -> Question:
+    def with_generation(self, generation: Generation) -> Self:
         """Return the same question about other weights."""
         if generation.digest == self.generation.digest:
             return self._replace(generation=generation)

@@ -3,8 +3,6 @@
 A run is one answer that was asked for, whatever became of it.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..journal.packing import Packable, pack, unpack

@@ -6,11 +6,9 @@ asked anyway has itself, or an alias of the user's, and its options draw the ans
 do nothing else.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..config import AliasConfig, Config
 from ..config.complaints import printable, quoted
@@ -47,7 +45,7 @@ NOTHING = Carried("")
 
 
 def carried(
-    stored: Stored, aliases: Collection[str], *, has_model: bool = False
+    stored: "Stored", aliases: Collection[str], *, has_model: bool = False
 ) -> Carried:
     """Return what a template brings; where the user named a model, none.
 
@@ -113,7 +111,7 @@ class Layers(NamedTuple):
     layers: Sequence[Layer]
 
     @classmethod
-    def of(cls, config: Config, alias: AliasConfig | None, brought: Carried) -> Layers:
+    def of(cls, config: Config, alias: AliasConfig | None, brought: Carried) -> Self:
         """Return the layers of a configuration, an alias and a template."""
         defaults, path = config.defaults, config.path
         system = _beside(path, defaults.system)
@@ -142,7 +140,7 @@ class Layers(NamedTuple):
         return [one.origin for one in self.layers if option in one.options][-1]
 
 
-def _check_strange(stored: Stored, aliases: Collection[str]) -> None:
+def _check_strange(stored: "Stored", aliases: Collection[str]) -> None:
     """Check a template that is not the user's own."""
     template, path = stored.template, printable(stored.path)
     if template.system is not None and template.system.startswith("@"):

@@ -1,7 +1,5 @@
 """Where a server is, and how to reach it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from .. import __version__
