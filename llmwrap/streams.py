@@ -11,10 +11,10 @@ import atexit
 import os
 import threading
 import time
+from _queue import Empty, SimpleQueue  # queue has slower ones too, at 1 ms
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from queue import Empty, SimpleQueue
 
 from . import lives
 from .errors import ClosedError, ExhaustedError

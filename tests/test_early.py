@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import signal
@@ -20,7 +21,8 @@ from llmwrap.backends import create_backend
 from llmwrap.backends.base import BackendSettings
 from llmwrap.errors import LLMWrapError, UnreachableError
 from llmwrap.messages import Message, Request, Sampling
-from llmwrap.transport.ahead import AheadSocket, written_ahead
+from llmwrap.transport.adopted import AheadSocket
+from llmwrap.transport.ahead import Sent, connected, written_ahead
 from llmwrap.transport.cancel import CancelToken
 from llmwrap.transport.client import HttpClient
 from llmwrap.transport.early import EarlyClient
@@ -254,11 +256,12 @@ def _failing_connect(
 ) -> list[tuple[str, int]]:
     tried = []
 
-    def connect(where: tuple[str, int], timeout: float) -> socket.socket:
-        tried.append(where)
-        raise OSError(number, os.strerror(number))
+    class Failing(_socket.socket):
+        def connect(self, where: Any, /) -> None:
+            tried.append(where)
+            raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(_socket, "socket", Failing)
     return tried
 
 
@@ -273,6 +276,19 @@ def test_a_connect_that_fails_is_not_made_once_more(
         client.open("POST", _CHAT, b"{}")
 
     assert (tried, server.connections) == ([("127.0.0.1", server.port)], 0)
+
+
+def test_the_next_address_is_tried_where_one_takes_no_connection(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = (_socket.AF_INET, _socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
+    strange = (-1, _socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *args, **kw: [strange, there])
+    ahead = written_ahead(Endpoint("b", server.url), "POST", _CHAT, "a/b", b"{}")
+    assert ahead
+
+    with closing(connected(ahead, _WAIT_S)) as found:
+        assert found.getpeername() == ("127.0.0.1", server.port)
 
 
 def test_urllib3_knows_which_addresses_there_are(
@@ -291,7 +307,7 @@ def test_what_is_sent_is_timed_before_requests_is_imported(server: FakeServer) -
     endpoint, token = Endpoint("b", server.url), CancelToken()
     ahead = written_ahead(endpoint, "POST", _CHAT, "application/json", b"{}")
     assert ahead
-    sent = AheadSocket(socket.create_connection((ahead.host, ahead.port)))
+    sent = Sent(connected(ahead, 9.0))
     sent.ask(ahead.data, token, 9.0)
     sent_at = token.sent_at
 
@@ -302,11 +318,11 @@ def test_what_is_sent_is_timed_before_requests_is_imported(server: FakeServer) -
     assert len(chats(server)) == 1
 
 
-def _pair() -> tuple[AheadSocket, socket.socket]:
+def _pair() -> tuple[Sent, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
-    return AheadSocket(ours), theirs
+    return Sent(ours), theirs
 
 
 def test_pieces_are_read_as_they_came_and_with_their_times() -> None:
@@ -319,9 +335,9 @@ def test_pieces_are_read_as_they_came_and_with_their_times() -> None:
         theirs.sendall(waiting.pop(0))
         return False
 
-    with ours, theirs, ours.makefile("rb") as file:
-        ours.gather(is_over)
-        ours.settimeout(_WAIT_S)
+    ours.gather(is_over)
+    with theirs, AheadSocket(ours) as adopted, adopted.makefile("rb") as file:
+        adopted.settimeout(_WAIT_S)
         read = [(file.read1(65536), ours.arrival()) for _ in range(2)]
         theirs.sendall(b"three")
         read.append((file.read1(65536), ours.arrival()))
@@ -333,13 +349,13 @@ def test_pieces_are_read_as_they_came_and_with_their_times() -> None:
 
 def test_a_piece_may_be_longer_than_what_is_read() -> None:
     ours, theirs = _pair()
-    with ours, theirs:
-        theirs.sendall(b"abcdef")
-        theirs.close()
-        ours.gather(lambda: False)
+    theirs.sendall(b"abcdef")
+    theirs.close()
+    ours.gather(lambda: False)
 
+    with AheadSocket(ours) as adopted:
         buffer = bytearray(4)
-        found = [bytes(buffer[: ours.recv_into(buffer)]) for _ in range(3)]
+        found = [bytes(buffer[: adopted.recv_into(buffer)]) for _ in range(3)]
 
     assert found == [b"abcd", b"ef", b""]
 
@@ -347,10 +363,9 @@ def test_a_piece_may_be_longer_than_what_is_read() -> None:
 def test_a_reset_is_met_where_it_came() -> None:
     """An end of the body would be taken for its whole where it has no length."""
     ours, theirs = _pair()
-    with ours:
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        theirs.close()
-        ours.gather(lambda: False)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    ours.gather(lambda: False)
 
-        with pytest.raises(ConnectionResetError):
-            ours.recv_into(bytearray(4))
+    with AheadSocket(ours) as adopted, pytest.raises(ConnectionResetError):
+        adopted.recv_into(bytearray(4))

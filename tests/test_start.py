@@ -95,6 +95,33 @@ NOT_FOR_A_HIT = {
     "llmwrap.streams",
     "llmwrap.transport",
 }
+NOT_FOR_A_QUESTION = {
+    "asyncio",
+    "concurrent",
+    "dataclasses",
+    "email",
+    "encodings.idna",
+    "hashlib",
+    "heapq",
+    "http",
+    "inspect",
+    "logging",
+    "queue",
+    "random",
+    "requests",
+    "selectors",
+    "socket",
+    "ssl",
+    "subprocess",
+    "tempfile",
+    "traceback",
+    "urllib",
+    "urllib3",
+    "weakref",
+    "llmwrap.transport.adopted",
+    "llmwrap.transport.client",
+}
+"""What a server need not wait for: its answer is read with it, if at all."""
 FOR_A_DIRECT_HIT = {
     "llmwrap",
     "llmwrap.__main__",
@@ -272,6 +299,15 @@ def test_an_answer_of_a_server_starts_a_thread(
     found = modules(cli, tmp_path, *address(server), "Hello")
 
     assert "_thread.start_new_thread" in found
+
+
+def test_a_question_goes_out_before_what_only_reading_needs(
+    cli: Runner, tmp_path: Path
+) -> None:
+    found = up_to_the_sending(cli, tmp_path, LOADED)
+
+    assert {"llmwrap.transport.ahead", "json"} <= found
+    assert found & NOT_FOR_A_QUESTION == set()
 
 
 def test_no_long_value_has_its_annotations_compiled(

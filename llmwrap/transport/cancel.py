@@ -10,8 +10,8 @@ that drip, in a head or in the body of an error, do not put it off.
 
 from __future__ import annotations
 
+import _socket  # as in ahead.py
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class CancelToken:
         self._birthplace = os.getpid()
         self._is_cancelled = False
         self._has_expired = False
-        self._socket: socket.socket | None = None
+        self._socket: _socket.socket | None = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -76,7 +76,7 @@ class CancelToken:
             return _FOREVER
         return until
 
-    def attach(self, connected: socket.socket) -> None:
+    def attach(self, connected: _socket.socket) -> None:
         """Name the socket that carries the request; the last one counts."""
         with self._lock:
             self._socket = connected
@@ -143,7 +143,7 @@ class CancelToken:
             if self._socket is not None:
                 # The plain socket's method: SSLSocket.shutdown would first take the
                 # TLS object away from under the reader.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                _socket.socket.shutdown(self._socket, _socket.SHUT_RDWR)
         except OSError:
             pass  # It was closed already, which is what we want.
         finally:

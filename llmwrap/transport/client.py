@@ -29,7 +29,7 @@ from ..errors import (
     UnreachableError,
 )
 from ..units import format_size
-from .ahead import AheadSocket
+from .ahead import Sent
 from .cancel import CancelToken
 from .chunking import Dechunker
 from .connections import CancellableAdapter, Exchange, exchange_of
@@ -74,12 +74,12 @@ class HttpClient:
         *,
         cancel: CancelToken | None = None,
         accept: str = "application/json",
-        ahead: AheadSocket | None = None,
+        ahead: Sent | None = None,
     ) -> ByteStream:
         """Send a request and return the reply once its headers are there.
 
-        Any HTTP status is a reply. `ahead` is where this very request has been sent
-        already, if it has. Raises: UnreachableError, DeadlineError,
+        Any HTTP status is a reply. `ahead` is this very request where it has been sent
+        already. Raises: UnreachableError, DeadlineError,
         ProtocolError, CancelledError, ConfigError.
         """
         if self._is_closed:

@@ -23,7 +23,8 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.poolmanager import PoolManager
 
-from .ahead import AheadSocket
+from .adopted import AheadSocket
+from .ahead import Sent
 from .cancel import CancelToken
 from .heads import HeadResponse
 
@@ -35,11 +36,11 @@ class Exchange:
 
     `is_connected` tells that there was a connection, TLS included; `was_reused` that
     it was a pooled one, `is_answered` that response headers came back. `silence_s` is
-    how long the server may take nothing, `ahead` where the request was sent before.
+    how long the server may take nothing, `ahead` the request where it was sent before.
     """
 
     def __init__(
-        self, cancel: CancelToken, silence_s: float, ahead: AheadSocket | None
+        self, cancel: CancelToken, silence_s: float, ahead: Sent | None
     ) -> None:
         self.cancel = cancel
         self.silence_s = silence_s
@@ -54,7 +55,7 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 @contextmanager
 def exchange_of(
-    cancel: CancelToken, silence_s: float, ahead: AheadSocket | None = None
+    cancel: CancelToken, silence_s: float, ahead: Sent | None = None
 ) -> Iterator[Exchange]:
     """Bind this thread's next request to `cancel`."""
     exchange = Exchange(cancel, silence_s, ahead)
@@ -141,7 +142,7 @@ class _Connection(_ReportingMixin):
     def _new_conn(self) -> socket.socket:
         exchange = _exchange.get()
         if exchange and exchange.ahead:
-            return exchange.ahead
+            return AheadSocket(exchange.ahead)
         return super()._new_conn()
 
 

@@ -9,10 +9,9 @@ socket over, and all that follows is as ever.
 from __future__ import annotations
 
 import errno
-import socket
 
 from ..threads import start_together
-from .ahead import Ahead, AheadSocket, written_ahead
+from .ahead import Ahead, Sent, connected, written_ahead
 from .cancel import CancelToken
 from .endpoint import Endpoint
 from .lean import import_requests
@@ -85,12 +84,11 @@ class EarlyClient:
         if self._client:
             self._client.close()
 
-    def _sent(self, ahead: Ahead, token: CancelToken) -> AheadSocket | None:
+    def _sent(self, ahead: Ahead, token: CancelToken) -> Sent | None:
         """Send a request; None where the ordinary way knows what to connect to."""
         token.check()
-        patience_s = self._endpoint.connect_timeout_s
         try:
-            connected = socket.create_connection((ahead.host, ahead.port), patience_s)
+            sent = Sent(connected(ahead, self._endpoint.connect_timeout_s))
         except OSError as error:
             if error.errno in _NO_SUCH_FAMILY:
                 return None
@@ -100,11 +98,10 @@ class EarlyClient:
 
             token.check(self._endpoint)
             raise connect_error(self._endpoint, error, is_connected=False) from error
-        sent = AheadSocket(connected)
         sent.ask(ahead.data, token, self._endpoint.silence_s)
         return sent
 
-    def _ordinary(self, sent: AheadSocket | None, token: CancelToken) -> HttpClient:
+    def _ordinary(self, sent: Sent | None, token: CancelToken) -> HttpClient:
         """Return the client, with requests imported while the server works."""
         if self._client is None:
             self._client = self._imported(sent, token) if sent else self._new()
@@ -112,7 +109,7 @@ class EarlyClient:
                 self._client.close()  # and it says so
         return self._client
 
-    def _imported(self, sent: AheadSocket, token: CancelToken) -> HttpClient:
+    def _imported(self, sent: Sent, token: CancelToken) -> HttpClient:
         [importing] = start_together([self._new])
         sent.gather(lambda: importing.has_ended)
         return importing.result(_FOREVER, lambda: token.check(self._endpoint))
