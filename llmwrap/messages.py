@@ -39,6 +39,13 @@ class Image(NamedTuple):
     data: bytes
     media_type: str
 
+    @property
+    def base64(self) -> str:
+        """Return the bytes as text, for JSON."""
+        from base64 import b64encode  # late: few questions have an image
+
+        return b64encode(self.data).decode()
+
 
 class Message(NamedTuple):
     """One turn of a conversation."""

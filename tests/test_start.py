@@ -97,14 +97,17 @@ NOT_FOR_A_HIT = {
 }
 NOT_FOR_A_QUESTION = {
     "asyncio",
+    "base64",
     "concurrent",
     "dataclasses",
+    "datetime",
     "email",
     "encodings.idna",
     "hashlib",
     "heapq",
     "http",
     "inspect",
+    "locale",
     "logging",
     "queue",
     "random",

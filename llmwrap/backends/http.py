@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -258,9 +257,11 @@ def _own_headers(settings: BackendSettings) -> tuple[tuple[str, str], ...]:
     """Return what goes with each request beside the key."""
     if not settings.user:
         return settings.headers
+    from base64 import b64encode
+
     # UTF-8, as servers take it today. See: RFC 7617 section 2.1.
     pair = f"{settings.user}:{settings.password or ''}".encode()
-    basic = f"Basic {base64.b64encode(pair).decode()}"
+    basic = f"Basic {b64encode(pair).decode()}"
     return (("Authorization", basic), *settings.headers)
 
 

@@ -5,10 +5,8 @@ See: github.com/ollama/ollama docs/api.md.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from ..ends import is_no_answer, marker
@@ -27,9 +25,7 @@ def message_body(message: Message) -> JsonObject:
     """Return a message of a request."""
     body: JsonObject = {"role": message.role, "content": message.content}
     if message.images:
-        body["images"] = [
-            base64.b64encode(image.data).decode() for image in message.images
-        ]
+        body["images"] = [image.base64 for image in message.images]
     return body
 
 
@@ -67,6 +63,8 @@ def moment(text: str) -> float:
 
     Not compared as text: the offset changes with the season.
     """
+    from datetime import datetime  # late: only who chooses a model needs it
+
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -9,7 +9,6 @@ See: platform.openai.com/docs/api-reference/chat; WHATWG server-sent events.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -350,8 +349,7 @@ def _message(message: Message) -> JsonObject:
         return {"role": message.role, "content": message.content}
     parts: list[Json] = [{"type": "text", "text": message.content}]
     for image in message.images:
-        encoded = base64.b64encode(image.data).decode()
-        url = f"data:{image.media_type};base64,{encoded}"
+        url = f"data:{image.media_type};base64,{image.base64}"
         parts.append({"type": "image_url", "image_url": {"url": url}})
     return {"role": message.role, "content": parts}
 

@@ -20,7 +20,7 @@ from ..units import format_duration
 from .parser import Parser, duration
 from .session import STDIN_NAMES, Session
 
-_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}")
+_NAME = r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}"  # compiled where a lock is named
 
 
 def add_cron(parser: Parser) -> None:
@@ -115,7 +115,7 @@ def _locked(args: argparse.Namespace, session: Session) -> int | None:
 
 
 def _lock_name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(_NAME, text):
         raise argparse.ArgumentTypeError(
             f"'{text}' is no name of a lock; up to 64 letters, digits, '.', '_' and"
             " '-' are"
