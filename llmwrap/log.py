@@ -10,8 +10,6 @@ Keys never reach a record; prompts and answers only at level debug.
 See: OpenTelemetry semantic conventions, generative AI spans; logs data model.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -58,7 +56,7 @@ class Log:
         """Tell whether a sink takes records of `level`, before one is made up."""
         return any(LEVELS[level] >= sink.threshold for sink in self._sinks)
 
-    def once(self) -> Log:
+    def once(self) -> "Log":
         """Return a log that says each note once.
 
         What is decided anew for each question of a chat is news the first time only.

@@ -1,7 +1,5 @@
 """Files that the user named: read to their end, a pipe within a time."""
 
-from __future__ import annotations
-
 import os
 import stat
 import time

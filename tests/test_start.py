@@ -186,8 +186,11 @@ COMPILED = """(
     for name, module in sys.modules.items()
     if name.startswith("llmwrap")
     for kind in vars(module).values()
-    if isinstance(kind, type) and compiled(kind) > 7
+    if isinstance(kind, type) and compiled(kind)
 )"""
+YET_COMPILED = {
+    f"llmwrap.cache.response_cache.{name}" for name in ("Hit", "StoredAs", "_Seen")
+}
 
 COUNT_COLLECTIONS = """
 import gc, os, sys
@@ -313,11 +316,11 @@ def test_a_question_goes_out_before_what_only_reading_needs(
     assert found & NOT_FOR_A_QUESTION == set()
 
 
-def test_no_long_value_has_its_annotations_compiled(
+def test_no_annotation_of_a_value_is_compiled_before_a_question_goes_out(
     cli: Runner, tmp_path: Path
 ) -> None:
     """`typing` does so where they are text, for more than all else of the class."""
-    assert up_to_the_sending(cli, tmp_path, COMPILED) == set()
+    assert up_to_the_sending(cli, tmp_path, COMPILED) <= YET_COMPILED
 
 
 def test_an_answer_of_a_server_hardly_looks_for_garbage(

@@ -104,7 +104,7 @@ class WireRequest(NamedTuple):
     method: str
     url: str
     headers: Mapping[str, str]
-    body: Json
+    body: Mapping[str, Json]
 
 
 class Model(NamedTuple):

@@ -1,7 +1,5 @@
 """Pieces of answers: read out of parsed replies, and put together."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -8,8 +8,6 @@ llama.cpp tools/server/README.md; vLLM, sampling parameters; Mistral, OpenRouter
 Perplexity and LM Studio, chat completions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

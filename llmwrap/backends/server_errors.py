@@ -15,8 +15,6 @@ What becomes of it, an exit status and a hint, is replies.py's.
 See: RFC 9457 (problem details); the servers' own documents.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Literal, NamedTuple, TypeAlias

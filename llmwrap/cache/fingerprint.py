@@ -19,8 +19,6 @@ The request, which may be long, is written once; the keys of one question are ma
 those bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 

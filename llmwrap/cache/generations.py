@@ -7,8 +7,6 @@ replaced, in every process at once. What the file holds is taken as it is; damag
 makes keys that nothing has, which is a miss, and the next answer mends it.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from typing import NamedTuple

@@ -5,10 +5,9 @@ with two moments in front. Room is made shard by shard, where it is wanted and n
 before: what has expired goes first, then what was not used for longest.
 """
 
-from __future__ import annotations
-
 import os
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -20,10 +19,6 @@ from ..journal.records import Record
 from ..threads import start_together
 from . import layout
 from .payload import parse
-
-TYPE_CHECKING = False  # not from typing, whose import costs 8 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _MOST_ENTRIES = 16384  # of one shard: a hundred times what answers of 1 KB make likely
 _SYNCS_AT_ONCE = 16

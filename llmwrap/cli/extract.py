@@ -1,7 +1,5 @@
 """`-x`: of an answer only its code goes to stdout. A view: the whole answer is kept."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +17,7 @@ class Extracted(NamedTuple):
     """The code that was wanted, and all the blocks that the answer has."""
 
     text: str
-    blocks: Sequence[CodeBlock]
+    blocks: Sequence["CodeBlock"]
 
     def document(self) -> Json:
         """Return the blocks as JSON has them."""
@@ -55,7 +53,7 @@ def wanted_code(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
+def extracted(completion: Completion, wanted: str, log: "Log") -> Extracted:
     """Return the code of an answer; a note tells when there is more.
 
     Raises: ProtocolError when there is none.
@@ -86,7 +84,7 @@ def extracted(completion: Completion, wanted: str, log: Log) -> Extracted:
     return Extracted("".join(block.text for block in chosen), blocks)
 
 
-def _missing(message: str, blocks: Sequence[CodeBlock], wanted: str) -> ProtocolError:
+def _missing(message: str, blocks: Sequence["CodeBlock"], wanted: str) -> ProtocolError:
     if wanted.isdecimal():
         many = f"{len(blocks)} are" if len(blocks) > 1 else "one is"
         return ProtocolError(f"{message} number {wanted}", hint=f"{many} there")

@@ -1,7 +1,5 @@
 """Parsers of the commands: options that mean the same everywhere."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence

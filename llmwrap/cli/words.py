@@ -5,8 +5,6 @@ something must know which options take a value before any parser is built. That 
 the table below; a test holds it against every parser.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple

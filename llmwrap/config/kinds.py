@@ -5,13 +5,12 @@ only text). What it raises is a ValueError whose text is the hint of the message
 `complaints.py` puts file, key and value before it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..messages import Json
 from ..units import (
     DURATIONS,
     SIZES,
@@ -22,9 +21,6 @@ from ..units import (
 )
 from .addresses import mask_secrets, parse_base_url, parse_proxy
 from .complaints import suggestion
-
-if TYPE_CHECKING:
-    from ..messages import Json
 
 BUILT_IN_KINDS = ("ollama", "lmstudio", "openai", "embedded")
 """The kinds of backends that need no other package."""

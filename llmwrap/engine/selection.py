@@ -4,8 +4,6 @@ The rules stand in the manual under "Which backend, which model". This module de
 and asks nobody; what has to be asked (discovery, the default model) is discovery.py's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ address, those names of its models that could be taken for something else. They 
 memory and no truth: damaged or unwritable, it is as if nothing had been found.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Mapping

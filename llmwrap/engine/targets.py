@@ -3,8 +3,6 @@
 What is decided without asking anybody is selection.py's.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 import time

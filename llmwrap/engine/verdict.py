@@ -1,7 +1,5 @@
 """What the end of an answer means for whoever asked. Pure."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ..backends.options import own_limit

@@ -5,8 +5,6 @@ picture in the prompt makes garbage of the answer. See: git's buffer_is_binary, 
 looks at as many bytes.
 """
 
-from __future__ import annotations
-
 import codecs
 from typing import NamedTuple
 

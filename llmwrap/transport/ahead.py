@@ -12,8 +12,6 @@ where they might write it in any other way there is none, and they send it.
     Content-Length: 63
 """
 
-from __future__ import annotations
-
 import _socket  # socket takes 6 ms, for names that no question needs
 import re
 import time

@@ -25,8 +25,6 @@ first bytes tell: the label of Content-Type is wrong too often.
 See: WHATWG HTML, server-sent events 9.2.6; ndjson.org.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from itertools import takewhile

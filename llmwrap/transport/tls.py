@@ -4,10 +4,7 @@ A context of our own: requests would trust certifi's list where the system has o
 urllib3 would ask for the password of a key on the terminal.
 """
 
-from __future__ import annotations
-
 import os
-from typing import NamedTuple
 
 from ..errors import ConfigError
 from .endpoint import Endpoint
@@ -17,11 +14,12 @@ if TYPE_CHECKING:
     import ssl
 
 
-class Tls(NamedTuple):
+class Tls:
     """A context for connections, None where none is needed; a note, or nothing."""
 
-    context: ssl.SSLContext | None = None
-    note: str = ""
+    def __init__(self, context: "ssl.SSLContext | None" = None, note: str = "") -> None:
+        self.context = context
+        self.note = note
 
 
 def tls_of(endpoint: Endpoint) -> Tls:
@@ -55,7 +53,7 @@ def tls_of(endpoint: Endpoint) -> Tls:
     return Tls(context, note)
 
 
-def _identify(context: ssl.SSLContext, endpoint: Endpoint) -> None:
+def _identify(context: "ssl.SSLContext", endpoint: Endpoint) -> None:
     if not endpoint.client_certificate:
         return
     files = (endpoint.client_certificate, endpoint.client_key)
