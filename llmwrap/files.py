@@ -30,6 +30,9 @@ LOCK_WAIT_S = 1.0
 LARGEST_BYTES = 128 << 20
 """What no private file outgrows; a longer one is somebody else's."""
 
+State = tuple[int, int, int]
+"""What of a file changes when it does: which one it is, its length, its date."""
+
 SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """How a private file is opened, besides what is to be done with it."""
 
@@ -62,17 +65,29 @@ def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
 
 def read_stated(
     path: str, limit_bytes: int = LARGEST_BYTES
-) -> tuple[bytes, os.stat_result | None]:
-    """Return what `read` does, and the file's status before; None for no file."""
+) -> tuple[bytes, State | None]:
+    """Return what `read` does, and the file's state before; None for no file."""
     try:
         number = os.open(path, os.O_RDONLY | SAFE)
     except FileNotFoundError:
         return b"", None
     try:
         status = _safe_status(number, path)
-        return _content(number, path, status.st_size, limit_bytes), status
+        return _content(number, path, status.st_size, limit_bytes), _state(status)
     finally:
         os.close(number)
+
+
+def state(path: str) -> State | None:
+    """Return the state of a private file, None where it is missing or unreadable."""
+    try:
+        return _state(os.stat(path, follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def _state(status: os.stat_result) -> State:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class NewFile:
@@ -343,6 +358,8 @@ class LockedFile:
         self.path = path
         self._is_synced = is_synced
         self._wait_s = wait_s
+        self.found: State = (0, 0, 0)
+        """Its state when it was locked."""
         self._number = -1
         self._size_bytes = 0
 
@@ -353,6 +370,7 @@ class LockedFile:
             raise BusyError(errno.EAGAIN, problem, self.path)
         self._number, status = locked
         self._size_bytes = status.st_size
+        self.found = _state(status)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -362,6 +380,10 @@ class LockedFile:
     def size_bytes(self) -> int:
         """Return how long the file is: nobody else changes it meanwhile."""
         return self._size_bytes
+
+    def state(self) -> State:
+        """Return its state as it is now. Raises: OSError."""
+        return _state(os.fstat(self._number))
 
     def beginning(self, length_bytes: int) -> bytes:
         """Return its first bytes. Raises: OSError."""

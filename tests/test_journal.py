@@ -37,10 +37,21 @@ def journal(
     path: str,
     budget_bytes: int = 1 << 20,
     select: Callable[[list[Record], int], list[Record]] = keep_all,
+    *,
+    is_remembered: bool = False,
 ) -> KeyedJournal:
     return KeyedJournal(
-        path, KIND, budget_bytes=budget_bytes, select=select, is_synced=False
+        path,
+        KIND,
+        budget_bytes=budget_bytes,
+        select=select,
+        is_synced=False,
+        is_remembered=is_remembered,
     )
+
+
+def _all_but(key: bytes) -> Callable[[Record], bool]:
+    return lambda record: record.key != key
 
 
 # Records
@@ -157,6 +168,51 @@ def test_a_journal_is_a_table(
     assert found == model
     assert {key: journal(path).find(key) for key in model} == model
     assert journal(path).damaged_bytes() == 0
+
+
+@given(
+    some.lists(
+        some.tuples(
+            some.integers(0, 2),
+            some.sampled_from([b"key1", b"key2", b"key3"]),
+            some.none() | some.binary(max_size=30) | some.just(bytes(70_000)),
+        ),
+        max_size=20,
+    )
+)
+def test_who_remembers_a_journal_sees_what_others_do(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[int, bytes, bytes | None]],
+) -> None:
+    """Two remember it, one does not; each puts and removes."""
+    path = str(tmp_path_factory.mktemp("journal") / "file")
+    journals = [journal(path, is_remembered=known) for known in (True, True, False)]
+    model: dict[bytes, bytes] = {}
+
+    for who, key, payload in steps:
+        if payload is None:
+            journals[who].rewrite(_all_but(key))
+            model.pop(key, None)
+        else:
+            assert journals[who].put(key, payload)
+            model[key] = payload
+
+        for one in journals:
+            assert {r.key: r.payload for r in one.records()} == model
+            assert one.find(key) == payload
+
+
+def test_a_journal_that_is_remembered_is_read_once(path: str) -> None:
+    remembered = journal(path, is_remembered=True)
+    remembered.put(b"key1", b"text")
+
+    with open(path, "r+b") as file:
+        status = os.fstat(file.fileno())
+        file.write(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert journal(path).find(b"key1") is None
+    assert remembered.find(b"key1") == b"text"
 
 
 def test_a_replaced_record_is_dead_at_once(path: str) -> None:

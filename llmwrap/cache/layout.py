@@ -54,16 +54,9 @@ def stamp(root: str, key: bytes) -> bytes | None:
     try:
         status = os.stat(shard_path(root, key), follow_symlinks=False)
     except FileNotFoundError:
-        return stamp_of(root, None)
+        return bytes(STAMP_BYTES) if os.path.isdir(root) else None
     except OSError:
         return None
-    return stamp_of(root, status)
-
-
-def stamp_of(root: str, status: os.stat_result | None) -> bytes | None:
-    """Return the stamp of a journal whose status is known; None: it is not there."""
-    if status is None:
-        return bytes(STAMP_BYTES) if os.path.isdir(root) else None
     return pack("<QQq", status.st_ino, status.st_size, status.st_mtime_ns)
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.005
 _LOOK_MANY_S = 0.05
-_MOST_ABSENT = 1000
 _NO_STAMP = bytes(layout.STAMP_BYTES)
 _TOO_LARGE = "the answer is too large for the cache"
 
@@ -97,14 +96,13 @@ class ResponseCache:
         self._log = log
         self._clock = clock
         self._seen: dict[int, _Seen] = {}
-        self._absent: dict[bytes, bytes] = {}
         self._troubles: dict[str, str] = {}
         self._is_prepared = False
         self._ttl_ns = None if config.ttl_s is None else int(config.ttl_s * 1e9)
         self._memory: MemoryCache | None = None
         if has_memory or not self.is_on_disk:
             self._memory = _memory(config)
-        self._has_stamps = self.is_on_disk and (has_memory or is_many)
+        self._has_stamps = self.is_on_disk and has_memory
         self._store = Store(
             self.root,
             max_bytes=config.max_disk_bytes,
@@ -278,19 +276,13 @@ class ResponseCache:
         return entry
 
     def _read(self, key: bytes) -> bytes | None:
-        absent = self._absent.pop(key, None)
-        if absent and absent == layout.stamp(self.root, key):
-            return None  # It was looked for a moment ago, before the flight.
-        payload, status = self._store.get_stated(key)
-        stamp = layout.stamp_of(self.root, status) if self._has_stamps else None
+        # Taken before it is read: what somebody adds meanwhile makes it a wrong one.
+        stamp = self._stamp(key)
+        payload = self._store.get(key)
         if payload is not None:
             # What is in memory is not noted each time: that takes longer than the hit.
             self._store.note_use(key)
             self._remember(key, payload, stamp)
-        elif stamp:
-            if len(self._absent) >= _MOST_ABSENT:
-                self._absent = {}
-            self._absent[key] = stamp
         return payload
 
     def _put(self, key: bytes, payload: bytes) -> bool:

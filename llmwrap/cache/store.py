@@ -49,8 +49,9 @@ class _Kept(NamedTuple):
 class Store:
     """The answers below one directory.
 
-    `max_bytes` is for all shards together. With `is_late` what is put waits for `sync`
-    until it is safe from more than a kill. Any thread and any process may call
+    `max_bytes` is for all shards together. `is_late` is for those who put hundreds a
+    second: what is put waits for `sync` until it is safe from more than a kill, and
+    short shards stay in memory. Any thread and any process may call
     everything at any time. Raises, all methods: OSError.
     """
 
@@ -77,14 +78,7 @@ class Store:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the payload of a key, expired or not."""
-        return self.get_stated(key)[0]
-
-    def get_stated(self, key: bytes) -> tuple[bytes | None, os.stat_result | None]:
-        """Return what `get` does, and the status of its journal before; None for none.
-
-        Whoever sees the same status later (`layout.stamp`) need not look again.
-        """
-        return self._shard(key[:1].hex()).find_stated(key)
+        return self._shard(key[:1].hex()).find(key)
 
     def put(self, key: bytes, payload: bytes) -> bool:
         """Keep a payload. Returns False when it is too large to be kept."""
@@ -185,6 +179,7 @@ class Store:
             budget_bytes=self._shard_bytes,
             select=partial(_kept, self._root, name, self._shard_bytes),
             is_synced=self._is_synced,
+            is_remembered=self._is_late,
         )
         return made
 

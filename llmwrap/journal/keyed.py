@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import time
 
-from ..files import LARGEST_BYTES, LOCK_WAIT_S, LockedFile, read, read_stated, sweep
+from ..files import (
+    LARGEST_BYTES,
+    LOCK_WAIT_S,
+    LockedFile,
+    State,
+    read_stated,
+    state,
+    sweep,
+)
 from . import records
 from .records import HEADER_BYTES, LARGEST_PAYLOAD_BYTES, Record, RecordFormat
 
@@ -14,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEAST_REWRITTEN_BYTES = 64 << 10
+_LONGEST_SEEN_BYTES = 64 << 10  # 16 MiB where all of 256 are remembered
 
 
 class KeyedJournal:
@@ -22,6 +31,8 @@ class KeyedJournal:
     `select` gets all live records when the file has to shrink and returns those to
     keep, in the order they are to be written; the budget is its business too, given
     the bytes that the file may have. `wait_s` is how long to wait for other writers.
+    With `is_remembered` a short file is read again only when it is another one than it
+    was, or has grown, for those who look into it all the time.
     Any thread and any process may call everything
     at any time.
     """
@@ -34,6 +45,7 @@ class KeyedJournal:
         budget_bytes: int,
         select: Callable[[list[Record], int], list[Record]],
         is_synced: bool,
+        is_remembered: bool = False,
         wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self.path = path
@@ -41,21 +53,17 @@ class KeyedJournal:
         self._budget_bytes = min(budget_bytes, LARGEST_BYTES)
         self._select = select
         self._is_synced = is_synced
+        self._is_remembered = is_remembered
         self._wait_s = wait_s
+        self._seen: tuple[State, bytes] | None = None
 
     def find(self, key: bytes) -> bytes | None:
         """Return the payload of a key, None without one.
 
         Raises: OSError, NewerError.
         """
-        return self.find_stated(key)[0]
-
-    def find_stated(self, key: bytes) -> tuple[bytes | None, os.stat_result | None]:
-        """Return what `find` does, and the file's status before; None for no file."""
-        data, status = read_stated(self.path)
-        records.check_version(data, self.path)
-        record = self._kind.find(data, key)
-        return (record.payload if record else None), status
+        record = self._kind.find(self._read(), key)
+        return record.payload if record else None
 
     def records(self) -> list[Record]:
         """Return the live records, oldest first. Raises: OSError, NewerError."""
@@ -85,12 +93,15 @@ class KeyedJournal:
             old = self._kind.find(data, key)
             if (end := self._kind.torn_from(data)) < len(data):
                 file.truncate(end)
-            file.append(records.headed(record, file.size_bytes), is_late=is_late)
+            added = records.headed(record, file.size_bytes)
+            file.append(added, is_late=is_late)
             if old:
                 # Only once its successor is safe; a killed writer leaves both, and
                 # the last one counts.
                 offset, mark = records.DEATH
                 file.overwrite(old.start + offset, mark)
+            if self._is_remembered:
+                self._remember(file.state(), data[:end] + added)
         return True
 
     def rewrite(self, keep: Callable[[Record], bool] = lambda _: True) -> int:
@@ -115,14 +126,26 @@ class KeyedJournal:
         return [self._kind.record(record.key, record.payload) for record in kept]
 
     def _read(self) -> bytes:
-        data = read(self.path)
+        seen = self._seen
+        if seen and seen[0] == state(self.path):
+            return seen[1]
+        data, found = read_stated(self.path)
         records.check_version(data, self.path)
+        if self._is_remembered and found:
+            self._remember(found, data)
         return data
+
+    def _remember(self, found: State, data: bytes) -> None:
+        is_short = len(data) <= _LONGEST_SEEN_BYTES
+        self._seen = (found, data) if is_short else None
 
     def _locked(self) -> LockedFile:
         return LockedFile(self.path, is_synced=self._is_synced, wait_s=self._wait_s)
 
     def _writable(self, file: LockedFile) -> bytes:
+        seen = self._seen
+        if seen and seen[0] == file.found:
+            return seen[1]
         # One that is too long is no journal of ours: it is replaced.
         data = b"\0" if file.size_bytes > LARGEST_BYTES else file.content()
         records.check_version(data, self.path)
