@@ -5,8 +5,6 @@ used never fails a run: there is one warning, and it is as if it were empty unti
 can be used again.
 """
 
-from __future__ import annotations
-
 import errno
 import time
 from collections.abc import Callable, Iterator
@@ -361,7 +359,7 @@ def _found(record: Record) -> Hit | None:
     return Hit(record.key, entry, layout.ANSWERS.record_bytes(record.payload))
 
 
-def _memory(config: CacheConfig) -> MemoryCache:
+def _memory(config: CacheConfig) -> "MemoryCache":
     from .memory import MemoryCache  # late: one question needs neither it nor lru
     from .pressure import give_back, watch
 
