@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 from .fakeserver import FakeServer
@@ -61,6 +62,20 @@ def pytest_collection_modifyitems(
             items=[item for item in items if item.nodeid not in kept]
         )
         items[:] = [item for item in items if item.nodeid in kept]
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
+    """Report a test once, not at six times, to the process that hands tests out.
+
+    What takes no time to set up and take down waits longer for that than it runs.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
