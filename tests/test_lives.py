@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import threading
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -92,46 +93,54 @@ def test_whoever_makes_a_lock_makes_it_anew_in_a_forked_child() -> None:
 # fork
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
 @pytest.mark.parametrize("pieces", [0, 1], ids=["unread", "half read"])
 def test_the_end_of_a_child_never_ends_the_answer_of_its_parent(
-    home: Home, server: FakeServer, end: str, pieces: int
+    home: Home, server: FakeServer, subtests: pytest.Subtests, pieces: int
 ) -> None:
-    gate = threading.Event()
     first, *rest = ollama_reply(["one", " two"])
-    server.script(OLLAMA.path, first, WaitFor(gate), rest)
-    flag = home.path / "flag"
-    threading.Thread(target=_open_when, args=(gate, flag), daemon=True).start()
+    gates = [threading.Event() for _ in ENDS]
+    for gate in gates:
+        server.script(OLLAMA.path, first, WaitFor(gate), rest)
+
+    def open_one_after_the_other() -> None:
+        for number, gate in enumerate(gates):
+            _open_when(gate, home.path / f"flag{number}")
+
+    threading.Thread(target=open_one_after_the_other, daemon=True).start()
 
     done = run_program(
         home,
         server,
         f"""
 import pathlib
-wrapper = made()
-answer = wrapper.chat_stream("Hello!")
-for _ in range({pieces}):
-    next(answer)
 from tests.cachemade import is_anything_in_flight
 in_flight = pathlib.Path(os.environ["XDG_CACHE_HOME"], "llmwrap", "in-flight")
 def is_in_flight():
     return in_flight.exists() and is_anything_in_flight(in_flight)
-wait_until(is_in_flight)
-child = os.fork()
-if child == 0:
-    {end}
-else:
+for number, end in enumerate({[*ENDS.values()]}):
+    wrapper = made()
+    answer = wrapper.chat_stream(f"Hello {{number}}!")
+    for _ in range({pieces}):
+        next(answer)
+    wait_until(is_in_flight)
+    child = os.fork()
+    if child == 0:
+        exec(end)
+        break
     ended(child)
     assert is_in_flight(), "the flight has gone"
-    open({str(flag)!r}, "w").close()
-    print(str(answer), is_in_flight())
+    open({str(home.path / "flag")!r} + str(number), "w").close()
+    print(str(answer), is_in_flight(), end=" ")
     wrapper.close()
-    print(made().chat("Hello!").is_cached)
+    print(made().chat(f"Hello {{number}}!").is_cached)
 """,
     )
 
-    assert (done.stdout, done.stderr, done.status) == ("one two False\nTrue\n", "", 0)
-    assert len(chats(server)) == 1
+    for end, line in zip_longest(ENDS, done.stdout.splitlines()):
+        with subtests.test(end):
+            assert (line, done.stderr) == ("one two False True", "")
+    assert done.status == 0
+    assert len(chats(server)) == len(ENDS)
 
 
 def _open_when(gate: threading.Event, file: Path) -> None:
