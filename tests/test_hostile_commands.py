@@ -197,7 +197,7 @@ def test_nothing_drives_the_terminal(
     cli: Runner, evil: FakeServer, line: str, more: list[str]
 ) -> None:
     for _ in range(2):  # what is kept must be there, for who lists it
-        assert run(cli, "ask hi")[0].status == 0
+        assert run(cli, "ask --raw hi")[0].status == 0
 
     result, screen = run(cli, line, *more)
 
