@@ -331,6 +331,31 @@ def test_all_that_failed_is_still_compared() -> None:
     assert broken(changes(run(2), failed)) == {("errors", "share")}
 
 
+@pytest.mark.parametrize(("figure", "place"), [("p50", 59), ("p95", 113)])
+def test_the_doubt_is_what_drawing_both_tests_anew_finds(
+    figure: str, place: int
+) -> None:
+    old, new = (
+        [
+            s._replace(e2e_s=round(25 * (s.e2e_s or 0.0)) / 25)
+            for s in run(seed, requests=120)
+        ]
+        for seed in (1, 4)
+    )
+    draws, count = Random(1), 2000
+
+    def drawn(samples: list[Sample]) -> float:
+        values = draws.choices([sample.e2e_s or 0.0 for sample in samples], k=120)
+        return sorted(values)[place]
+
+    pairs = [(drawn(old), drawn(new)) for _ in range(count)]
+    not_worse = sum((now < was) + (now == was) / 2 for was, now in pairs) / count
+
+    doubt = of(changes(old, new, Gate(tolerance=0.0)), "e2e_s", figure).doubt
+    assert doubt == pytest.approx(not_worse, abs=0.02)
+    assert 0.1 < not_worse < 0.9
+
+
 def test_the_verdict_is_the_same_each_time() -> None:
     old, new = run(1), run(2, slower=1.1)
 

@@ -121,7 +121,7 @@ class _Test:
             )
         found: list[Change] = []
         if self._kept and not self._interrupted:
-            gate = Gate(args.tolerance, args.confidence, args.seed or 0)
+            gate = Gate(args.tolerance, args.confidence)
             old = [run for kept in self._kept for run in runs_of(kept.samples)]
             found = changes(old, runs_of(outcome.samples), gate)
             if len(found) == 1:

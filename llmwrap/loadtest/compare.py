@@ -7,9 +7,9 @@ by less, where there are several to tell (chance.py)? The doubt that the bootstr
 allowed is shared out over all figures (Bonferroni). That of runs is not: a busy machine
 moves all figures of a run together.
 
-A bootstrap draw of an order statistic needs no resampling: the k-th of n numbers drawn
-uniformly from n follows the beta distribution (k, n - k + 1), which says where in the
-sorted samples it lies. Means are compared as Welch does, with the normal distribution.
+Nothing is drawn for it: the k-th of n numbers drawn uniformly from n follows the beta
+distribution (k, n - k + 1), which says how likely it is to be each of the sorted
+samples. Means are compared as Welch does, with the normal distribution.
 
 A longer time between tokens is no harm by itself: where the first token comes sooner
 by more than the last, each one between them comes sooner too, and TPOT is longer. So
@@ -26,8 +26,8 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
 from ..metrics.percentiles import percentile
@@ -42,9 +42,6 @@ Verdict: TypeAlias = Literal["worse", "better", "same", "chance"]
 """`chance`: off by more than the tolerance, and no more than chance may bring."""
 
 ERRORS = "errors"
-_DRAWS_ALLOWED = 5  # that may speak against it; so many draws are made in all
-_PLENTY = 250
-_LEAST_DOUBT = 1e-5
 _LEAST_S = 0.0002
 """What is no difference: a client in Python moves its own stamps by as much."""
 _FEWEST_BEYOND = 5
@@ -93,7 +90,6 @@ class Gate(NamedTuple):
 
     tolerance: float = 0.10
     confidence: float = 0.99
-    seed: int = 0
 
 
 class _Pair(NamedTuple):
@@ -115,9 +111,8 @@ def changes(old: Runs, new: Runs, gate: Gate = Gate()) -> list[Change]:
         if _is_enough(pair := _pair(name, figure, ratio, old, new))
     ]
     allowed = (1 - gate.confidence) / max(1, len(pairs))
-    draws = Random(gate.seed)  # noqa: S311  the same samples get the same verdict
     runs = (len(old), len(new))
-    found = [_judged(pair, runs, gate, allowed, draws) for pair in pairs]
+    found = [_judged(pair, runs, gate, allowed) for pair in pairs]
     if _tokens(new) >= _tokens(old):
         found = [_in_its_place(change, found) for change in found]
     return [*found, _errors(old, new, 1 - gate.confidence)]
@@ -163,9 +158,7 @@ def _pair(name: str, figure: str, ratio: float | None, old: Runs, new: Runs) -> 
     )
 
 
-def _judged(
-    pair: _Pair, runs: tuple[int, int], gate: Gate, allowed: float, draws: Random
-) -> Change:
+def _judged(pair: _Pair, runs: tuple[int, int], gate: Gate, allowed: float) -> Change:
     was, now = _figure(pair.old, pair.ratio), _figure(pair.new, pair.ratio)
     by = (now - was) / was if was else math.copysign(math.inf, now - was)
     ratio, spread = now / was if was else None, pair.spread
@@ -174,7 +167,7 @@ def _judged(
         change = change._replace(spread=spread.ratio)
     if abs(by) <= gate.tolerance or abs(now - was) <= _LEAST_S:
         return change
-    doubt = _doubt(pair, draws, allowed)
+    doubt = _doubt(pair)
     doubts, between = [(doubt, allowed)], None
     if spread and ratio is not None:
         between = doubt_between(ratio, spread, runs)
@@ -216,26 +209,31 @@ def _verdict(by: float, doubts: Sequence[tuple[float, float]]) -> Verdict:
     return "better" if all(1 - doubt <= most for doubt, most in doubts) else "chance"
 
 
-def _doubt(pair: _Pair, draws: Random, allowed: float) -> float:
+def _doubt(pair: _Pair) -> float:
     """Return how much speaks against a figure's having become worse, 0 to 1."""
     old, new, ratio = pair.old, pair.new, pair.ratio
     if ratio is None:
         return _doubt_of_means(old, new)
-    not_worse = 0.0
-    most = math.ceil(_DRAWS_ALLOWED / max(allowed, _LEAST_DOUBT))
-    for count in range(1, most + 1):
-        before, after = _drawn(old, ratio, draws), _drawn(new, ratio, draws)
-        not_worse += 1.0 if after < before else 0.5 if after == before else 0.0
-        if min(not_worse, count - not_worse) > _PLENTY:
-            break  # Neither can become rare any more.
-    return not_worse / count
+    below = [0.0, *itertools.accumulate(_odds(len(new), ratio))]
+    not_worse = math.fsum(
+        odds * (below[bisect_left(new, value)] + below[bisect_right(new, value)]) / 2
+        for value, odds in zip(old, _odds(len(old), ratio), strict=True)
+    )
+    return min(1.0, not_worse)
 
 
-def _drawn(ordered: Sequence[float], ratio: float, draws: Random) -> float:
-    count = len(ordered)
+def _odds(count: int, ratio: float) -> list[float]:
+    """Return how likely a percentile, drawn anew, is to be each of so many samples."""
     rank = min(count, max(1, math.ceil(ratio * count)))
-    place = draws.betavariate(rank, count - rank + 1)
-    return ordered[min(count - 1, int(place * count))]
+    places = [(number + 0.5) / count for number in range(count)]
+    logs = [
+        (rank - 1) * math.log(place) + (count - rank) * math.log1p(-place)
+        for place in places
+    ]
+    highest = max(logs)
+    odds = [math.exp(log - highest) for log in logs]
+    total = math.fsum(odds)
+    return [one / total for one in odds]
 
 
 def _doubt_of_means(old: Sequence[float], new: Sequence[float]) -> float:
