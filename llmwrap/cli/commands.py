@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -60,6 +61,10 @@ def parser_of(module: CommandModule, verb: Verb | None = None) -> Parser:
     return parser
 
 
+_kept_parser_of = cache(parser_of)
+"""Making one takes longer than it parses; a process may run many command lines."""
+
+
 def parsers_of(module: CommandModule) -> list[Parser]:
     """Return every parser of a command: one for each verb, else the only one."""
     verbs: Sequence[Verb | None] = module.COMMAND.verbs or (None,)
@@ -73,7 +78,8 @@ def parsed(
 
     Raises: UsageError.
     """
-    parser = parser_of(module, verb)
+    # A module is hashable, though its protocol does not say so.
+    parser = _kept_parser_of(module, verb)  # type: ignore[arg-type]
     args, unknown = parser.parse_known_args(options)
     if unknown:
         raise _unknown_option(module, parser, unknown[0].partition("=")[0])
