@@ -186,6 +186,8 @@ def test_twenty_programs_at_once_find_a_given_server_twenty_times(
 
 GUESSING = """
 import os, sys, types
+import llmwrap.backends.lmstudio, llmwrap.backends.ollama  # once for all twenty
+import llmwrap.transport.client
 from tests.test_discovery import discovering
 
 home = types.SimpleNamespace(environ={"HOME": sys.argv[1]})
