@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -94,4 +95,6 @@ def test_no_row_is_lost_or_doubled(
             results.append(found(on.screen.text()))
 
     assert sum(one.lost for one in results) == 0
-    assert sum(one.doubled for one in results) <= 1
+    # A line that went out in the moment of the change may be there again, and is as
+    # many rows now.
+    assert sum(one.doubled for one in results) <= math.ceil(wide / narrow)
