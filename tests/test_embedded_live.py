@@ -115,7 +115,7 @@ def test_discovery_takes_it_where_nothing_else_was_ever_found(cli: Runner) -> No
 
 
 def test_a_limit_of_tokens_is_kept_to(cli: Runner) -> None:
-    result = ask(cli, "--json", "--max-tokens", "7")
+    result = ask(cli, "--json", "--max-tokens", "7", "--temperature", "0")
 
     document = json.loads(result.stdout)
     assert (result.status, document["finish_reason"]) == (0, "length")
