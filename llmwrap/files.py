@@ -60,10 +60,10 @@ def read(path: str, limit_bytes: int = LARGEST_BYTES) -> bytes:
 
     Raises: OSError for whatever makes it unsafe or unreadable.
     """
-    return read_stated(path, limit_bytes)[0]
+    return read_with_state(path, limit_bytes)[0]
 
 
-def read_stated(
+def read_with_state(
     path: str, limit_bytes: int = LARGEST_BYTES
 ) -> tuple[bytes, State | None]:
     """Return what `read` does, and the file's state before; None for no file."""

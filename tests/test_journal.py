@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from llmwrap.files import BusyError, LockedFile, read
 from llmwrap.journal import records
-from llmwrap.journal.keyed import KeyedJournal
+from llmwrap.journal.keyed import KeyedJournal, RememberedJournal
 from llmwrap.journal.packing import pack, unpack
 from llmwrap.journal.records import HEADER_BYTES, NewerError, Record, RecordFormat
 from llmwrap.metrics.layout import append_run
@@ -37,17 +37,13 @@ def journal(
     path: str,
     budget_bytes: int = 1 << 20,
     select: Callable[[list[Record], int], list[Record]] = keep_all,
-    *,
-    is_remembered: bool = False,
+    made: type[KeyedJournal] = KeyedJournal,
 ) -> KeyedJournal:
-    return KeyedJournal(
-        path,
-        KIND,
-        budget_bytes=budget_bytes,
-        select=select,
-        is_synced=False,
-        is_remembered=is_remembered,
-    )
+    return made(path, KIND, budget_bytes=budget_bytes, select=select, is_synced=False)
+
+
+def remembered(path: str) -> KeyedJournal:
+    return journal(path, made=RememberedJournal)
 
 
 def _all_but(key: bytes) -> Callable[[Record], bool]:
@@ -186,7 +182,7 @@ def test_who_remembers_a_journal_sees_what_others_do(
 ) -> None:
     """Two remember it, one does not; each puts and removes."""
     path = str(tmp_path_factory.mktemp("journal") / "file")
-    journals = [journal(path, is_remembered=known) for known in (True, True, False)]
+    journals = [remembered(path), remembered(path), journal(path)]
     model: dict[bytes, bytes] = {}
 
     for who, key, payload in steps:
@@ -203,8 +199,8 @@ def test_who_remembers_a_journal_sees_what_others_do(
 
 
 def test_a_journal_that_is_remembered_is_read_once(path: str) -> None:
-    remembered = journal(path, is_remembered=True)
-    remembered.put(b"key1", b"text")
+    known = remembered(path)
+    known.put(b"key1", b"text")
 
     with open(path, "r+b") as file:
         status = os.fstat(file.fileno())
@@ -212,7 +208,7 @@ def test_a_journal_that_is_remembered_is_read_once(path: str) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     assert journal(path).find(b"key1") is None
-    assert remembered.find(b"key1") == b"text"
+    assert known.find(b"key1") == b"text"
 
 
 def test_a_replaced_record_is_dead_at_once(path: str) -> None:

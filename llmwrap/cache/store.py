@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .. import lives
 from ..files import sync_directory, sync_file
-from ..journal.keyed import KeyedJournal
+from ..journal.keyed import KeyedJournal, RememberedJournal
 from ..journal.records import Record
 from ..threads import start_together
 from . import layout
@@ -173,13 +173,13 @@ class Store:
     def _shard(self, name: str) -> KeyedJournal:
         if found := self._journals.get(name):
             return found
-        made = self._journals[name] = KeyedJournal(
+        kind = RememberedJournal if self._is_late else KeyedJournal
+        made = self._journals[name] = kind(
             os.path.join(self._root, "answers", name),
             layout.ANSWERS,
             budget_bytes=self._shard_bytes,
             select=partial(_kept, self._root, name, self._shard_bytes),
             is_synced=self._is_synced,
-            is_remembered=self._is_late,
         )
         return made
 

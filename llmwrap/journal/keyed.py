@@ -10,7 +10,7 @@ from ..files import (
     LOCK_WAIT_S,
     LockedFile,
     State,
-    read_stated,
+    read_with_state,
     state,
     sweep,
 )
@@ -31,10 +31,7 @@ class KeyedJournal:
     `select` gets all live records when the file has to shrink and returns those to
     keep, in the order they are to be written; the budget is its business too, given
     the bytes that the file may have. `wait_s` is how long to wait for other writers.
-    With `is_remembered` a short file is read again only when it is another one than it
-    was, or has grown, for those who look into it all the time.
-    Any thread and any process may call everything
-    at any time.
+    Any thread and any process may call everything at any time.
     """
 
     def __init__(
@@ -45,7 +42,6 @@ class KeyedJournal:
         budget_bytes: int,
         select: Callable[[list[Record], int], list[Record]],
         is_synced: bool,
-        is_remembered: bool = False,
         wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self.path = path
@@ -53,9 +49,7 @@ class KeyedJournal:
         self._budget_bytes = min(budget_bytes, LARGEST_BYTES)
         self._select = select
         self._is_synced = is_synced
-        self._is_remembered = is_remembered
         self._wait_s = wait_s
-        self._seen: tuple[State, bytes] | None = None
 
     def find(self, key: bytes) -> bytes | None:
         """Return the payload of a key, None without one.
@@ -100,8 +94,7 @@ class KeyedJournal:
                 # the last one counts.
                 offset, mark = records.DEATH
                 file.overwrite(old.start + offset, mark)
-            if self._is_remembered:
-                self._remember(file.state(), data[:end] + added)
+            self._note(file, data[:end], added)
         return True
 
     def rewrite(self, keep: Callable[[Record], bool] = lambda _: True) -> int:
@@ -126,26 +119,20 @@ class KeyedJournal:
         return [self._kind.record(record.key, record.payload) for record in kept]
 
     def _read(self) -> bytes:
-        seen = self._seen
-        if seen and seen[0] == state(self.path):
-            return seen[1]
-        data, found = read_stated(self.path)
-        records.check_version(data, self.path)
-        if self._is_remembered and found:
-            self._remember(found, data)
-        return data
+        return self._read_with_state()[0]
 
-    def _remember(self, found: State, data: bytes) -> None:
-        is_short = len(data) <= _LONGEST_SEEN_BYTES
-        self._seen = (found, data) if is_short else None
+    def _read_with_state(self) -> tuple[bytes, State | None]:
+        data, found = read_with_state(self.path)
+        records.check_version(data, self.path)
+        return data, found
+
+    def _note(self, file: LockedFile, data: bytes, added: bytes) -> None:
+        """Do what there is to do once something was added to what was there."""
 
     def _locked(self) -> LockedFile:
         return LockedFile(self.path, is_synced=self._is_synced, wait_s=self._wait_s)
 
     def _writable(self, file: LockedFile) -> bytes:
-        seen = self._seen
-        if seen and seen[0] == file.found:
-            return seen[1]
         # One that is too long is no journal of ours: it is replaced.
         data = b"\0" if file.size_bytes > LARGEST_BYTES else file.content()
         records.check_version(data, self.path)
@@ -167,3 +154,32 @@ class KeyedJournal:
         kept = self._select(found, self._budget_bytes - len(record) - HEADER_BYTES)
         file.replace(records.whole([*self._recorded(kept), record]))
         sweep(os.path.dirname(self.path), time.time())
+
+
+class RememberedJournal(KeyedJournal):
+    """A journal for those who look into it all the time.
+
+    A short file is read again only when it is another one than it was, or has grown.
+    """
+
+    _seen: tuple[State, bytes] | None = None
+
+    def _read(self) -> bytes:
+        seen = self._seen
+        if seen and seen[0] == state(self.path):
+            return seen[1]
+        data, found = self._read_with_state()
+        if found:
+            self._remember(found, data)
+        return data
+
+    def _writable(self, file: LockedFile) -> bytes:
+        seen = self._seen
+        return seen[1] if seen and seen[0] == file.found else super()._writable(file)
+
+    def _note(self, file: LockedFile, data: bytes, added: bytes) -> None:
+        self._remember(file.state(), data + added)
+
+    def _remember(self, found: State, data: bytes) -> None:
+        is_short = len(data) <= _LONGEST_SEEN_BYTES
+        self._seen = (found, data) if is_short else None
