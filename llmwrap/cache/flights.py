@@ -32,7 +32,7 @@ _STALLED_S = 1.0
 _LOOK_S = 0.5
 _NO_FILE = -1
 _SIGNS = 1 << 16
-_LOCKS = 64
+_KEY_LOCKS = 64
 
 
 class _Locks:
@@ -205,7 +205,7 @@ class Flights:
     def __init__(self, root: str | None) -> None:
         self._locks = None if root is None else _Locks(flights_path(root))
         self._held: dict[bytes, Held] = {}
-        self._changing = _changing()
+        self._key_locks = _key_locks()
         self._shown_at = 0.0
         lives.enter(self)
 
@@ -215,7 +215,7 @@ class Flights:
         None when it is one of this process that nobody reads: waiting for it could
         last for ever. Raises: OSError.
         """
-        with self._changing[key[0] % _LOCKS]:
+        with self._key_locks[key[0] % _KEY_LOCKS]:
             if held := self._ours(key):
                 return Waiting(self, key, held) if held.is_alive() else None
             if self._locks and not self._locks.lock(key):
@@ -232,7 +232,7 @@ class Flights:
 
     def is_free(self, key: bytes) -> bool:
         """Tell whether nobody has the flight of a key. Raises: OSError."""
-        with self._changing[key[0] % _LOCKS]:
+        with self._key_locks[key[0] % _KEY_LOCKS]:
             if self._ours(key):
                 return False
             return self._locks is None or self._locks.is_free(key)
@@ -258,7 +258,7 @@ class Flights:
 
     def start_anew(self) -> None:
         """Hold nothing, in a forked child."""
-        self._changing = _changing()
+        self._key_locks = _key_locks()
         self._held = {}
 
     def _ours(self, key: bytes) -> Held | None:
@@ -275,18 +275,18 @@ class Flights:
     def _forget(self, key: bytes) -> None:
         """Forget a flight that was released, unless the same is begun right now."""
         # Not waiting: the garbage collector may find the lock held by this thread.
-        changing = self._changing[key[0] % _LOCKS]
-        if changing.acquire(blocking=False):
+        key_lock = self._key_locks[key[0] % _KEY_LOCKS]
+        if key_lock.acquire(blocking=False):
             try:
                 if not self._ours(key):
                     self._held.pop(key, None)
             finally:
-                changing.release()
+                key_lock.release()
 
 
-def _changing() -> list[threading.Lock]:
+def _key_locks() -> list[threading.Lock]:
     # One key has one lock; all keys would wait for each other.
-    return [threading.Lock() for _ in range(_LOCKS)]
+    return [threading.Lock() for _ in range(_KEY_LOCKS)]
 
 
 def _opened(path: str) -> int:

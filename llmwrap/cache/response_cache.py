@@ -100,7 +100,6 @@ class ResponseCache:
         self._memory: MemoryCache | None = None
         if has_memory or not self.is_on_disk:
             self._memory = _memory(config)
-        self._has_stamps = self.is_on_disk and has_memory
         self._store = Store(
             self.root,
             max_bytes=config.max_disk_bytes,
@@ -331,7 +330,7 @@ class ResponseCache:
 
     def _stamp(self, key: bytes) -> bytes | None:
         """Return the state of the journal of a key, None where nobody can tell."""
-        if not self._has_stamps:
+        if self._memory is None or not self.is_on_disk:
             return None
         at = self._clock()
         stamp = layout.stamp(self.root, key)
