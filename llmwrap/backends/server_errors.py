@@ -207,10 +207,8 @@ def _nested_error(document: dict[str, Json]) -> Json:
     is_answer = "choices" in document or "done" in document
     if isinstance(message, str) and message and not is_answer:
         return document
-    is_named = not _ERROR_KEYS.isdisjoint(map(str.lower, document))
-    if is_named and any(document[k] and k.lower() in _ERROR_KEYS for k in document):
-        return document
-    return None
+    named = [key for key in document if key.lower() in _ERROR_KEYS]
+    return document if any(map(document.get, named)) else None
 
 
 def _objects(*values: Json) -> list[dict[str, Json]]:
