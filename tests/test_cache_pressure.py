@@ -59,7 +59,7 @@ def fill(value_bytes, threshold_ratio, total_bytes):
     sys.stdout.write(json.dumps(found))
 """
 _IN_A_CGROUP = f"""{_FILL}
-fill(int(sys.argv[1]), {_THRESHOLD_RATIO}, {2 * _LIMIT_BYTES})
+fill(int(sys.argv[1]), {_THRESHOLD_RATIO}, {4 * _LIMIT_BYTES})
 """
 _IN_AN_ADDRESS_SPACE = f"""{_FILL}
 import resource

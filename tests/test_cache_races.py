@@ -15,7 +15,7 @@ from .cachemade import cache_at, entry_of, key_of, text_of
 from .cacheworld import ASK_S
 from .runner import ROOT
 
-_WRITERS = 16
+_WRITERS = 32
 _COMPACTIONS = 25
 
 

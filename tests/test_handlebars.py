@@ -325,18 +325,18 @@ def test_blocks_that_nest_too_deeply_are_a_limit(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\\{{" * 20_000,
-        "\\\\{{a}}" * 7_500,
-        "{{a}}" * 12_500,
-        "{{a}} " * 10_000,
-        "{{#if a}}{{/if}}" * 3_750,
-        "{" * 60_000,
-        "{{!-- " + " " * 60_000 + " --}}",
-        "{{a" + " " * 60_000 + "}}",
-        "{{#if a}}" + "\n \n" * 20_000 + "{{/if}}",
-        " " * 60_000 + "{{~a~}}",
-        "{{a." + "b." * 25_000 + "c}}",
-        "{{#if " + "../" * 20_000 + "a}}{{/if}}",
+        "\\{{" * 40_000,
+        "\\\\{{a}}" * 15_000,
+        "{{a}}" * 25_000,
+        "{{a}} " * 20_000,
+        "{{#if a}}{{/if}}" * 7_500,
+        "{" * 125_000,
+        "{{!-- " + " " * 120_000 + " --}}",
+        "{{a" + " " * 120_000 + "}}",
+        "{{#if a}}" + "\n \n" * 40_000 + "{{/if}}",
+        " " * 125_000 + "{{~a~}}",
+        "{{a." + "b." * 50_000 + "c}}",
+        "{{#if " + "../" * 40_000 + "a}}{{/if}}",
     ],
 )
 def test_bringing_in_takes_no_time_whatever_the_text(text: str) -> None:
@@ -347,8 +347,8 @@ def test_bringing_in_takes_no_time_whatever_the_text(text: str) -> None:
     except ConfigError:
         pass
 
-    # Of the processor, not of the clock: what grows with the square takes far longer.
-    assert time.thread_time() - started_s < 3
+    # Of the processor, not of the clock: what grows with the square takes minutes.
+    assert time.thread_time() - started_s < 20
 
 
 def test_what_is_brought_in_can_be_read() -> None:
