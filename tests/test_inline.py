@@ -18,7 +18,7 @@ from llmwrap.metrics.layout import runs_path
 from llmwrap.streams import StreamEnded
 from llmwrap.transport.cancel import CancelToken
 
-from .asking import OLLAMA
+from .asking import OLLAMA, chats
 from .fakeserver import FakeServer, Silence
 from .runner import Home
 
@@ -143,11 +143,11 @@ def test_its_time_outs_end_the_request_on_the_wire(
     server.script(OLLAMA.path, Silence())
 
     with (
-        engine(home, server, first_s=0.1) as asked,
+        engine(home, server, first_s=0.5) as asked,
         asked.ask(QUESTION) as answer,
-        pytest.raises(DeadlineError, match="sent no token within 100ms"),
+        pytest.raises(DeadlineError, match="sent no token within 500ms"),
     ):
         answer.read()
 
-    request, *_ = server.wait_for_requests(1)  # more may follow, for a hint
+    [request] = chats(server)  # another may follow, for a hint
     assert request.disconnected.wait(_LONG_S)
