@@ -6,7 +6,7 @@ import _socket
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -288,6 +288,28 @@ def test_another_thread_can_cancel(
     assert not reader.is_alive()
     assert len(errors) == 1
     assert server.requests[0].disconnected.wait(_WAIT_S)
+
+
+def test_cancelling_reaches_a_server_that_waits_for_room() -> None:
+    """In the midst of a flood, of which the reader still takes what had come."""
+    token = CancelToken()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reader = socket.create_connection(listener.getsockname())
+        writer, _ = listener.accept()
+    with writer, reader:
+        writer.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                writer.send(b"x" * 100)  # small ones leave no room at all
+        token.attach(reader)
+        token.cancel()
+        while reader.recv(1 << 20):
+            pass
+        reader.close()
+
+        writer.settimeout(_WAIT_S)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            writer.sendall(b"x")
 
 
 def test_what_is_cancelled_already_is_not_sent(

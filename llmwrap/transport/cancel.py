@@ -3,7 +3,8 @@
 Closing a response or a session from another thread leaves its reader blocked until
 the read times out (urllib3 issue #2868), and before the headers there is no response
 to close. So the connection registers its socket here as soon as it has one, and
-cancelling shuts that socket down: the reader ends at once, at any moment. When the
+cancelling shuts that socket down: the reader ends at once, at any moment. Once it is
+closed the server ends too, whatever it waits for, as that is a reset. When the
 deadline passes, the same is done by the one thread that watches all of them; bytes
 that drip, in a head or in the body of an error, do not put it off.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import _socket  # as in ahead.py
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from ..errors import CancelledError, DeadlineError
 from ..threads import LONGEST_WAIT_S, WATCHER
 
 _FOREVER = float("inf")
+# struct linger of socket(7), switched on, with no time: closing it is a reset.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class CancelToken:
@@ -141,6 +145,11 @@ class CancelToken:
             return
         try:
             if self._socket is not None:
+                # Without it a server that waits for room to write more is not told of
+                # the end for a minute: what is read after the shutdown makes no room.
+                self._socket.setsockopt(
+                    _socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE
+                )
                 # The plain socket's method: SSLSocket.shutdown would first take the
                 # TLS object away from under the reader.
                 _socket.socket.shutdown(self._socket, _socket.SHUT_RDWR)
