@@ -179,6 +179,7 @@ def stage(
     toml: str = "",
     choice: Choice | None = None,
     screen: type[Emulated] = Emulated,
+    room: type[Room] = Room,
 ) -> Iterator[Stage]:
     """Give a room whose model is the server's alpha, by default, and a screen."""
     config = Config.load(home.configure(toml), home.environ)
@@ -192,8 +193,8 @@ def stage(
         talk = Talk(engine, conversations, conversations.new(), Settings(), mailbox)
         offers = Offers(engine, choice, mailbox)
         talk.default_model = lambda: offers.found.pinned
-        room = Room(talk, conversations, offers, config, home.environ)
-        yield Stage(room, emulated, keys, drawn)
+        made = room(talk, conversations, offers, config, home.environ)
+        yield Stage(made, emulated, keys, drawn)
 
 
 def play(

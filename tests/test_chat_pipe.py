@@ -5,13 +5,56 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 
 import pytest
 
-from .asking import address, chats, error, lines
+from llmwrap.repl.plain import PlainChat
+from llmwrap.repl.room import Effect, Room
+
+from .asking import OLLAMA, address, chats, error, lines
 from .chatting import asked, chat
+from .drawing import stage
 from .fakeserver import TERMINAL_SEQUENCES, FakeServer, json_error
-from .runner import Runner
+from .runner import Home, Runner
+
+
+class _Hurried(Room):
+    """A room whose answers are over before anybody can look."""
+
+    def ask(self, text: str) -> Effect:
+        over = threading.Event()
+        self.talk.on_end = over.set
+        effect = super().ask(text)
+        assert over.wait(30)
+        return effect
+
+
+class _Pipe:
+    """A console on which nothing is typed; it keeps what is told."""
+
+    is_terminal = False
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def read_line(self) -> None:
+        return None
+
+    def write(self, text: str) -> None:
+        self.told.append(("text", text))
+
+    def prompt(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+    def tell(self, level: str, message: str) -> None:
+        self.told.append((level, message))
+
+    def has_interrupt(self) -> bool:
+        return False
 
 
 def test_each_line_is_a_question(cli: Runner, server: FakeServer) -> None:
@@ -53,6 +96,21 @@ def test_a_pipe_gets_the_model_byte_for_byte(
 
     assert result.text == TERMINAL_SEQUENCES[sequence] + "\n"
     assert result.stderr == ""
+
+
+def test_a_failure_counts_however_early_it_comes(
+    home: Home, server: FakeServer
+) -> None:
+    """On a busy machine it is there before anybody waits for it."""
+    server.script(OLLAMA.path, json_error(400, "no"))
+    console = _Pipe()
+
+    with stage(home, server, room=_Hurried) as on:
+        plain = PlainChat(on.room, console, takes_commands=False)
+        plain.run("hi")
+
+    assert [level for level, _ in console.told] == ["warning"]
+    assert (plain.failures, plain.lines) == (1, 1)
 
 
 def test_a_turn_that_fails_ends_the_chat_with_10(

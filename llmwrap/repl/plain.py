@@ -71,10 +71,15 @@ class PlainChat:
         self._last = ""
         self._has_thought = False
         self._thought_ends = LineEnds()
+        self._refusals = 0
+        self._failures_before = room.talk.failures
         self.lines = 0
         """How many lines were not empty."""
-        self.failures = 0
-        """How many lines came to nothing: bad commands, and questions not answered."""
+
+    @property
+    def failures(self) -> int:
+        """Return how many lines came to nothing: commands and questions."""
+        return self._refusals + self._room.talk.failures - self._failures_before
 
     def run(self, first: str) -> None:
         """Chat until stdin ends or somebody leaves; `first` is asked at once.
@@ -109,7 +114,7 @@ class PlainChat:
             self._look_up()
             effect = effect.then()
         if effect.error:
-            self.failures += 1
+            self._refusals += 1
             self._console.tell("warning", effect.error)
         if effect.is_new:
             self._show_turns()
@@ -164,7 +169,6 @@ class PlainChat:
 
     def _show_answer(self) -> None:
         talk = self._room.talk
-        failures = talk.failures
         while True:
             talk.mailbox.wait(_POLL_S)
             if self._console.has_interrupt():
@@ -178,7 +182,6 @@ class PlainChat:
                 break
         for event in talk.mailbox.take():
             self._show(event)
-        self.failures += talk.failures - failures
         effect = self._room.after_answer()
         if effect.error:
             self._console.tell("warning", effect.error)
