@@ -322,11 +322,12 @@ class Talk:
             self.facts = facts
         if not facts.is_interrupted:
             self.answers.append(facts)
+        mark = mark if facts.is_interrupted else ""
         with self._lock:
             if self._asked is asked:
                 self._asked = None
-        mark = mark if facts.is_interrupted else ""
-        self.mailbox.post(Event("end", mark, facts=facts))
+            # Under the lock: who may ask again has this end before the next answer.
+            self.mailbox.post(Event("end", mark, facts=facts))
         self.on_end()
 
     def _keep(self, asked: Asked, keeper: Keeper, text: str, facts: Facts) -> None:
