@@ -7,19 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from prompt_toolkit.history import InMemoryHistory
 
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
-from llmwrap.errors import CacheError
+from llmwrap.errors import CacheError, ExhaustedError
 from llmwrap.history import Conversation, Turn
 from llmwrap.messages import Message
 from llmwrap.repl.asked import Settings, turn_of
+from llmwrap.repl.chat_front import ChatFront
 from llmwrap.repl.conversations import Unkept
 from llmwrap.repl.mailbox import Event, Mailbox
 from llmwrap.repl.offers import Offers
+from llmwrap.repl.screen_front import ScreenFront
 from llmwrap.repl.talk import Talk
 
 from .asking import chats
+from .drawing import stage
 from .fakeserver import (
     FakeServer,
     OllamaSpeech,
@@ -44,6 +48,21 @@ def talking(
     with Engine(config, environ=home.environ, choice=choice) as engine:
         new = conversation or Conversation()
         yield Talk(engine, Unkept(), new, Settings(), Mailbox())
+
+
+@contextmanager
+def without_threads() -> Iterator[None]:
+    """Let the program start no thread meanwhile; the server goes on."""
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name.startswith("llmwrap-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        yield
 
 
 def until(talk: Talk, kind: str) -> list[Event]:
@@ -329,3 +348,42 @@ def test_it_goes_on_in_memory_with_one_warning(home: Home, server: FakeServer) -
     notes = [event.text for event in events if event.kind == "note"]
     assert notes == ["the conversation is kept no more: the disk is full"]
     assert said == ["Hello", "Yes", "two", "Yes"]
+
+
+def test_a_question_that_gets_no_thread_fails_and_the_next_is_asked(
+    home: Home, server: FakeServer
+) -> None:
+    with talking(home, server) as talk:
+        with without_threads():
+            talk.ask(HELLO)
+        failed = until(talk, "end")
+        talk.ask(HELLO)
+        answered = until(talk, "end")
+
+    assert [event.level for event in failed] == ["error", ""]
+    assert failed[0].text.startswith("cannot start a thread: ")
+    assert talk.failures == 1
+    assert "".join(e.text for e in answered if e.kind == "text")
+
+
+def test_a_look_up_that_gets_no_thread_is_over_all_the_same(
+    home: Home, server: FakeServer
+) -> None:
+    calls: list[str] = []
+    with talking(home, server) as talk, without_threads():
+        offers = Offers(talk.engine, Choice(base_url=server.url), talk.mailbox)
+        looked = offers.look("alpha:latest", lambda: calls.append("then"))
+
+    looked.result(0.0)
+    assert calls == ["then"]
+    assert offers.found.names == ("alpha:latest", "beta:7b")
+
+
+@pytest.mark.parametrize("front", [ScreenFront, ChatFront])
+def test_a_chat_that_gets_no_thread_to_draw_says_so(
+    home: Home, server: FakeServer, front: type[ScreenFront | ChatFront]
+) -> None:
+    with stage(home, server) as on, without_threads():
+        drawn = front(on.room, on.terminal, InMemoryHistory())
+        with pytest.raises(ExhaustedError, match="cannot start a thread"):
+            drawn.run("")

@@ -12,7 +12,7 @@ from prompt_toolkit.history import History
 from prompt_toolkit.layout import HSplit, Layout, Window
 
 from ..terminal.themes import Theme
-from ..threads import start_together
+from ..threads import start_thread
 from .chat_app import ChatApplication
 from .chat_painter import Painter
 from .front import Front
@@ -61,12 +61,12 @@ class ChatFront(Front):
     def run(self, first: str) -> None:
         """Chat until somebody leaves; `first` is asked at once.
 
-        Raises: Interrupted, and what a bug raised.
+        Raises: Interrupted, ExhaustedError, and what a bug raised.
         """
         self.first = first
         if self.talk.turns():
             self.show_conversation(is_other=True)
-        start_together([self.painter.run])
+        start_thread(self.painter.run, "painter")
         try:
             self.app.run()
         except (EOFError, OSError):

@@ -11,10 +11,10 @@ from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.search import stop_search
 
-from ..errors import Interrupted
+from ..errors import ExhaustedError, Interrupted
 from ..terminal.fences import code_blocks
 from ..terminal.themes import HIGH_CONTRAST, THEMES, Theme, chosen_theme
-from ..threads import start_together
+from ..threads import start_thread
 from .chat_app import DrawnApplication
 from .clipboard import copied
 from .input_line import InputLine
@@ -172,7 +172,10 @@ class Front:
             else:
                 self._soon(lambda: self.hand_over(text))
 
-        start_together([copy])
+        try:
+            start_thread(copy, "copy")
+        except ExhaustedError as error:
+            self.say(str(error), "error")
 
     def hand_over(self, text: str) -> None:
         """Hand a text to the terminal for its clipboard, by OSC 52.

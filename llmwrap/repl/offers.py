@@ -53,14 +53,20 @@ class Offers:
     ) -> Future[None]:
         """Look again, on a thread; what goes wrong is a warning in the mailbox.
 
-        `then` is called there when that is over, whatever came of it.
+        `then` is called there when that is over, whatever came of it. Without a thread
+        for it, all that happens here.
         """
 
         def look() -> None:
             self._look(model)
             then()
 
-        return start_together([look])[0]
+        [looked] = start_together([look])
+        if looked.is_refused:
+            # There is no thread left: here, then, which says so too.
+            looked = Future(look)
+            looked.run()
+        return looked
 
     def forget(self) -> None:
         """Have the next question find anew whom it goes to: nobody answered."""

@@ -14,7 +14,7 @@ from prompt_toolkit.layout import Layout
 
 from ..history import Turn
 from ..terminal.themes import Theme
-from ..threads import start_together
+from ..threads import start_thread
 from .chat_app import DrawnApplication
 from .front import Front
 from .keys import Do
@@ -64,11 +64,11 @@ class ScreenFront(Front):
     def run(self, first: str) -> None:
         """Chat until somebody leaves; `first` is asked at once.
 
-        Raises: Interrupted, and what a bug raised.
+        Raises: Interrupted, ExhaustedError, and what a bug raised.
         """
         self.first = first
         self.show_conversation(is_other=True)
-        start_together([self._paint_on])
+        start_thread(self._paint_on, "painter")
         try:
             self.app.run()
         except (EOFError, OSError):

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 
 from ..engine import Answer, Engine
 from ..engine.conversing import Keeper
-from ..errors import CacheError, LLMWrapError, RefusedError
+from ..errors import CacheError, ExhaustedError, LLMWrapError, RefusedError
 from ..history import Conversation, Turn, spoken
 from ..messages import Chunk, Completion, Earlier, Message, Request, Usage
-from ..threads import start_together
+from ..threads import start_thread
 from .asked import Asked, Refused, Settings, facts_of, older_of, turn_of
 from .conversations import AnyConversations
 from .mailbox import Event, Facts, Mailbox
@@ -240,21 +240,28 @@ class Talk:
         asked = Asked(self._keeper, turn, settings, covers=covers)
         with self._lock:
             self._asked = asked
-        start_together([lambda: self._run(asked, request, is_fresh=is_fresh)])
+        try:
+            start_thread(lambda: self._run(asked, request, is_fresh=is_fresh), "answer")
+        except ExhaustedError as error:
+            self._fail(asked, error)
 
     def _run(self, asked: Asked, request: Request, *, is_fresh: bool) -> None:
         """Read one answer to its end; runs on a thread of its own."""
         try:
             self._read(asked, request, is_fresh=is_fresh)
         except LLMWrapError as error:
-            if self._over(asked):
-                self.failures += 1
-                self._tell(asked, error)
-                self._conclude(asked, asked.facts._replace(is_interrupted=True), "")
+            self._fail(asked, error)
         except BaseException as error:
             self._bug = error
             self.mailbox.note("error", repr(error))
             raise
+
+    def _fail(self, asked: Asked, error: LLMWrapError) -> None:
+        """End a question that failed, unless it is over already."""
+        if self._over(asked):
+            self.failures += 1
+            self._tell(asked, error)
+            self._conclude(asked, asked.facts._replace(is_interrupted=True), "")
 
     def _tell(self, asked: Asked, error: LLMWrapError) -> None:
         is_too_long = isinstance(error, RefusedError) and error.is_too_long
