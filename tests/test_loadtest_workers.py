@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from array import array
 from collections.abc import Callable
@@ -11,10 +12,13 @@ import pytest
 
 from llmwrap import Config
 from llmwrap.engine import Choice, Engine
-from llmwrap.errors import RefusedError
+from llmwrap.errors import Interrupted, RefusedError
 from llmwrap.loadtest.asker import Asker, Noted
+from llmwrap.loadtest.machine import this_machine
 from llmwrap.loadtest.plan import Load
+from llmwrap.loadtest.prompts import built_in_prompts
 from llmwrap.loadtest.samples import Sample, Samples
+from llmwrap.loadtest.trial import Plan, Trial
 from llmwrap.loadtest.workers import Workers
 from llmwrap.messages import Message, Request
 
@@ -218,3 +222,29 @@ def test_gaps_are_those_between_the_chunks_of_one_answer() -> None:
     assert list(samples.itl_s) == [0.5, 1.5]
     assert list(samples.itl_at_s) == [1.5, 3.0]
     assert samples.counts() == (3, 1)
+
+
+def test_what_was_done_before_the_last_worker_started_counts(
+    engine: Engine, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand workers the first have answers when Ctrl-C comes."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "llmwrap-call-2":
+            server.wait_for_requests(2)
+            raise Interrupted(signal.SIGINT)
+
+    asked = Request("alpha:latest", ())
+    prompts = built_in_prompts()
+    plan = Plan(Load(concurrency=2, requests=2, warmup=0), asked, prompts, prompts, {})
+    trial = Trial(engine, engine.target("alpha:latest"), plan)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(Interrupted):
+        trial.run(lambda standing: None)
+    trial.stop()
+
+    outcome = trial.outcome(this_machine(), is_interrupted=True)
+    assert len(outcome.samples) + outcome.cut_off == 2

@@ -86,11 +86,14 @@ class Trial:
         load, plan = self._plan.load, self._plan
         if load.warmups:
             warm = Load(concurrency=load.first_workers, requests=load.warmups)
-            workers = self._started(warm, plan.warm_prompts, _WARM_NUMBERS)
+            workers = self._made(warm, plan.warm_prompts, _WARM_NUMBERS)
+            workers.start()
             self._wait(workers, warm, "warming up", show)
             workers.raise_if_all_failed()
         self._started_at = time.time()
-        self._workers = self._started(load, plan.prompts, 0)
+        # Known before they start, which may be interrupted: what they did counts.
+        self._workers = self._made(load, plan.prompts, 0)
+        self._workers.start()
         self._wait(self._workers, load, "testing", show)
 
     def stop(self) -> None:
@@ -122,7 +125,7 @@ class Trial:
             cut_off=samples.cut_off,
         )
 
-    def _started(self, load: Load, prompts: Prompts, first: int) -> Workers:
+    def _made(self, load: Load, prompts: Prompts, first: int) -> Workers:
         def request(number: int) -> Request:
             before = self._plan.request.messages
             messages = (*before, *prompts.messages(first + number))
@@ -135,7 +138,6 @@ class Trial:
             is_rendered=prompts.is_rendered,
         )
         workers = self._running = Workers(asker, load)
-        workers.start()
         return workers
 
     def _wait(
