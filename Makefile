@@ -1,13 +1,15 @@
-# VENV    the environment that is made and used        make test VENV=/tmp/venv
-# PYTHON  another Python, used as it is: nothing is installed then
-# ARGS    more arguments for pytest (tests then run without coverage) or the benchmark
-# WORKERS processes that run tests; they wait more than they work
+# VENV      the environment that is made and used        make test VENV=/tmp/venv
+# PYTHON    another Python, used as it is: nothing is installed then
+# ARGS      more arguments for pytest or the benchmark
+# COVERAGE  1 measures which lines the tests run, and wants 90 %
+# WORKERS   processes that run tests; they wait more than they work
 
 VENV ?= .venv
 PYTHON3 ?= python3
 PYTHON ?= $(VENV)/bin/python
 ARGS ?=
 WORKERS ?= 4
+COVERAGE ?=
 QUESTION ?= Explain in one sentence what a computer program is.
 
 # compat: a plain path in site-packages. The other modes import a finder, pathlib with
@@ -17,7 +19,7 @@ INSTALL = PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet --disa
 DATA = $(abspath $(VENV))/data
 MODEL = $(wildcard $(DATA)/llmwrap/models/*.gguf)
 SIDE_BY_SIDE = --numprocesses=$(WORKERS)
-COVERAGE = $(if $(ARGS),,--cov --cov-report=term --cov-fail-under=90)
+MEASURED = $(if $(COVERAGE),--cov --cov-report=term --cov-fail-under=90)
 
 # Compiled tests are kept: each process that runs some of them compiles all there are.
 export PYTHONDONTWRITEBYTECODE =
@@ -39,14 +41,15 @@ demo: $(VENV)/.demo-ready  ## install llmwrap with its embedded model, ask it so
 	$(VENV)/bin/llmwrap models install
 	$(VENV)/bin/llmwrap -n -b embedded --temperature 0 "$(QUESTION)"
 
-test: $(TEST_READY) $(MODEL_READY)  ## run all tests; coverage must be at least 90 %
+test: $(TEST_READY) $(MODEL_READY)  ## run all tests
 	LLMWRAP_TEST_MODEL="$${LLMWRAP_TEST_MODEL-$(MODEL)}" \
-	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(COVERAGE) $(ARGS)
+	$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(MEASURED) $(ARGS)
 
 quick: $(TEST_READY)  ## run the tests of all modules but the slow ones
 	$(PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
-check: lint test  ## lint and test
+check: COVERAGE = 1
+check: lint test  ## lint, and all tests with their coverage
 
 lint: $(DEV_READY) man  ## ruff, mypy --strict, the manual; long files are reported
 	$(PYTHON) -m ruff check
