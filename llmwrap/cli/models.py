@@ -95,7 +95,9 @@ COMMAND = Command(
     ),
 )
 
-_NAMES_S = 0.8  # a shell waits for it with the cursor standing still
+# A shell waits for it with the cursor standing still; on a busy machine a server needs
+# more than a second to list what it has.
+_NAMES_S = 2.0
 _UNHURRIED = ("pull", "install", "warm")
 _COLUMNS = (
     Column("NAME"),
