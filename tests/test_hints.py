@@ -546,10 +546,10 @@ def test_a_time_out_of_a_server_that_loads_says_so(
     server.script(_PATHS["openai"], json_error(503, loading), times=None)
     asked = chosen("address", "openai", server.url)
 
-    result = cli.run(*asked.argv, "-m", "alpha", "--first-token-timeout", "200ms", "hi")
+    result = cli.run(*asked.argv, "-m", "alpha", "--first-token-timeout", "1s", "hi")
 
     assert result.status == 124
-    assert "still loads its model after 200ms" in error(result)
+    assert "still loads its model after 1s" in error(result)
     assert hint_of(result) == "--first-token-timeout waits longer"
 
 

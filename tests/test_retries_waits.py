@@ -11,7 +11,7 @@ import pytest
 
 from .asking import DIALECTS, Dialect, chats, error
 from .failing import asked, busy, failing
-from .fakeserver import FakeServer, json_error
+from .fakeserver import FakeServer, Silence, json_error
 from .runner import Runner
 
 _LOADING = {
@@ -130,6 +130,20 @@ def test_a_model_that_loads_for_ever_is_a_timeout(
 
     assert result.status == 124
     assert said in error(result)
+
+
+@both
+def test_a_model_that_loads_in_silence_is_a_timeout_that_says_so(
+    cli: Runner, server: FakeServer, dialect: Dialect
+) -> None:
+    """Told once, and the time-out passes while it is asked again."""
+    failing(server, dialect, *json_error(503, _LOADING), times=1)
+    failing(server, dialect, Silence())
+
+    result = asked(cli, server, dialect, "--retries", "0", "--first-token-timeout", "2")
+
+    assert result.status == 124
+    assert "still loads its model after 2s" in error(result)
 
 
 @both

@@ -60,6 +60,7 @@ class LiveCourse(Course):
         self._is_ended = False
         self._is_parents = False
         self._is_assumed = False
+        self._is_loading = False
         self._how_ended: End | None = None
         lives.enter(self)
         self._replay: Replay | None = None
@@ -196,6 +197,7 @@ class LiveCourse(Course):
                 is_empty = self._folder.is_empty
                 self._wait(retries.delay_s(error, first_until, is_empty=is_empty))
                 self._attempts = retries.attempts
+                self._is_loading = retries.loading_until is not None
                 self._start()
 
     def _attempt(self, first_until: float) -> Iterator[Chunk]:
@@ -296,7 +298,11 @@ class LiveCourse(Course):
 
     def _out_of_time(self, *, is_total: bool) -> LLMWrapError:
         is_empty = self._folder.is_empty
-        return self._asking.deadline_error(is_total=is_total, is_empty=is_empty)
+        return self._asking.deadline_error(
+            is_total=is_total,
+            is_empty=is_empty,
+            is_loading=is_empty and self._is_loading,
+        )
 
     def _note_time(self, chunk: Chunk, arrived_at: float) -> None:
         watch = self._stopwatch
