@@ -175,7 +175,7 @@ def native_of(way: Way) -> tuple[Backend | None, str]:
     settings = BackendSettings("ollama", "ollama", root, way.environ)
     native = create_backend(settings)
     try:
-        native.version(timeout_s=_ASIDE_S)
+        native.version(timeout_s=_ASKING_S)
     except LLMWrapError:
         return None, ""
     return native, way.to_address("ollama", root)
@@ -184,7 +184,7 @@ def native_of(way: Way) -> tuple[Backend | None, str]:
 def context_in_force(native: Backend, model: str) -> int | None:
     """Return the context length of a model that is loaded, None where it is not."""
     try:
-        models = native.models(timeout_s=_ASIDE_S)
+        models = native.models(timeout_s=_ASKING_S)
     except LLMWrapError:
         return None
     for one in models:
