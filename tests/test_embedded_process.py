@@ -253,7 +253,7 @@ def test_stopping_leaves_a_stranger_with_the_same_pid_alone(world: World) -> Non
 
 
 def test_stopping_signals_no_process_that_is_no_server(world: World) -> None:
-    server = world.ensure(idle_s=0.4)
+    server = world.ensure(idle_s=1.5)
 
     with stranger() as (pid, listener):
         write_state(world.place, stale_state(world, pid, listener.getsockname()[1]))

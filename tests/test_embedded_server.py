@@ -92,7 +92,7 @@ def test_a_server_that_is_wanted_does_not_end(world: World) -> None:
 
 
 def test_a_server_ends_when_its_state_is_gone(world: World) -> None:
-    server = world.ensure(idle_s=0.4)
+    server = world.ensure(idle_s=1.5)
 
     os.unlink(world.place.state)
 
@@ -100,7 +100,7 @@ def test_a_server_ends_when_its_state_is_gone(world: World) -> None:
 
 
 def test_a_server_ends_when_its_state_names_another(world: World) -> None:
-    server = world.ensure(idle_s=0.4)
+    server = world.ensure(idle_s=1.5)
 
     with stranger() as (pid, listener):
         write_state(world.place, stale_state(world, pid, listener.getsockname()[1]))

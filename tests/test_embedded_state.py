@@ -70,7 +70,7 @@ def test_what_a_kill_left_of_a_state_goes_with_the_next_start(world: World) -> N
 
 
 def test_a_server_whose_state_is_damaged_is_replaced(world: World) -> None:
-    first = world.ensure(idle_s=0.4)
+    first = world.ensure(idle_s=1.5)
     Path(world.place.state).write_bytes(b"{")
 
     second = world.ensure()
@@ -80,7 +80,7 @@ def test_a_server_whose_state_is_damaged_is_replaced(world: World) -> None:
 
 
 def test_a_state_that_others_can_read_is_not_believed(world: World) -> None:
-    first = world.ensure(idle_s=0.4)
+    first = world.ensure(idle_s=1.5)
     os.chmod(world.place.state, 0o644)
 
     second = world.ensure()
