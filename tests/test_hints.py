@@ -465,6 +465,30 @@ def test_a_dead_proxy_is_left_out_and_not_the_server_s_fault(
     assert hint_of(first) == "without proxy in [backends.box] it is asked directly"
 
 
+def test_a_number_in_the_address_is_no_answer_of_the_proxy(
+    cli: Runner, server: FakeServer
+) -> None:
+    asked = chosen("table", "ollama", "http://box407.test:40790")
+    proxy = f'proxy = "{server.refused_url()}"\n'
+
+    result = asked._replace(toml=asked.toml + proxy).run(cli)
+
+    assert result.status == 4
+    assert "does not work" in error(result)
+
+
+def test_a_tunnel_that_wants_a_password_is_the_proxys(
+    cli: Runner, server: FakeServer
+) -> None:
+    server.script(None, json_error(407, {"error": "who are you?"}))
+    asked = chosen("table", "ollama", "https://box.test")
+
+    result = asked._replace(toml=f'{asked.toml}proxy = "{server.url}"\n').run(cli)
+
+    assert result.status == 5
+    assert f"the proxy {server.url} does not let us reach box at" in error(result)
+
+
 def test_a_proxy_that_wants_a_password_is_the_one_that_spoke(
     cli: Runner, server: FakeServer
 ) -> None:

@@ -38,6 +38,7 @@ _NO_TLS = (
     "UNKNOWN_PROTOCOL",
 )
 _TLS_ALERT = "\x15\x03"
+_NO_TUNNEL = "Tunnel connection failed: 407"  # the words of http.client and urllib3
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -93,7 +94,7 @@ def connect_error(
             hint="check the address",
         )
     if is_any(urllib3.exceptions.ProxyError):
-        return _proxy_error(endpoint, f"{error} {_cause(error)}")
+        return _proxy_error(endpoint, causes)
     if is_any(urllib3.exceptions.SSLError):
         return _tls_error(endpoint, causes)
     if "SOCKS support" in str(error):
@@ -134,8 +135,9 @@ def _tls_error(endpoint: Endpoint, causes: list[BaseException]) -> LLMWrapError:
     return error
 
 
-def _proxy_error(endpoint: Endpoint, said: str) -> LLMWrapError:
-    if "407" in said:
+def _proxy_error(endpoint: Endpoint, causes: list[BaseException]) -> LLMWrapError:
+    # Not the number alone: what they say has the address in it too.
+    if any(_NO_TUNNEL in str(cause) for cause in causes):
         return proxy_login_error(endpoint)
     proxy = mask_secrets(endpoint.proxy or "")
     return UnreachableError(
