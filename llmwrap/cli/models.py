@@ -95,8 +95,8 @@ COMMAND = Command(
     ),
 )
 
-# A shell waits for it with the cursor standing still; on a busy machine a server needs
-# more than a second to list what it has.
+# A shell waits for it with the cursor standing still; 0.8 s were too little on a busy
+# machine.
 _NAMES_S = 2.0
 _UNHURRIED = ("pull", "install", "warm")
 _COLUMNS = (

@@ -137,8 +137,8 @@ class Trial:
             is_open=load.is_open,
             is_rendered=prompts.is_rendered,
         )
-        workers = self._running = Workers(asker, load)
-        return workers
+        self._running = Workers(asker, load)
+        return self._running
 
     def _wait(
         self,

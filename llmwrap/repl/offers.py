@@ -63,7 +63,6 @@ class Offers:
 
         [looked] = start_together([look])
         if looked.is_refused:
-            # There is no thread left: here, then, which says so too.
             looked = Future(look)
             looked.run()
         return looked
