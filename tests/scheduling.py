@@ -20,6 +20,7 @@ _ALONE = ("tmux", "signals", "embedded")
 word in their name share one process."""
 
 _WHOLE = (
+    "test_batch_cluster",
     "test_direct_twins",
     "test_dist",
     "test_fakeserver_clients",
@@ -38,6 +39,7 @@ _MANY, _EACH = 4, 4
 SLOW = frozenset(
     [
         "test_ask_history",
+        "test_batch_cluster",
         "test_batch_crash",
         "test_bench",
         "test_cache_crash",

@@ -62,7 +62,9 @@ NEIGHBOURS = {
 DOORS: dict[str, str | tuple[str, ...]] = {
     "argparse": "cli/",
     "colorama": "terminal/",
+    "dask": "batch/cluster.py",
     "ddsketch": "metrics/histogram.py",
+    "distributed": "batch/cluster.py",
     "jsonschema_rs": "schemas/checking.py",
     "lru": "cache/memory.py",
     "markdown_it": "terminal/",
@@ -125,6 +127,7 @@ PLACES_BESIDE_THE_SHELF = {
 
 CATCH_ALL_PLACES = {
     "backends/foreign.py": "words of an error that cannot be asked for them",
+    "batch/cluster.py": "another machine, or Dask, raises whatever it likes",
     "cli/main.py": "an unknown error is a bug and ends with status 1",
     "journal/packing.py": "msgpack raises five unrelated kinds for bad bytes",
     "streams.py": "the worker hands on whatever the iterator raises",
@@ -282,7 +285,7 @@ def test_each_foreign_library_is_declared() -> None:
     setup = configparser.RawConfigParser()
     setup.read(ROOT / "setup.cfg")
     declared = setup["options"]["install_requires"]
-    for extra in ("embedded", "report", "schema"):
+    for extra in ("cluster", "embedded", "report", "schema"):
         declared += setup["options.extras_require"][extra]
     names = set(re.findall(r"^[\w-]+", declared, re.MULTILINE))
 

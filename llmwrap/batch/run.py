@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, NamedTuple
+from typing import Generic, NamedTuple, Protocol
 
 from ..config import Config
 from ..engine import Choice, Engine
@@ -46,6 +46,19 @@ def batch_engine(
         choice=choice._replace(is_inline=True),
         log=log,
     )
+
+
+class Askers(Protocol):
+    """Those who ask the questions of a batch; any thread may call everything."""
+
+    def ask(self, at: int, task: Task) -> Done | None:
+        """Have one of them ask; None when another should."""
+
+    def settle(self) -> None:
+        """Wait until what was kept is safe on disk."""
+
+    def close(self) -> None:
+        """End what is under way."""
 
 
 class Servers:
@@ -136,7 +149,7 @@ class Batch(Generic[Given]):
     def __init__(
         self,
         crew: Crew[Given, Done],
-        servers: Servers,
+        servers: Askers,
         *,
         total: int = 0,
         bound: Bound | None = None,

@@ -122,8 +122,14 @@ def _add_pace(parser: Parser) -> None:
         metavar="N",
         type=_concurrency,
         default=4,
-        help="how many are asked at once (4), for each server; auto: as many as it has"
-        " slots, where it tells",
+        help="how many are asked at once (4), for each server or worker; auto: as many"
+        " as it has slots or threads, where it tells",
+    )
+    group.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster ask, each by its own configuration:"
+        " tcp://HOST:PORT or tls://HOST:PORT of its scheduler",
     )
     group.add_argument(
         "--rate",
@@ -168,8 +174,24 @@ def run(args: argparse.Namespace, context: Context) -> int:
     to_stdout = args.output == "-"
     if to_stdout and (args.resume or args.retry_failed):
         raise UsageError("stdout holds nothing to go on with", hint="-O FILE does")
+    if args.cluster is not None:
+        _check_cluster(args)
     # Late: files, threads and tables are nothing that --help needs.
     from .batch_run import BatchRun
 
     with context.interruptible():
         return BatchRun(args, context).run()
+
+
+def _check_cluster(args: argparse.Namespace) -> None:
+    """Raise UsageError for what only a worker can know, or what is asked twice."""
+    if args.dry_run:
+        raise UsageError(
+            "--dry-run shows no requests of a cluster",
+            hint="each worker makes them by its own configuration",
+        )
+    if args.base_url is not None or len(args.backend or ()) > 1:
+        raise UsageError(
+            "each worker of a cluster has one backend, of its own configuration",
+            hint="-b NAME says which",
+        )

@@ -7,11 +7,11 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..batch.crew import Crew
 from ..batch.ids import Numbers, id_digest
@@ -26,7 +26,7 @@ from ..batch.output import (
     TableFile,
 )
 from ..batch.reading import Format, Input, InputRecord, format_of, is_openai
-from ..batch.run import Batch, Bound, Counted, Servers, batch_engine
+from ..batch.run import Askers, Batch, Bound, Counted, Servers, batch_engine
 from ..batch.task import Done, row_digest
 from ..engine import Engine
 from ..errors import (
@@ -54,6 +54,9 @@ from .prompt import filled_template
 from .session import Session
 from .status_line import StatusLine
 from .tables import cut
+
+if TYPE_CHECKING:
+    from ..batch.cluster import Cluster
 
 _TABLES = {"csv": ",", "tsv": "\t"}
 _READ_S = 0.5
@@ -316,16 +319,8 @@ class BatchRun:
         write = output.write if output else self._context.output.raw
         if (output is None or output.is_empty) and (header := form.header()):
             write(header)
-        engines = [
-            self._stack.enter_context(self._engine(name))
-            for name in args.backend or [None]
-        ]
-        servers = Servers(engines, self._log)
-        workers = [
-            partial(_asked, servers, at, maker, args.extract)
-            for at, engine in enumerate(engines)
-            for _ in range(self._concurrency(engine))
-        ]
+        servers, places = self._servers()
+        workers = [partial(_asked, servers, at, maker, args.extract) for at in places]
         in_order = args.in_order or isinstance(form, Table)
         crew = Crew(left, workers, rate=args.rate, in_order=in_order)
         bound = Bound(*args.max_failures) if args.max_failures else None
@@ -341,6 +336,36 @@ class BatchRun:
         if interrupted:
             raise Interrupted(signal.SIGINT)
         return self._status(batch)
+
+    def _servers(self) -> tuple[Askers, Sequence[int]]:
+        """Return who asks, and for each question at a time which of them does."""
+        if self._args.cluster is not None:
+            cluster = self._cluster()
+            wanted = self._args.concurrency
+            each = wanted if isinstance(wanted, int) else None
+            return cluster, [0] * cluster.at_once(each)
+        engines = [
+            self._stack.enter_context(self._engine(name))
+            for name in self._args.backend or [None]
+        ]
+        places = [
+            at
+            for at, engine in enumerate(engines)
+            for _ in range(self._concurrency(engine))
+        ]
+        return Servers(engines, self._log), places
+
+    def _cluster(self) -> Cluster:
+        from ..batch.cluster import Cluster  # late: an extra, and slow to import
+
+        choice = self._session.choice()
+        backend = (self._args.backend or [None])[0]
+        # A name of this configuration, which the workers' need not have.
+        alias = self._session.alias()
+        choice = choice._replace(backend=backend)
+        if alias is not None:
+            choice = choice._replace(model=alias.model)
+        return Cluster(self._args.cluster, choice, self._log)
 
     def _written(
         self, batch: Batch[InputRecord], form: Form, write: Callable[[bytes], None]
@@ -406,7 +431,7 @@ _CONCURRENCY = 4
 
 
 def _asked(
-    servers: Servers, at: int, maker: Maker, wanted_code: str | None, given: InputRecord
+    servers: Askers, at: int, maker: Maker, wanted_code: str | None, given: InputRecord
 ) -> Done | None:
     done = servers.ask(at, maker.task(given))
     return with_code(done, wanted_code) if done and wanted_code else done

@@ -62,6 +62,7 @@ VALUE_OPTIONS = frozenset(
         "--backend",
         "--base-url",
         "--baseline",
+        "--cluster",
         "--color",
         "--concurrency",
         "--confidence",
