@@ -121,6 +121,8 @@ def test_what_a_worker_cannot_reach_goes_to_the_others(
         alone = batch(cli, cluster.address, *argv)
 
         assert alone.status == 4
+        assert "error: the worker tcp://127.0.0.1:" in alone.stderr
+        assert f"cannot reach ollama at {port.url}" in alone.stderr
         assert "0 of 12 done; --resume goes on" in alone.stderr
         assert results(cli) == {}
 

@@ -211,9 +211,7 @@ class Cluster:
             self._out.add(found.worker)
             self._left = sorted(left)
         if is_news:
-            self._log.warning(
-                f"the worker {found.worker}: {found.error}; its items go to the others"
-            )
+            self._log.warning(f"{found.error}; its items go to the others")
         return True
 
 
@@ -238,6 +236,9 @@ def ask_here(question: ForWorker) -> FromWorker:
     request, rendered, choice, slots = question
     done = answered(_engine(choice, slots), Task("", 0, request, rendered=rendered))
     worker: str = get_worker().address
+    if isinstance(done.error, UnreachableError):
+        # The same address is another server where the batch was started.
+        done.error.message = f"the worker {worker}: {done.error.message}"
     return FromWorker(worker, done.completion, done.error, done.text, done.value)
 
 
