@@ -283,6 +283,20 @@ def test_without_the_extra_it_says_how_to_get_it(
     assert "pip install 'llmwrap[cluster]'" in result.stderr
 
 
+def test_a_table_is_not_begun_where_nobody_can_be_asked(
+    cli: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cli.home.path / "in.csv").write_text("name\nAda\n")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    words = ("batch", "in.csv", "Who is {{name}}?", "-O", "out.csv")
+
+    first = cli.run(*words, "--cluster", "tcp://127.0.0.1:1")
+    again = cli.run(*words, "--cluster", "tcp://127.0.0.1:1")
+
+    assert (first.status, again.status) == (3, 3)
+    assert (cli.home.path / "out.csv").read_bytes() == b""
+
+
 @pytest.mark.parametrize(
     ("address", "status", "said"),
     [

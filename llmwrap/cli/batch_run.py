@@ -316,10 +316,11 @@ class BatchRun:
         output: OutputFile | None,
     ) -> int:
         args = self._args
+        # Before a table is begun: OUTPUT stays empty where nobody can be asked.
+        servers, places = self._servers()
         write = output.write if output else self._context.output.raw
         if (output is None or output.is_empty) and (header := form.header()):
             write(header)
-        servers, places = self._servers()
         workers = [partial(_asked, servers, at, maker, args.extract) for at in places]
         in_order = args.in_order or isinstance(form, Table)
         crew = Crew(left, workers, rate=args.rate, in_order=in_order)
