@@ -71,6 +71,13 @@ def asked(server: FakeServer) -> list[str]:
     ]
 
 
+def held(server: FakeServer) -> tuple[threading.Event, threading.Event]:
+    """Let two questions wait; return when one has come, and what lets both go."""
+    has_come, gate = threading.Event(), threading.Event()
+    server.script("/api/chat", Tell(has_come), WaitFor(gate), Close(), times=2)
+    return has_come, gate
+
+
 def test_workers_ask_each_item_once_by_their_own_configuration(
     cli: Runner, cluster: DaskCluster, servers: list[FakeServer]
 ) -> None:
@@ -139,8 +146,7 @@ def test_what_a_worker_died_over_is_asked_by_another(
     cli: Runner, cluster: DaskCluster, servers: list[FakeServer]
 ) -> None:
     lines(cli, 10)
-    has_come, gate = threading.Event(), threading.Event()
-    servers[0].script("/api/chat", Tell(has_come), WaitFor(gate), Close(), times=2)
+    has_come, gate = held(servers[0])
     cluster.worker(servers[0].url)
     cluster.worker(servers[1].url)
     address = cluster.address
@@ -163,8 +169,7 @@ def test_a_cluster_that_is_lost_ends_it_and_it_goes_on(
     cli: Runner, cluster: DaskCluster, servers: list[FakeServer], number: int
 ) -> None:
     lines(cli, 10)
-    has_come, gate = threading.Event(), threading.Event()
-    servers[0].script("/api/chat", Tell(has_come), WaitFor(gate), Close(), times=2)
+    has_come, gate = held(servers[0])
     cluster.worker(servers[0].url)
     address = cluster.address
     words = ["batch", "in.txt", "-O", "out.jsonl", "-m", "alpha"]
@@ -192,8 +197,7 @@ def test_a_signal_ends_it_and_what_is_under_way_is_not_written(
     cli: Runner, cluster: DaskCluster, servers: list[FakeServer]
 ) -> None:
     lines(cli, 10)
-    has_come, gate = threading.Event(), threading.Event()
-    servers[0].script("/api/chat", Tell(has_come), WaitFor(gate), Close(), times=2)
+    has_come, gate = held(servers[0])
     cluster.worker(servers[0].url)
     words = ["batch", "in.txt", "-O", "out.jsonl", "-m", "alpha"]
 

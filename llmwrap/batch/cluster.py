@@ -194,6 +194,8 @@ class Cluster:
                 found: FromWorker = future.result(timeout=_LOOK_S)
                 return found
             except TimeoutError:
+                if future.done():
+                    raise  # a worker's own, not that of this wait
                 there = self._client.nthreads().keys()
                 is_nobody = not (there if left is None else there & left)
                 was_alone, is_alone = is_alone, is_nobody
